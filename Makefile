@@ -1,0 +1,82 @@
+# The project's commands; `make help` lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+export CELEBCAM_DATA ?= ../shared
+PYTHON := .venv/bin/python
+CARGO_FLAGS := --locked
+
+# Training: DATA is a folder of people, OUT the model to write.
+PRESET ?= default
+# Cross-building and emulation.
+TARGET ?= aarch64-unknown-linux-gnu
+CPUS ?= cortex-a72 cortex-a76
+
+.PHONY: help
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## build the release binary, target/release/celebcam
+	tools/repo/system-packages.sh build
+	cargo build --release $(CARGO_FLAGS)
+
+.PHONY: demo
+demo: build sample ## name the people on a sample photo and draw what was found
+	@echo
+	@target/release/celebcam --quiet identify build/demo/six-people.jpg --annotate build/demo/annotated
+	@echo
+	@echo "The picture with boxes and names: $(CURDIR)/build/demo/annotated/six-people.jpg"
+
+.PHONY: sample
+sample: build/demo/six-people.jpg ## fetch the sample photo
+
+build/demo/six-people.jpg:
+	tools/repo/system-packages.sh pip
+	python3 tools/repo/sample_photo.py $@
+
+.PHONY: check
+check: check-format check-rust check-tools check-boards ## everything that guards the project
+
+.PHONY: check-format
+check-format: .venv
+	cargo fmt --check
+	.venv/bin/ruff check tools
+	.venv/bin/ruff format --check tools
+
+.PHONY: check-rust
+check-rust: sample ## lints, docs and tests of the binary on this machine
+	tools/repo/system-packages.sh build
+	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps
+	cargo test $(CARGO_FLAGS)
+
+.PHONY: check-tools
+check-tools: .venv ## tests of the trainer
+	cargo build $(CARGO_FLAGS)
+	$(PYTHON) -m pytest -q tools/tests
+
+.PHONY: check-boards
+check-boards: sample ## the binary's tests on emulated boards
+	@set -e; for cpu in $(CPUS); do \
+	  echo "== tests on an emulated $$cpu"; \
+	  EMULATED_CPU=$$cpu tools/repo/cross.sh aarch64-unknown-linux-gnu test $(CARGO_FLAGS); \
+	done
+
+.PHONY: cross
+cross: ## build for a board: make cross TARGET=aarch64-unknown-linux-gnu
+	tools/repo/cross.sh $(TARGET) build --release $(CARGO_FLAGS)
+
+.venv: tools/requirements.txt tools/repo/uv.txt
+	tools/repo/system-packages.sh python
+	tools/repo/python-environment.sh
+
+.PHONY: train
+train: .venv build ## train a model: make train DATA=folder OUT=model.onnx [PRESET=default] [WEIGHTS=file]
+	@test -n "$(DATA)" -a -n "$(OUT)" || { echo "usage: make train DATA=folder OUT=model.onnx [PRESET=default|original] [WEIGHTS=file]"; exit 2; }
+	$(PYTHON) tools/pipeline.py "$(DATA)" "$(OUT)" --preset "$(PRESET)" $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+
+.PHONY: clean
+clean: ## remove everything that was built
+	rm -rf target build .venv

@@ -1,0 +1,252 @@
+//! The command line: clap types only.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::config;
+use crate::source::Selector;
+
+const EXAMPLES: &str = "\
+Examples:
+  celebcam identify party.jpg                     who is in a photo
+  celebcam identify photos/ --annotate out/       a folder, with names drawn on copies
+  celebcam identify photos/ --format json         one JSON line per face
+  celebcam cameras                                which cameras there are
+  celebcam run                                    watch the first camera
+  celebcam run --command \"rpicam-vid -t 0 --codec mjpeg -o -\"
+                                                  watch a CSI camera of a Raspberry Pi
+
+Exit codes: 0 done or stopped by a signal, 1 failure, 2 wrong usage, 66 an input is missing or
+unreadable, 69 no camera, 78 bad configuration or model.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  celebcam run                                    the first camera
+  celebcam run --camera C920 --format json        a camera by its name, JSON lines
+  celebcam run --command \"rpicam-vid -t 0 --codec mjpeg -o -\"
+                                                  a CSI camera of a Raspberry Pi
+  celebcam run --pictures photos/ --fps 5         a folder, five photos a second
+  ffmpeg -i film.mp4 -f mjpeg -q:v 3 - | celebcam run --stdin --recording
+                                                  every frame of a film
+
+Without --recording, frames that come while one is being worked on are dropped.";
+
+/// Says which celebrity stands in front of the camera, offline.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    /// Say more on standard error; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing but errors on standard error
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say who is in photos
+    Identify(IdentifyArgs),
+    /// Watch a camera and say who comes and goes
+    Run(RunArgs),
+    /// Cut aligned 112x112 faces out of photos, for training
+    Crop(CropArgs),
+    /// List the cameras and their formats
+    Cameras(CamerasArgs),
+    /// Show what is inside a model file: people, thresholds, metrics, licence
+    Model(ModelArgs),
+}
+
+/// Which models to use.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Models")]
+pub struct ModelFiles {
+    /// Recognizer to use in place of the built-in one (ONNX, made by the trainer)
+    #[arg(long, env = "CELEBCAM_MODEL", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub model: Option<PathBuf>,
+    /// Face detector to use in place of the built-in one (ONNX)
+    #[arg(long, env = "CELEBCAM_DETECTOR", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub detector: Option<PathBuf>,
+}
+
+/// When a face is given a name.
+#[derive(Debug, Clone, Args)]
+pub struct DecisionArgs {
+    /// Confidence from which a face is named, 0 to 1; the model's own if not given
+    #[arg(long, env = "CELEBCAM_THRESHOLD", value_name = "CONFIDENCE", value_parser = share)]
+    pub threshold: Option<f32>,
+    /// Candidates to show of each face
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub top_k: Option<u16>,
+}
+
+impl DecisionArgs {
+    /// Candidates to keep of each face.
+    pub fn top_k(&self) -> usize {
+        self.top_k.map_or(config::TOP_K, usize::from)
+    }
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
+}
+
+/// Arguments of `identify`.
+#[derive(Debug, Args)]
+pub struct IdentifyArgs {
+    /// Photos (JPEG, PNG, WebP, BMP), and folders of photos
+    #[arg(required = true, value_name = "PHOTO|DIR", value_hint = ValueHint::AnyPath)]
+    pub inputs: Vec<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// The pictures are aligned faces already, as `celebcam crop` writes them
+    #[arg(long, conflicts_with = "annotate")]
+    pub crops: bool,
+    /// Write copies of the photos with boxes and names into this folder
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub annotate: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub decision: DecisionArgs,
+    /// Photos to work on at the same time; the number of processor cores if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub models: ModelFiles,
+}
+
+/// Arguments of `crop`.
+#[derive(Debug, Args)]
+pub struct CropArgs {
+    /// Photos (JPEG, PNG, WebP, BMP), and folders of photos
+    #[arg(required = true, value_name = "PHOTO|DIR", value_hint = ValueHint::AnyPath)]
+    pub inputs: Vec<PathBuf>,
+    /// Folder for the crops; folders below an input folder are kept
+    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+    /// Cut out every face, not only the largest of each photo
+    #[arg(long)]
+    pub all: bool,
+    /// Face detector to use in place of the built-in one (ONNX)
+    #[arg(long, env = "CELEBCAM_DETECTOR", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub detector: Option<PathBuf>,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub struct RunArgs {
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Frames out of the last five in which a person has to be recognized to have come
+    #[arg(long, value_name = "FRAMES", default_value_t = config::CONFIRM_FRAMES)]
+    pub confirm: u32,
+    /// Seconds for which a person must not be seen to have gone
+    #[arg(long, value_name = "SECONDS", default_value_t = config::ABSENCE_S)]
+    pub absence: f32,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub decision: DecisionArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub models: ModelFiles,
+}
+
+/// Where the pictures come from.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Source")]
+pub struct SourceArgs {
+    /// Camera: its number, its path (also one in /dev/v4l/by-id), or a part of its name; the
+    /// first one if no source is given
+    #[arg(long, env = "CELEBCAM_CAMERA", value_name = "CAMERA")]
+    pub camera: Option<Selector>,
+    /// Program that writes MJPEG to its standard output; it is started again when it ends
+    #[arg(long, value_name = "PROGRAM ARGS", conflicts_with_all = ["stdin", "pictures"])]
+    pub command: Option<String>,
+    /// Read MJPEG from standard input
+    #[arg(long, conflicts_with = "pictures")]
+    pub stdin: bool,
+    /// Photos, and folders of photos, as if they were frames; every one is worked on
+    #[arg(long, num_args = 1.., value_name = "PHOTO|DIR", value_hint = ValueHint::AnyPath)]
+    pub pictures: Vec<PathBuf>,
+    /// The MJPEG is a recording: work on every frame, not on the newest only, and end with it
+    #[arg(long)]
+    pub recording: bool,
+    /// Start with the first picture again after the last
+    #[arg(long, requires = "pictures")]
+    pub repeat: bool,
+    /// Frames a second: of pictures (as many as can be worked on if not given), or to ask of a
+    /// camera
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub fps: Option<f32>,
+    /// Width in pixels to ask of a camera
+    #[arg(long, value_name = "PIXELS", requires = "height")]
+    pub width: Option<u32>,
+    /// Height in pixels to ask of a camera
+    #[arg(long, value_name = "PIXELS", requires = "width")]
+    pub height: Option<u32>,
+}
+
+/// Arguments of `cameras`.
+#[derive(Debug, Args)]
+pub struct CamerasArgs {}
+
+/// Arguments of `model`.
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// Model file; the built-in models if not given
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+fn rate(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(value) if (0.01..=1000.0).contains(&value) => Ok(value),
+        _ => Err("a number from 0.01 to 1000 is needed, such as 5".to_owned()),
+    }
+}
+
+fn share(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("a number from 0 to 1 is needed, such as 0.8".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_threshold_is_a_share() {
+        assert_eq!(share("0.25"), Ok(0.25));
+        for text in ["1.5", "-0.1", "NaN", "high"] {
+            assert!(share(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The subcommands, one file each.
+
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::{DecisionArgs, ModelFiles};
+use crate::detect::{Detector, Search};
+use crate::error::{Error, Result};
+use crate::models;
+use crate::observe::Observer;
+use crate::recognize::Recognizer;
+
+pub mod cameras;
+pub mod crop;
+pub mod identify;
+pub mod model;
+pub mod run;
+
+/// Exit code when an input was missing or unreadable (`EX_NOINPUT`).
+const EXIT_NO_INPUT: u8 = 66;
+
+fn load_recognizer(files: &ModelFiles, decision: &DecisionArgs) -> Result<Recognizer> {
+    let model = models::recognizer(files.model.as_deref())?;
+    let recognizer = Recognizer::new(model, decision.top_k())?;
+    Ok(match decision.threshold {
+        Some(confidence) => recognizer.with_threshold(confidence),
+        None => recognizer,
+    })
+}
+
+fn load_detector(path: Option<&Path>, search: Search) -> Result<Detector> {
+    Ok(Detector::new(models::detector(path)?)?.with_search(search))
+}
+
+fn load_observer(files: &ModelFiles, decision: &DecisionArgs, search: Search) -> Result<Observer> {
+    let detector = load_detector(files.detector.as_deref(), search)?;
+    Ok(Observer::new(detector, load_recognizer(files, decision)?))
+}
+
+/// A bar on standard error while `count` pictures are worked on; nothing is drawn for a single
+/// picture or when standard error is not a terminal.
+fn progress_bar(count: usize) -> ProgressBar {
+    if count < 2 {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(count as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos} of {len} pictures, {eta} left")
+    {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Creates the folders above `path`.
+fn create_parent(path: &Path) -> Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    std::fs::create_dir_all(parent)
+        .map_err(|source| Error::Output { path: parent.to_owned(), source })
+}

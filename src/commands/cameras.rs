@@ -1,0 +1,48 @@
+//! `celebcam cameras`: lists the cameras and their formats.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::cli::CamerasArgs;
+use crate::source::{CSI_ADVICE, Device, DeviceKind, Devices, Selector, formats};
+
+/// Prints every camera with its formats, then the video devices that are none and why.
+///
+/// # Errors
+///
+/// [`Error::NoCamera`](crate::error::Error::NoCamera) when there is none.
+pub fn execute(_args: &CamerasArgs) -> anyhow::Result<ExitCode> {
+    let system = Devices::of_system();
+    let (cameras, others): (Vec<Device>, Vec<Device>) =
+        system.list().into_iter().partition(|device| device.kind == DeviceKind::Camera);
+    let mut out = io::stdout().lock();
+    for camera in &cameras {
+        print_camera(&mut out, camera)?;
+    }
+    print_others(&mut out, &others)?;
+    out.flush()?;
+    system.resolve(&Selector::First)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_camera(out: &mut impl Write, camera: &Device) -> io::Result<()> {
+    writeln!(out, "{}  {}", camera.node.display(), camera.name)?;
+    for link in &camera.links {
+        writeln!(out, "    {}", link.display())?;
+    }
+    match formats(camera.number) {
+        Ok(formats) if formats.is_empty() => writeln!(out, "    lists no format that can be read"),
+        Ok(formats) => formats.iter().try_for_each(|format| writeln!(out, "    {format}")),
+        Err(error) => writeln!(out, "    {error}"),
+    }
+}
+
+fn print_others(out: &mut impl Write, others: &[Device]) -> io::Result<()> {
+    for device in others {
+        writeln!(out, "{}  {}: {}", device.node.display(), device.name, device.kind)?;
+    }
+    if others.iter().any(|device| device.kind == DeviceKind::Csi) {
+        writeln!(out, "Read a CSI camera with: {CSI_ADVICE}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! `celebcam crop`: cuts aligned faces out of photos.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use image::RgbImage;
+
+use super::{EXIT_NO_INPUT, create_parent, load_detector, progress_bar};
+use crate::align::align;
+use crate::cli::CropArgs;
+use crate::detect::{Detector, Search};
+use crate::error::{Error, Result};
+use crate::picture::{self, PictureFile};
+
+/// Writes one PNG of 112x112 pixels for the largest face of each photo, or for all of them.
+///
+/// # Errors
+///
+/// Missing inputs, a bad detector, or a folder that cannot be written to.
+pub fn execute(args: &CropArgs) -> anyhow::Result<ExitCode> {
+    let files = picture::find(&args.inputs)?;
+    let detector = load_detector(args.detector.as_deref(), Search::Thorough)?;
+    let bar = progress_bar(files.len());
+    let (mut written, mut without_face, mut unreadable) = (0, 0, 0);
+    for file in &files {
+        match picture::read(&file.path) {
+            Ok(rgb) => {
+                let count = crop(args, &detector, file, &rgb)?;
+                written += count;
+                if count == 0 {
+                    without_face += 1;
+                    bar.suspend(|| log::warn!("{}: no face found", file.path.display()));
+                }
+            }
+            Err(error) => {
+                unreadable += 1;
+                bar.suspend(|| log::error!("{error}"));
+            }
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    eprintln!(
+        "{} pictures: {written} faces written to {}, {without_face} without a face, {unreadable} unreadable",
+        files.len(),
+        args.out.display()
+    );
+    Ok(ExitCode::from(if unreadable > 0 { EXIT_NO_INPUT } else { 0 }))
+}
+
+fn crop(args: &CropArgs, detector: &Detector, file: &PictureFile, rgb: &RgbImage) -> Result<usize> {
+    let faces = detector.detect(rgb)?;
+    let wanted = if args.all { faces.len() } else { faces.len().min(1) };
+    for (index, face) in faces[..wanted].iter().enumerate() {
+        let path = crop_path(&args.out, &file.relative, args.all.then_some(index + 1));
+        create_parent(&path)?;
+        align(rgb, &face.landmarks).rgb().save(&path).map_err(|error| {
+            let source = std::io::Error::other(error);
+            Error::Output { path: path.clone(), source }
+        })?;
+    }
+    Ok(wanted)
+}
+
+/// `a/photo.jpg` becomes `out/a/photo.jpg.png`, so that `photo.jpg` and `photo.png` stay apart;
+/// with a number it becomes `out/a/photo.jpg-2.png`.
+fn crop_path(out: &Path, relative: &Path, number: Option<usize>) -> PathBuf {
+    let mut name = relative.as_os_str().to_owned();
+    if let Some(number) = number {
+        name.push(format!("-{number}"));
+    }
+    name.push(".png");
+    out.join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crops_of_different_pictures_never_share_a_path() {
+        let path =
+            |relative: &str, number| crop_path(Path::new("out"), Path::new(relative), number);
+        assert_eq!(path("a/x.jpg", None), Path::new("out/a/x.jpg.png"));
+        assert_eq!(path("a/x.jpg", Some(2)), Path::new("out/a/x.jpg-2.png"));
+        assert_ne!(path("x.jpg", None), path("x.png", None));
+    }
+}

@@ -1,0 +1,203 @@
+//! What `identify` prints: lines for people, JSON lines for programs.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::cli::Format;
+use crate::event::{Guess, four_decimals, four_decimals_if_any, whole_pixels};
+use crate::face::Face;
+use crate::observe::Observation;
+use crate::recognize::{Identity, Reason, Recognizer};
+
+/// Version of the JSON lines.
+const SCHEMA: u32 = 1;
+
+/// A face and who it is; a picture that is an aligned face has no place in a photo.
+pub struct Finding {
+    pub face: Option<Face>,
+    pub identity: Identity,
+}
+
+impl From<Observation> for Finding {
+    fn from(observation: Observation) -> Self {
+        Self { face: Some(observation.face), identity: observation.identity }
+    }
+}
+
+/// Prints findings in one format.
+pub struct Printer {
+    format: Format,
+    /// Candidates to print in text, if any.
+    shown: usize,
+    model: String,
+}
+
+impl Printer {
+    pub fn new(format: Format, top_k: Option<u16>, recognizer: &Recognizer) -> Self {
+        let shown = top_k.map_or(0, usize::from);
+        Self { format, shown, model: recognizer.model().fingerprint().to_owned() }
+    }
+
+    pub fn print(&self, out: &mut impl Write, path: &Path, findings: &[Finding]) -> io::Result<()> {
+        match self.format {
+            Format::Text => self.print_text(out, path, findings),
+            Format::Json => self.print_json(out, path, findings),
+        }
+    }
+
+    fn print_text(
+        &self,
+        out: &mut impl Write,
+        path: &Path,
+        findings: &[Finding],
+    ) -> io::Result<()> {
+        if findings.is_empty() {
+            return writeln!(out, "{}: no face found", path.display());
+        }
+        for (index, finding) in findings.iter().enumerate() {
+            write!(out, "{}: ", path.display())?;
+            if findings.len() > 1 {
+                write!(out, "face {} of {}: ", index + 1, findings.len())?;
+            }
+            writeln!(out, "{}", describe(finding, self.shown))?;
+        }
+        Ok(())
+    }
+
+    fn print_json(
+        &self,
+        out: &mut impl Write,
+        path: &Path,
+        findings: &[Finding],
+    ) -> io::Result<()> {
+        for (index, finding) in findings.iter().enumerate() {
+            let line = Line::new(path, index, findings.len(), finding, &self.model);
+            serde_json::to_writer(&mut *out, &line)?;
+            writeln!(out)?;
+        }
+        Ok(())
+    }
+}
+
+/// `Jennifer Aniston 93 %, box 812,120 96x128`
+fn describe(finding: &Finding, shown: usize) -> String {
+    let best = finding.identity.best();
+    let mut text = match &finding.identity.name {
+        Ok(label) => format!("{} {}", label.name, percent(best.confidence)),
+        Err(Reason::BelowThreshold) => {
+            format!("unknown (nearest {} {})", best.label.name, percent(best.confidence))
+        }
+        Err(Reason::LowMargin) => {
+            format!("unknown (too close to call, nearest {})", best.label.name)
+        }
+    };
+    if let Some(face) = &finding.face {
+        let [x, y, width, height] = whole_pixels(&face.bounds);
+        text += &format!(", box {x},{y} {width}x{height}");
+    }
+    if shown > 0 {
+        let candidates: Vec<_> = finding
+            .identity
+            .top
+            .iter()
+            .take(shown)
+            .map(|candidate| format!("{} {}", candidate.label.name, percent(candidate.confidence)))
+            .collect();
+        text += &format!("; candidates: {}", candidates.join(", "));
+    }
+    text
+}
+
+fn percent(share: f32) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
+/// One line of JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    schema: u32,
+    file: String,
+    face: usize,
+    faces: usize,
+    name: Option<&'a str>,
+    id: Option<&'a str>,
+    #[serde(serialize_with = "four_decimals")]
+    confidence: f32,
+    #[serde(serialize_with = "four_decimals")]
+    margin: f32,
+    reason: Option<Reason>,
+    top: Vec<Guess>,
+    #[serde(rename = "box")]
+    bounds: Option<[i32; 4]>,
+    #[serde(serialize_with = "four_decimals_if_any")]
+    detection_confidence: Option<f32>,
+    model: &'a str,
+}
+
+impl<'a> Line<'a> {
+    fn new(path: &Path, index: usize, faces: usize, finding: &'a Finding, model: &'a str) -> Self {
+        let identity = &finding.identity;
+        let label = identity.name.as_ref().ok();
+        Self {
+            schema: SCHEMA,
+            file: path.display().to_string(),
+            face: index + 1,
+            faces,
+            name: label.map(|label| label.name.as_str()),
+            id: label.map(|label| label.id.as_str()),
+            confidence: identity.best().confidence,
+            margin: identity.margin,
+            reason: identity.name.as_ref().err().copied(),
+            top: identity.top.iter().map(Guess::from).collect(),
+            bounds: finding.face.map(|face| whole_pixels(&face.bounds)),
+            detection_confidence: finding.face.map(|face| face.detection_confidence),
+            model,
+        }
+    }
+}
+
+/// Counts over all pictures.
+#[derive(Default)]
+pub struct Summary {
+    pictures: usize,
+    without_face: usize,
+    faces: usize,
+    named: usize,
+    unreadable: usize,
+}
+
+impl Summary {
+    pub fn add(&mut self, findings: &[Finding]) {
+        self.pictures += 1;
+        self.without_face += usize::from(findings.is_empty());
+        self.faces += findings.len();
+        self.named += findings.iter().filter(|finding| finding.identity.name.is_ok()).count();
+    }
+
+    pub fn add_unreadable(&mut self) {
+        self.pictures += 1;
+        self.unreadable += 1;
+    }
+
+    pub fn unreadable(&self) -> usize {
+        self.unreadable
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{} pictures: {} faces, {} named, {} unknown; {} pictures without a face, {} unreadable",
+            self.pictures,
+            self.faces,
+            self.named,
+            self.faces - self.named,
+            self.without_face,
+            self.unreadable
+        )
+    }
+}

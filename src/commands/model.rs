@@ -1,0 +1,163 @@
+//! `celebcam model`: shows what is inside a model file.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::cli::{Format, ModelArgs};
+use crate::detect::Detector;
+use crate::engine::Model;
+use crate::models;
+use crate::recognize::Recognizer;
+
+/// Prints people, thresholds, metrics, training data and licence of a model file, or of the
+/// models built in.
+///
+/// # Errors
+///
+/// [`Error::Model`](crate::error::Error::Model) when the file is not a model that celebcam runs.
+pub fn execute(args: &ModelArgs) -> anyhow::Result<ExitCode> {
+    let models = match &args.file {
+        Some(path) => vec![Model::read(path)?],
+        None => vec![models::recognizer(None)?, models::detector(None)?],
+    };
+    let mut out = io::stdout().lock();
+    for (index, model) in models.into_iter().enumerate() {
+        let content = Content::read(model)?;
+        match args.format {
+            Format::Json => writeln!(out, "{}", content.to_json())?,
+            Format::Text => {
+                if index > 0 {
+                    writeln!(out)?;
+                }
+                content.print(&mut out)?;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A model that passed the checks of its kind.
+enum Content {
+    Recognizer(Recognizer),
+    Detector(Detector),
+}
+
+impl Content {
+    fn read(model: Model) -> crate::error::Result<Self> {
+        match model.property("kind") {
+            Some("detector") => Ok(Self::Detector(Detector::new(model)?)),
+            _ => Ok(Self::Recognizer(Recognizer::new(model, 1)?)),
+        }
+    }
+
+    fn model(&self) -> &Model {
+        match self {
+            Self::Recognizer(recognizer) => recognizer.model(),
+            Self::Detector(detector) => detector.model(),
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let model = self.model();
+        let (height, width) = model.input_size();
+        let outputs: BTreeMap<_, _> =
+            model.output_names().iter().zip(model.output_lengths()).collect();
+        let mut json = json!({
+            "origin": model.origin(),
+            "fingerprint": model.fingerprint(),
+            "size_bytes": model.size_bytes(),
+            "kind": model.property("kind"),
+            "input": [1, height, width, 3],
+            "outputs": outputs,
+            "training": parsed(model, "training"),
+            "metrics": parsed(model, "metrics"),
+            "source": model.property("source"),
+            "license": model.property("license"),
+            "trainer": model.property("trainer"),
+            "created": model.property("created"),
+        });
+        if let Self::Recognizer(recognizer) = self {
+            json["labels"] = json!(recognizer.labels());
+            json["decision"] = json!(recognizer.decision());
+        }
+        json
+    }
+
+    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let model = self.model();
+        let (height, width) = model.input_size();
+        let size = model.size_bytes() as f64 / 1e6;
+        line(out, "model", model.origin())?;
+        line(out, "kind", model.property("kind").unwrap_or_default())?;
+        line(out, "fingerprint", model.fingerprint())?;
+        line(out, "size", &format!("{size:.2} MB"))?;
+        line(out, "input", &format!("{width}x{height} RGB"))?;
+        if let Self::Recognizer(recognizer) = self {
+            print_people(out, recognizer)?;
+            print_decision(out, recognizer)?;
+        }
+        for key in ["training", "metrics"] {
+            print_entries(out, key, &parsed(model, key))?;
+        }
+        for (title, key) in [
+            ("source", "source"),
+            ("licence", "license"),
+            ("trainer", "trainer"),
+            ("created", "created"),
+        ] {
+            line(out, title, model.property(key).unwrap_or("not stated"))?;
+        }
+        Ok(())
+    }
+}
+
+fn print_people(out: &mut impl Write, recognizer: &Recognizer) -> io::Result<()> {
+    let names: Vec<_> = recognizer.labels().iter().map(|label| label.name.as_str()).collect();
+    line(out, "people", &format!("{}: {}", names.len(), names.join(", ")))
+}
+
+fn print_decision(out: &mut impl Write, recognizer: &Recognizer) -> io::Result<()> {
+    let decision = recognizer.decision();
+    let rule = format!(
+        "named from confidence {:.3} and a lead of {:.3} on",
+        decision.threshold, decision.margin
+    );
+    line(out, "threshold", &rule)?;
+    line(out, "calibration", &decision.calibration)?;
+    for point in &decision.curve {
+        let text = format!(
+            "{:.2} % of strangers named, {:.1} % of known faces named, at confidence {:.3}",
+            point.false_accepts * 100.0,
+            point.true_accepts * 100.0,
+            point.threshold
+        );
+        line(out, "", &text)?;
+    }
+    Ok(())
+}
+
+fn print_entries(out: &mut impl Write, title: &str, value: &Value) -> io::Result<()> {
+    let Value::Object(entries) = value else { return line(out, title, "not stated") };
+    for (index, (key, value)) in entries.iter().enumerate() {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        line(out, if index == 0 { title } else { "" }, &format!("{key}: {text}"))?;
+    }
+    Ok(())
+}
+
+fn line(out: &mut impl Write, title: &str, text: &str) -> io::Result<()> {
+    // A model file comes from anywhere; it must not steer the terminal.
+    let text: String = text.chars().filter(|character| !character.is_control()).collect();
+    writeln!(out, "{title:<12} {text}")
+}
+
+fn parsed(model: &Model, key: &str) -> Value {
+    model.property(key).and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
+}

@@ -1,0 +1,71 @@
+//! `celebcam run`: watches a stream of pictures and says who comes and goes.
+
+use std::io::{self, Stdout};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::load_observer;
+use crate::cli::{Format, RunArgs, SourceArgs};
+use crate::config;
+use crate::detect::Search;
+use crate::error::{Error, Result};
+use crate::pipeline::Pipeline;
+use crate::service;
+use crate::sink::{EventSink, JsonSink, TextSink};
+use crate::source::{self, CameraRequest, SourceSpec};
+use crate::track::{Rules, WINDOW_FRAMES};
+
+/// Prints one event when a person comes and one when they go, until the source ends or a signal
+/// comes.
+///
+/// # Errors
+///
+/// No camera, a source that gives no pictures, a bad model, or an output that cannot be written.
+pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let rules = rules(args)?;
+    let stop = service::stop_on_signal()?;
+    let observer = load_observer(&args.models, &args.decision, Search::Whole)?;
+    let model = observer.recognizer().model().fingerprint().to_owned();
+    let mut source = source::open(&spec(&args.source))?;
+    log::info!("watching {}", source.name());
+    let mut sink = sink(args.format);
+    Pipeline::new(source.as_mut(), &observer, sink.as_mut(), rules, model).run(&stop)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn rules(args: &RunArgs) -> Result<Rules> {
+    if !(1..=WINDOW_FRAMES).contains(&args.confirm) {
+        return Err(Error::Config(format!("--confirm has to be from 1 to {WINDOW_FRAMES}")));
+    }
+    let absence = Duration::try_from_secs_f32(args.absence)
+        .map_err(|error| Error::Config(format!("--absence {}: {error}", args.absence)))?;
+    Ok(Rules { confirm_frames: args.confirm, absence })
+}
+
+fn spec(args: &SourceArgs) -> SourceSpec {
+    let recording = args.recording;
+    if let Some(line) = &args.command {
+        return SourceSpec::Command { line: line.clone(), recording };
+    }
+    if args.stdin {
+        return SourceSpec::Stdin { recording };
+    }
+    if !args.pictures.is_empty() {
+        let (rate, repeat) = (args.fps, args.repeat);
+        return SourceSpec::Pictures { paths: args.pictures.clone(), rate, repeat };
+    }
+    SourceSpec::Camera(CameraRequest {
+        selector: args.camera.clone().unwrap_or_default(),
+        size_px: args.width.zip(args.height),
+        rate: args.fps.map(|rate| rate.round().max(1.0) as u32),
+        frame_deadline: config::CAMERA_FRAME_DEADLINE,
+    })
+}
+
+fn sink(format: Format) -> Box<dyn EventSink> {
+    let out: Stdout = io::stdout();
+    match format {
+        Format::Text => Box::new(TextSink(out)),
+        Format::Json => Box::new(JsonSink(out)),
+    }
+}

@@ -1,0 +1,19 @@
+//! The home of every default.
+
+use std::time::Duration;
+
+/// Candidates that are kept of each face.
+pub const TOP_K: usize = 3;
+
+/// Quality of the JPEG pictures that `--annotate` writes, 1 to 100.
+pub const ANNOTATED_JPEG_QUALITY: u8 = 92;
+
+/// Frames out of the last [`WINDOW_FRAMES`](crate::track::WINDOW_FRAMES) in which a person has to
+/// be recognized to have come.
+pub const CONFIRM_FRAMES: u32 = 2;
+
+/// Seconds for which a person must not be seen to have gone.
+pub const ABSENCE_S: f32 = 2.0;
+
+/// Longest time without a frame before a camera counts as lost.
+pub const CAMERA_FRAME_DEADLINE: Duration = Duration::from_secs(5);

@@ -1,0 +1,339 @@
+//! Finds faces: box, landmarks and confidence of each.
+//!
+//! The model is a BlazeFace (Bazarevsky et al. 2019). It sees a square of a few hundred pixels, so
+//! a face that is small in the picture, or unsure, gets a second look: its surroundings, turned
+//! upright and brought to a good size. That doubles as a check, and gives landmarks good enough to
+//! align the face.
+
+use image::RgbImage;
+use serde::Deserialize;
+
+use crate::engine::Model;
+use crate::error::Result;
+use crate::face::{BoundingBox, Face, Point};
+use crate::warp::{Similarity, warp};
+
+mod anchors;
+mod decode;
+mod letterbox;
+mod nms;
+mod tiles;
+
+use anchors::{AnchorLayer, anchors};
+use letterbox::{Region, letterbox};
+
+/// A face that is narrower in the input than this part of it gets a second look.
+const SECOND_LOOK_BELOW: f32 = 0.28;
+
+/// So does a face of less confidence than this.
+const SECOND_LOOK_UNSURE: f32 = 0.75;
+
+/// Side of the surroundings in a second look, in widths of the face.
+const SURROUNDINGS: f32 = 2.5;
+
+/// The narrowest face, in pixels of the picture: there is nobody to recognise in less.
+const NARROWEST_PX: f32 = 8.0;
+
+/// The widest face, in longer sides of the picture.
+const WIDEST: f32 = 1.5;
+
+/// Tiles of a thorough search have half the picture's longer side, but at least this: enlarging
+/// more shows nothing new.
+const SMALLEST_TILE_PX: u32 = 160;
+
+/// Least standard deviation of brightness, in steps of 255, in the middle of a face: a black
+/// picture between its padding looks like a face to the model.
+const LEAST_CONTRAST: f32 = 4.0;
+
+/// How much of a picture is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Search {
+    /// The whole picture at once: faces of a tenth of its longer side or more are found well.
+    /// One run of the model and one more for each small face.
+    #[default]
+    Whole,
+    /// The whole picture, then overlapping tiles of half its longer side: also finds faces half
+    /// as large. Six to nine more runs of the model.
+    Thorough,
+}
+
+/// `celebcam.detector` of a model file.
+#[derive(Debug, Clone, Deserialize)]
+struct Specification {
+    family: String,
+    input_px: u32,
+    anchors: Vec<AnchorLayer>,
+    score_threshold: f32,
+    iou_threshold: f32,
+}
+
+/// A face detector.
+#[derive(Debug)]
+pub struct Detector {
+    model: Model,
+    specification: Specification,
+    anchors: Vec<[f32; 2]>,
+    boxes_output: usize,
+    scores_output: usize,
+    search: Search,
+}
+
+/// A face in the picture and its width as the model saw it, as a part of the input's side.
+#[derive(Clone, Copy)]
+struct Sighting {
+    face: Face,
+    part: f32,
+}
+
+impl Sighting {
+    fn is_clear(&self) -> bool {
+        self.part >= SECOND_LOOK_BELOW && self.face.detection_confidence >= SECOND_LOOK_UNSURE
+    }
+}
+
+impl Detector {
+    /// Checks that `model` is a face detector of a kind that can be read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`](crate::error::Error::Model) when it is not, saying why.
+    pub fn new(model: Model) -> Result<Self> {
+        model.expect_kind("detector")?;
+        let specification: Specification = model.json_property("detector")?;
+        let anchors = check(&specification, &model).map_err(|reason| model.wrong(reason))?;
+        let output = |name: &str, per_anchor: usize| {
+            let expected = anchors.len() * per_anchor;
+            match model.output(name) {
+                Some((index, length)) if length == expected => Ok(index),
+                Some((_, length)) => Err(model.wrong(format!(
+                    "its output {name} has {length} values; its anchors call for {expected}"
+                ))),
+                None => Err(model.wrong(format!("it has no output {name}"))),
+            }
+        };
+        let boxes_output = output("boxes", decode::VALUES_PER_ANCHOR)?;
+        let scores_output = output("scores", 1)?;
+        let search = Search::default();
+        Ok(Self { model, specification, anchors, boxes_output, scores_output, search })
+    }
+
+    /// The detector with another way to search.
+    #[must_use]
+    pub fn with_search(self, search: Search) -> Self {
+        Self { search, ..self }
+    }
+
+    /// The model behind it.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The faces in a picture of any size, largest first, in its pixels. Boxes and landmarks may
+    /// reach over its edges.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Inference`](crate::error::Error::Inference) when the model fails.
+    pub fn detect(&self, rgb: &RgbImage) -> Result<Vec<Face>> {
+        let Some(whole) = Region::whole(rgb) else { return Ok(Vec::new()) };
+        let mut sightings = self.look(rgb, whole)?;
+        if self.search == Search::Thorough {
+            let side = (whole.width.max(whole.height) / 2).max(SMALLEST_TILE_PX);
+            for tile in tiles::tiles(whole.width, whole.height, side) {
+                sightings.extend(self.look(rgb, tile)?);
+            }
+        }
+        let iou_threshold = self.specification.iou_threshold;
+        let mut faces = Vec::new();
+        for sighting in nms::suppress(sightings, iou_threshold, |sighting| &sighting.face) {
+            if sighting.is_clear() {
+                faces.push(sighting.face);
+            } else if let Some(face) = self.look_again(rgb, &sighting.face)? {
+                faces.push(face);
+            }
+        }
+        faces.retain(|face| is_plausible(&face.bounds, whole));
+        let mut faces = nms::suppress(faces, iou_threshold, |face| face);
+        faces.sort_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
+        Ok(faces)
+    }
+
+    /// The faces in a region.
+    fn look(&self, rgb: &RgbImage, region: Region) -> Result<Vec<Sighting>> {
+        let side = self.specification.input_px;
+        let (square, placement) = letterbox(rgb, region, side);
+        let faces = self.answers(&square)?;
+        let sighting = |face: Face| Sighting {
+            part: face.bounds.width / side as f32,
+            face: placement.face(&face),
+        };
+        Ok(faces.into_iter().map(sighting).collect())
+    }
+
+    /// The face as seen in its surroundings, turned upright; `None` when there is none after all.
+    fn look_again(&self, rgb: &RgbImage, face: &Face) -> Result<Option<Face>> {
+        let side = self.specification.input_px as f32;
+        let bounds = &face.bounds;
+        let extent = bounds.width.max(bounds.height);
+        let (right, left) = (face.landmarks.right_eye, face.landmarks.left_eye);
+        let angle = (left.y - right.y).atan2(left.x - right.x);
+        let middle = Point { x: side / 2.0, y: side / 2.0 };
+        let to_square =
+            Similarity::about(centre(bounds), middle, -angle, side / (SURROUNDINGS * extent));
+        if !to_square.scale().is_normal() {
+            return Ok(None);
+        }
+        let square = warp(rgb, &to_square, self.specification.input_px);
+        let distance = |face: &Face| {
+            let centre = centre(&face.bounds);
+            (centre.x - middle.x).hypot(centre.y - middle.y)
+        };
+        let nearest = self
+            .answers(&square)?
+            .into_iter()
+            .min_by(|a, b| distance(a).total_cmp(&distance(b)))
+            .filter(|face| distance(face) < side / SURROUNDINGS / 2.0);
+        let back = to_square.inverse();
+        Ok(nearest.map(|face| turned_back(&face, &back)))
+    }
+
+    /// What the model finds in a square of its input size, in input pixels.
+    fn answers(&self, square: &RgbImage) -> Result<Vec<Face>> {
+        let outputs = self.model.run(square)?;
+        let Specification { score_threshold, iou_threshold, .. } = self.specification;
+        let (boxes, scores) = (&outputs[self.boxes_output], &outputs[self.scores_output]);
+        let faces = decode::decode(boxes, scores, &self.anchors, score_threshold);
+        let mut faces = nms::blend(faces, iou_threshold);
+        faces.retain(|face| contrast(square, &face.bounds) >= LEAST_CONTRAST);
+        Ok(faces)
+    }
+}
+
+/// The anchors of a usable specification.
+fn check(specification: &Specification, model: &Model) -> Result<Vec<[f32; 2]>, String> {
+    let Specification { family, input_px, anchors: layers, score_threshold, iou_threshold } =
+        specification;
+    if family != "blazeface" {
+        return Err(format!("it is of the family {family}; blazeface is the one known here"));
+    }
+    if model.input_size() != (*input_px, *input_px) {
+        let (height, width) = model.input_size();
+        return Err(format!("its input has {width}x{height} pixels, its metadata says {input_px}"));
+    }
+    for (name, value) in [("score_threshold", score_threshold), ("iou_threshold", iou_threshold)] {
+        if !(*value > 0.0 && *value < 1.0) {
+            return Err(format!("its {name} is {value}; it must lie between 0 and 1"));
+        }
+    }
+    anchors(*input_px, layers).ok_or_else(|| "its anchors do not fit its input".to_owned())
+}
+
+/// Standard deviation of brightness, 0 to 255, in the middle half of a box; 0 outside of `rgb`.
+fn contrast(rgb: &RgbImage, bounds: &BoundingBox) -> f32 {
+    let span = |start: f32, length: f32, limit: u32| {
+        let first = (start + length * 0.25).clamp(0.0, limit as f32) as u32;
+        first..(start + length * 0.75).clamp(0.0, limit as f32).ceil() as u32
+    };
+    let (mut count, mut sum, mut squares) = (0u64, 0u64, 0u64);
+    for y in span(bounds.y, bounds.height, rgb.height()) {
+        for x in span(bounds.x, bounds.width, rgb.width()) {
+            let value = rgb.get_pixel(x, y).0.iter().map(|&value| u64::from(value)).sum::<u64>();
+            (count, sum, squares) = (count + 1, sum + value, squares + value * value);
+        }
+    }
+    let mean = sum as f64 / count.max(1) as f64;
+    let variance = squares as f64 / count.max(1) as f64 - mean * mean;
+    (variance.max(0.0).sqrt() / 3.0) as f32
+}
+
+fn centre(bounds: &BoundingBox) -> Point {
+    Point { x: bounds.x + bounds.width / 2.0, y: bounds.y + bounds.height / 2.0 }
+}
+
+/// A face out of a turned square; its box stays upright and keeps its size.
+fn turned_back(face: &Face, back: &Similarity) -> Face {
+    let middle = back.apply(centre(&face.bounds));
+    let (width, height) = (face.bounds.width * back.scale(), face.bounds.height * back.scale());
+    Face {
+        bounds: BoundingBox {
+            x: middle.x - width / 2.0,
+            y: middle.y - height / 2.0,
+            width,
+            height,
+        },
+        landmarks: letterbox::map(&face.landmarks, |point| back.apply(point)),
+        detection_confidence: face.detection_confidence,
+    }
+}
+
+/// Whether a box is of a size that a face can have, with its centre in the picture.
+fn is_plausible(bounds: &BoundingBox, picture: Region) -> bool {
+    let (width, height) = (picture.width as f32, picture.height as f32);
+    let Point { x, y } = centre(bounds);
+    bounds.width >= NARROWEST_PX
+        && bounds.width.max(bounds.height) <= WIDEST * width.max(height)
+        && (0.0..width).contains(&x)
+        && (0.0..height).contains(&y)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgb;
+
+    fn detector(search: Search) -> Detector {
+        let model = crate::models::detector(None).expect("built-in detector");
+        Detector::new(model).expect("usable").with_search(search)
+    }
+
+    #[test]
+    fn pictures_without_a_face_of_any_shape_give_none() {
+        let detector = detector(Search::Whole);
+        for (width, height) in [(0, 0), (1, 1), (2, 1), (1, 5000), (5000, 1), (640, 480)] {
+            for value in [0, 128, 255] {
+                let rgb = RgbImage::from_pixel(width, height, Rgb([value; 3]));
+                assert_eq!(detector.detect(&rgb).expect("runs"), [], "{width}x{height} of {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_thorough_search_takes_strips_and_single_pixels() {
+        let detector = detector(Search::Thorough);
+        for (width, height) in [(1, 1), (1, 900), (900, 1)] {
+            let rgb = RgbImage::from_pixel(width, height, Rgb([90; 3]));
+            assert_eq!(detector.detect(&rgb).expect("runs"), [], "{width}x{height}");
+        }
+    }
+
+    #[test]
+    fn contrast_is_the_spread_of_brightness_in_the_middle() {
+        let stripes = |low: u8, high: u8| {
+            RgbImage::from_fn(40, 40, |x, _| Rgb([if x % 2 == 0 { low } else { high }; 3]))
+        };
+        let all = BoundingBox { x: 0.0, y: 0.0, width: 40.0, height: 40.0 };
+        assert_eq!(contrast(&stripes(100, 100), &all), 0.0);
+        assert!((contrast(&stripes(100, 120), &all) - 10.0).abs() < 1e-3);
+        let outside = BoundingBox { x: 200.0, y: -90.0, ..all };
+        assert_eq!(contrast(&stripes(0, 255), &outside), 0.0);
+    }
+
+    #[test]
+    fn a_recognizer_is_refused() {
+        let model = crate::models::recognizer(None).expect("built-in recognizer");
+        let error = Detector::new(model).expect_err("not a detector");
+        assert!(error.to_string().contains("a detector is needed"), "{error}");
+    }
+
+    #[test]
+    fn boxes_of_absurd_size_or_place_are_not_plausible() {
+        let picture = Region { x: 0, y: 0, width: 640, height: 480 };
+        let at = |x, y, side| BoundingBox { x, y, width: side, height: side };
+        assert!(is_plausible(&at(100.0, 100.0, 50.0), picture));
+        assert!(is_plausible(&at(-50.0, -50.0, 200.0), picture));
+        assert!(!is_plausible(&at(100.0, 100.0, 5.0), picture));
+        assert!(!is_plausible(&at(-400.0, -400.0, 1000.0), picture));
+        assert!(!is_plausible(&at(-60.0, 100.0, 50.0), picture));
+        assert!(!is_plausible(&at(f32::NAN, 100.0, 50.0), picture));
+    }
+}

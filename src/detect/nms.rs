@@ -1,0 +1,133 @@
+//! One face out of many answers for it.
+
+use crate::face::{BoundingBox, Face, Landmarks, Point};
+
+/// Merges faces that overlap: each surest one becomes the mean of all those left whose
+/// intersection over union with it is above `iou_threshold`, weighted by confidence, and keeps
+/// its own confidence (the blending of Bazarevsky et al. 2019, "BlazeFace"). Surest first.
+pub fn blend(mut faces: Vec<Face>, iou_threshold: f32) -> Vec<Face> {
+    faces.sort_by(|a, b| b.detection_confidence.total_cmp(&a.detection_confidence));
+    let mut blended = Vec::new();
+    while let Some(&best) = faces.first() {
+        let (group, rest): (Vec<_>, Vec<_>) = faces
+            .into_iter()
+            .enumerate()
+            .partition(|(at, face)| *at == 0 || face.bounds.iou(&best.bounds) > iou_threshold);
+        let group: Vec<Face> = group.into_iter().map(|(_, face)| face).collect();
+        blended.push(Face { detection_confidence: best.detection_confidence, ..mean(&group) });
+        faces = rest.into_iter().map(|(_, face)| face).collect();
+    }
+    blended
+}
+
+/// The faces without those that are a surer one already, surest first. `face` gives the face of
+/// what is sorted.
+pub fn suppress<T: Copy>(
+    mut all: Vec<T>,
+    iou_threshold: f32,
+    face: impl Fn(&T) -> &Face,
+) -> Vec<T> {
+    let confidence = |item: &T| face(item).detection_confidence;
+    all.sort_by(|a, b| confidence(b).total_cmp(&confidence(a)));
+    let mut kept: Vec<T> = Vec::new();
+    for item in all {
+        if !kept.iter().any(|other| is_same(face(&item), face(other), iou_threshold)) {
+            kept.push(item);
+        }
+    }
+    kept
+}
+
+/// Whether the boxes' intersection over union is above `iou_threshold`, or the centre of one lies
+/// in the middle of the other.
+fn is_same(a: &Face, b: &Face, iou_threshold: f32) -> bool {
+    a.bounds.iou(&b.bounds) > iou_threshold || shares_middle(&a.bounds, &b.bounds)
+}
+
+fn shares_middle(a: &BoundingBox, b: &BoundingBox) -> bool {
+    let dx = (a.x + a.width / 2.0) - (b.x + b.width / 2.0);
+    let dy = (a.y + a.height / 2.0) - (b.y + b.height / 2.0);
+    let reach = a.width.max(b.width) / 4.0;
+    dx.hypot(dy) < reach
+}
+
+fn mean(faces: &[Face]) -> Face {
+    let total: f32 = faces.iter().map(|face| face.detection_confidence).sum();
+    let value = |pick: &dyn Fn(&Face) -> f32| {
+        faces.iter().map(|face| pick(face) * face.detection_confidence).sum::<f32>() / total
+    };
+    let point = |pick: fn(&Landmarks) -> Point| Point {
+        x: value(&|face| pick(&face.landmarks).x),
+        y: value(&|face| pick(&face.landmarks).y),
+    };
+    Face {
+        bounds: BoundingBox {
+            x: value(&|face| face.bounds.x),
+            y: value(&|face| face.bounds.y),
+            width: value(&|face| face.bounds.width),
+            height: value(&|face| face.bounds.height),
+        },
+        landmarks: Landmarks {
+            right_eye: point(|landmarks| landmarks.right_eye),
+            left_eye: point(|landmarks| landmarks.left_eye),
+            nose: point(|landmarks| landmarks.nose),
+            mouth: point(|landmarks| landmarks.mouth),
+            right_ear: point(|landmarks| landmarks.right_ear),
+            left_ear: point(|landmarks| landmarks.left_ear),
+        },
+        detection_confidence: total / faces.len() as f32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn face(x: f32, side: f32, confidence: f32) -> Face {
+        let at = Point { x, y: 10.0 };
+        Face {
+            bounds: BoundingBox { x, y: 0.0, width: side, height: side },
+            landmarks: Landmarks {
+                right_eye: at,
+                left_eye: at,
+                nose: at,
+                mouth: at,
+                right_ear: at,
+                left_ear: at,
+            },
+            detection_confidence: confidence,
+        }
+    }
+
+    #[test]
+    fn neighbours_blend_by_confidence_and_keep_the_best() {
+        let blended = blend(vec![face(4.0, 100.0, 0.5), face(0.0, 100.0, 1.0)], 0.3);
+        let [one] = blended[..] else { panic!("one face") };
+        assert!((one.bounds.x - 4.0 / 3.0).abs() < 1e-5);
+        assert!((one.landmarks.mouth.x - 4.0 / 3.0).abs() < 1e-5);
+        assert_eq!(one.detection_confidence, 1.0);
+    }
+
+    #[test]
+    fn faces_apart_stay_and_come_surest_first() {
+        let faces = vec![face(0.0, 50.0, 0.6), face(200.0, 50.0, 0.9), face(400.0, 50.0, 0.7)];
+        for merged in [blend(faces.clone(), 0.3), suppress(faces, 0.3, |face| face)] {
+            let confidences: Vec<_> = merged.iter().map(|face| face.detection_confidence).collect();
+            assert_eq!(confidences, [0.9, 0.7, 0.6]);
+        }
+    }
+
+    #[test]
+    fn nothing_gives_nothing() {
+        assert!(blend(Vec::new(), 0.3).is_empty());
+        assert!(suppress(Vec::<Face>::new(), 0.3, |face| face).is_empty());
+    }
+
+    #[test]
+    fn a_part_of_a_face_is_not_another_face() {
+        let whole = face(0.0, 100.0, 0.8);
+        let mut inside = face(35.0, 40.0, 0.6);
+        inside.bounds.y = 35.0;
+        assert_eq!(suppress(vec![inside, whole], 0.3, |face| face), vec![whole]);
+    }
+}

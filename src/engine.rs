@@ -1,0 +1,289 @@
+//! The narrow boundary to inference: an ONNX file in, vectors of numbers out.
+//!
+//! A model takes one picture, `image`: uint8, [1, height, width, 3], raw RGB. Everything else it
+//! needs (scaling, layout) is in its graph. What the file says about itself is in its ONNX
+//! `metadata_props` under the prefix `celebcam.`.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use image::RgbImage;
+use sha2::{Digest, Sha256};
+use tract_onnx::pb::{ModelProto, tensor_proto::DataLocation};
+use tract_onnx::prelude::*;
+
+use crate::error::{Error, Result};
+
+/// Version of the metadata that this build reads.
+const SCHEMA: &str = "1";
+
+/// Prefix of our keys in the `metadata_props` of an ONNX file.
+const PREFIX: &str = "celebcam.";
+
+/// A model that is ready to run. It can be shared between threads.
+pub struct Model {
+    origin: String,
+    fingerprint: String,
+    size_bytes: usize,
+    properties: BTreeMap<String, String>,
+    height: u32,
+    width: u32,
+    output_names: Vec<String>,
+    output_lengths: Vec<usize>,
+    plan: Arc<TypedRunnableModel>,
+}
+
+impl Model {
+    /// Reads and checks the model in the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`] when the file cannot be read or is not a model that celebcam can run.
+    pub fn read(path: &Path) -> Result<Self> {
+        let origin = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|error| Error::Model {
+            origin: origin.clone(),
+            reason: format!("cannot be read: {error}"),
+        })?;
+        Self::load(&bytes, &origin)
+    }
+
+    /// Loads the ONNX file in `bytes`; `origin` names it in messages.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`] when it is not a model that celebcam can run, saying why.
+    pub fn load(bytes: &[u8], origin: &str) -> Result<Self> {
+        let wrong = |reason: String| Error::Model { origin: origin.to_owned(), reason };
+        let proto = parse(bytes).map_err(wrong)?;
+        let properties = read_properties(&proto).map_err(wrong)?;
+        let (height, width) = read_input_size(&proto).map_err(wrong)?;
+        // tract asserts on some graphs that nobody meant for it.
+        let plan = catch_unwind(AssertUnwindSafe(|| compile(&proto)))
+            .unwrap_or_else(|_| Err("its graph is not one that tract can run".to_owned()))
+            .map_err(wrong)?;
+        let (output_names, output_lengths) = read_outputs(&proto, &plan).map_err(wrong)?;
+        Ok(Self {
+            origin: origin.to_owned(),
+            fingerprint: fingerprint(bytes),
+            size_bytes: bytes.len(),
+            properties,
+            height,
+            width,
+            output_names,
+            output_lengths,
+            plan,
+        })
+    }
+
+    /// Runs the model on a picture of exactly its [input size](Self::input_size) and gives its
+    /// outputs, flattened, in the order of [`output_names`](Self::output_names).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Inference`] when the picture has another size or the graph fails.
+    pub fn run(&self, rgb: &RgbImage) -> Result<Vec<Vec<f32>>> {
+        let failed = |error: TractError| Error::Inference(format!("{error:#}"));
+        let shape = [1, self.height as usize, self.width as usize, 3];
+        if rgb.dimensions() != (self.width, self.height) {
+            return Err(Error::Inference(format!(
+                "the model takes {}x{} pixels, not {}x{}",
+                self.width,
+                self.height,
+                rgb.width(),
+                rgb.height()
+            )));
+        }
+        let image = Tensor::from_shape(&shape, rgb.as_raw()).map_err(failed)?;
+        let outputs = self.plan.run(tvec!(image.into_tvalue())).map_err(failed)?;
+        outputs
+            .iter()
+            .map(|output| Ok(output.to_plain_array_view::<f32>()?.iter().copied().collect()))
+            .collect::<TractResult<_>>()
+            .map_err(failed)
+    }
+
+    /// Height and width of the picture that the model takes, in pixels.
+    pub fn input_size(&self) -> (u32, u32) {
+        (self.height, self.width)
+    }
+
+    /// Names of the outputs.
+    pub fn output_names(&self) -> &[String] {
+        &self.output_names
+    }
+
+    /// Number of values of each output, in the order of [`output_names`](Self::output_names).
+    pub fn output_lengths(&self) -> &[usize] {
+        &self.output_lengths
+    }
+
+    /// Position and length of the output called `name`.
+    pub fn output(&self, name: &str) -> Option<(usize, usize)> {
+        let index = self.output_names.iter().position(|other| other == name)?;
+        Some((index, self.output_lengths[index]))
+    }
+
+    /// What the file says about itself under `celebcam.<key>`.
+    pub fn property(&self, key: &str) -> Option<&str> {
+        self.properties.get(key).map(String::as_str)
+    }
+
+    /// [`property`](Self::property), read as JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`] when it is missing or does not have the shape of a `T`.
+    pub fn json_property<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<T> {
+        let text = self
+            .property(key)
+            .ok_or_else(|| self.wrong(format!("its metadata lacks {PREFIX}{key}")))?;
+        serde_json::from_str(text)
+            .map_err(|error| self.wrong(format!("its metadata {PREFIX}{key} is broken: {error}")))
+    }
+
+    /// Checks that the model is of `kind`, "recognizer" or "detector".
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`] when it is not.
+    pub fn expect_kind(&self, kind: &str) -> Result<()> {
+        match self.property("kind") {
+            Some(found) if found == kind => Ok(()),
+            Some(found) => Err(self.wrong(format!("it is a {found}; a {kind} is needed here"))),
+            None => Err(self.wrong(format!("its metadata lacks {PREFIX}kind"))),
+        }
+    }
+
+    /// An [`Error::Model`] about this model.
+    pub fn wrong(&self, reason: String) -> Error {
+        Error::Model { origin: self.origin.clone(), reason }
+    }
+
+    /// Where the model came from: a path, or "built in".
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The first 16 hexadecimal digits of the SHA-256 of the file.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Size of the file.
+    pub fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Model")
+            .field("origin", &self.origin)
+            .field("fingerprint", &self.fingerprint)
+            .finish_non_exhaustive()
+    }
+}
+
+fn parse(bytes: &[u8]) -> std::result::Result<ModelProto, String> {
+    if bytes.is_empty() {
+        return Err("the file is empty".to_owned());
+    }
+    let proto = tract_onnx::onnx()
+        .proto_model_for_read(&mut &*bytes)
+        .map_err(|_| "it is not an ONNX file, or it is cut off".to_owned())?;
+    let graph = proto.graph.as_ref().ok_or("it is not an ONNX file, or it is cut off")?;
+    let external = DataLocation::External as i32;
+    if graph.initializer.iter().any(|tensor| tensor.data_location == Some(external)) {
+        return Err("its weights are in another file; export it as one self-contained file".into());
+    }
+    Ok(proto)
+}
+
+fn read_properties(proto: &ModelProto) -> std::result::Result<BTreeMap<String, String>, String> {
+    let properties: BTreeMap<_, _> = proto
+        .metadata_props
+        .iter()
+        .filter_map(|entry| Some((entry.key.strip_prefix(PREFIX)?.to_owned(), entry.value.clone())))
+        .collect();
+    match properties.get("schema").map(String::as_str) {
+        Some(SCHEMA) => Ok(properties),
+        Some(other) => Err(format!(
+            "its metadata has schema {other} and this celebcam reads {SCHEMA}; use the trainer of \
+             the same version"
+        )),
+        None => Err("it has no celebcam metadata; export it with celebcam's trainer".to_owned()),
+    }
+}
+
+fn read_input_size(proto: &ModelProto) -> std::result::Result<(u32, u32), String> {
+    use tract_onnx::pb::{
+        tensor_proto::DataType, tensor_shape_proto::dimension::Value, type_proto,
+    };
+    let wrong = || {
+        "its input must be one picture, `image`: uint8 [1, height, width, 3] with fixed sizes"
+            .to_owned()
+    };
+    let [input] = &proto.graph.as_ref().ok_or_else(wrong)?.input[..] else { return Err(wrong()) };
+    let Some(type_proto::Value::TensorType(tensor)) =
+        input.r#type.as_ref().and_then(|kind| kind.value.as_ref())
+    else {
+        return Err(wrong());
+    };
+    let sizes: Vec<i64> = tensor
+        .shape
+        .iter()
+        .flat_map(|shape| &shape.dim)
+        .map(|dim| match dim.value {
+            Some(Value::DimValue(size)) => size,
+            _ => -1,
+        })
+        .collect();
+    match sizes[..] {
+        [1, height, width, 3]
+            if input.name == "image"
+                && tensor.elem_type == DataType::Uint8 as i32
+                && (1..=2048).contains(&height)
+                && (1..=2048).contains(&width) =>
+        {
+            Ok((height as u32, width as u32))
+        }
+        _ => Err(wrong()),
+    }
+}
+
+fn compile(proto: &ModelProto) -> std::result::Result<Arc<TypedRunnableModel>, String> {
+    let build = || -> TractResult<Arc<TypedRunnableModel>> {
+        tract_onnx::onnx().model_for_proto_model(proto)?.into_optimized()?.into_runnable()
+    };
+    build().map_err(|error| format!("tract cannot run its graph: {error:#}"))
+}
+
+fn read_outputs(
+    proto: &ModelProto,
+    plan: &TypedRunnableModel,
+) -> std::result::Result<(Vec<String>, Vec<usize>), String> {
+    let graph = proto.graph.as_ref().ok_or("it holds no graph")?;
+    let names = graph.output.iter().map(|output| output.name.clone()).collect();
+    let lengths = plan
+        .model()
+        .outputs
+        .iter()
+        .map(|&outlet| {
+            let fact = plan.model().outlet_fact(outlet).map_err(|error| error.to_string())?;
+            let shape = fact.shape.as_concrete().ok_or("its outputs have no fixed size")?;
+            if fact.datum_type != f32::datum_type() {
+                return Err("its outputs must be float32".to_owned());
+            }
+            Ok(shape.iter().product())
+        })
+        .collect::<std::result::Result<_, String>>()?;
+    Ok((names, lengths))
+}
+
+fn fingerprint(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}

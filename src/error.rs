@@ -1,0 +1,59 @@
+//! What can go wrong, in the terms of the person who has to put it right.
+
+use std::path::PathBuf;
+
+/// Result with the library's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of the library. Each belongs to one exit code of the binary.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A picture or folder is missing or cannot be read.
+    #[error("{}: {reason}", path.display())]
+    Input {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A model file cannot be used.
+    #[error("model {origin}: {reason}")]
+    Model {
+        /// File name, or "built in".
+        origin: String,
+        /// What is wrong with it and what would be right.
+        reason: String,
+    },
+    /// No camera, or not the one asked for.
+    #[error("{0}")]
+    NoCamera(String),
+    /// A frame source broke while it ran.
+    #[error("{0}")]
+    Source(String),
+    /// The settings contradict each other or are out of range.
+    #[error("{0}")]
+    Config(String),
+    /// Inference failed on a model that had loaded.
+    #[error("inference failed: {0}")]
+    Inference(String),
+    /// A result could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Output {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// Exit code of the process when this error ends it, after `sysexits.h` where it has one.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Input { .. } => 66,
+            Self::NoCamera(_) => 69,
+            Self::Config(_) | Self::Model { .. } => 78,
+            Self::Source(_) | Self::Inference(_) | Self::Output { .. } => 1,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! A face in a picture, and the aligned crop that recognition takes.
+
+use image::RgbImage;
+
+/// A position in a picture in pixels; the centre of the top left pixel is (0.5, 0.5).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    /// Pixels from the left edge.
+    pub x: f32,
+    /// Pixels from the top edge.
+    pub y: f32,
+}
+
+/// An upright rectangle in a picture in pixels; it may reach over the picture's edges.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BoundingBox {
+    /// Left edge.
+    pub x: f32,
+    /// Top edge.
+    pub y: f32,
+    /// Width.
+    pub width: f32,
+    /// Height.
+    pub height: f32,
+}
+
+impl BoundingBox {
+    /// Area in square pixels.
+    pub fn area(&self) -> f32 {
+        self.width * self.height
+    }
+
+    /// Intersection over union with `other`: 0 where they are apart, 1 where they are equal.
+    pub fn iou(&self, other: &Self) -> f32 {
+        let width = (self.x + self.width).min(other.x + other.width) - self.x.max(other.x);
+        let height = (self.y + self.height).min(other.y + other.height) - self.y.max(other.y);
+        if width <= 0.0 || height <= 0.0 {
+            return 0.0;
+        }
+        let intersection = width * height;
+        intersection / (self.area() + other.area() - intersection)
+    }
+}
+
+/// The points of a face that the detector finds. Right and left are the subject's own, so the
+/// right eye of a face that looks at the camera is on the left of the picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Landmarks {
+    /// Centre of the right eye.
+    pub right_eye: Point,
+    /// Centre of the left eye.
+    pub left_eye: Point,
+    /// Tip of the nose.
+    pub nose: Point,
+    /// Centre of the mouth.
+    pub mouth: Point,
+    /// Tragion of the right ear.
+    pub right_ear: Point,
+    /// Tragion of the left ear.
+    pub left_ear: Point,
+}
+
+/// A face found in a picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Face {
+    /// Where it is.
+    pub bounds: BoundingBox,
+    /// Where its parts are.
+    pub landmarks: Landmarks,
+    /// How sure the detector is that this is a face, 0 to 1.
+    pub detection_confidence: f32,
+}
+
+/// Side of a [`FaceCrop`] in pixels.
+pub const CROP_SIZE_PX: u32 = 112;
+
+/// A face brought into the pose that recognition is trained on: 112x112 pixels, the eyes, nose
+/// and mouth at the positions of the ArcFace five-point template.
+#[derive(Debug, Clone)]
+pub struct FaceCrop {
+    rgb: RgbImage,
+}
+
+impl FaceCrop {
+    /// Takes a picture that is an aligned face already, `None` if it is not 112x112 pixels.
+    pub fn from_aligned(rgb: RgbImage) -> Option<Self> {
+        (rgb.dimensions() == (CROP_SIZE_PX, CROP_SIZE_PX)).then_some(Self { rgb })
+    }
+
+    /// A crop whose pixels `draw` fills in.
+    pub fn draw(draw: impl FnOnce(&mut RgbImage)) -> Self {
+        let mut rgb = RgbImage::new(CROP_SIZE_PX, CROP_SIZE_PX);
+        draw(&mut rgb);
+        Self { rgb }
+    }
+
+    /// The pixels, [`CROP_SIZE_PX`] on both sides.
+    pub fn rgb(&self) -> &RgbImage {
+        &self.rgb
+    }
+}

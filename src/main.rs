@@ -1,0 +1,57 @@
+//! The `celebcam` program: parses the command line, starts logging, runs the command and maps an
+//! error to an exit code.
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use celebcam::cli::{Cli, Command};
+use celebcam::{commands, error::Error};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging(cli.verbose, cli.quiet);
+    match run(&cli.command) {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("celebcam: {error:#}");
+            let code = error.downcast_ref::<Error>().map_or(1, Error::exit_code);
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Identify(args) => commands::identify::execute(args),
+        Command::Run(args) => commands::run::execute(args),
+        Command::Crop(args) => commands::crop::execute(args),
+        Command::Cameras(args) => commands::cameras::execute(args),
+        Command::Model(args) => commands::model::execute(args),
+    }
+}
+
+/// Logs go to standard error: warnings and errors, more with `-v`, or as `RUST_LOG` says.
+fn start_logging(verbose: u8, quiet: bool) {
+    let level = match (quiet, verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn,celebcam=info",
+        (false, 1) => "info,celebcam=debug,tract_onnx=warn",
+        (false, _) => "debug,celebcam=trace",
+    };
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level))
+        .format_target(false)
+        .format_timestamp_secs()
+        .init();
+    // A dependency that panics is caught where it is called and reported there in words.
+    std::panic::set_hook(Box::new(|panic| log::debug!("{panic}")));
+}
+
+/// Whether the reader of our output has gone, as `celebcam identify ... | head -1` does.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == ErrorKind::BrokenPipe)
+}

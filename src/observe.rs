@@ -1,0 +1,97 @@
+//! Everybody in one picture: detection, alignment and recognition of each face.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use image::RgbImage;
+
+use crate::align::align;
+use crate::detect::Detector;
+use crate::error::Result;
+use crate::face::Face;
+use crate::recognize::{Identity, Recognizer};
+use crate::timing::Timing;
+
+/// A face in a picture and who it is.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// Where the face is.
+    pub face: Face,
+    /// Who it is.
+    pub identity: Identity,
+}
+
+/// How long the stages took so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ObserveTimes {
+    /// Finding the faces of a picture.
+    pub detect: Timing,
+    /// Aligning one face.
+    pub align: Timing,
+    /// Recognizing one face.
+    pub recognize: Timing,
+}
+
+/// Says who is in a picture.
+pub trait Observe {
+    /// The faces in the picture, largest first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Inference`](crate::error::Error::Inference) when a model fails.
+    fn observe(&self, rgb: &RgbImage) -> Result<Vec<Observation>>;
+
+    /// How long the stages took so far.
+    fn times(&self) -> ObserveTimes;
+}
+
+/// [`Observe`] with a detector and a recognizer.
+#[derive(Debug)]
+pub struct Observer {
+    detector: Detector,
+    recognizer: Recognizer,
+    times: Mutex<ObserveTimes>,
+}
+
+impl Observer {
+    /// Joins the two.
+    pub fn new(detector: Detector, recognizer: Recognizer) -> Self {
+        Self { detector, recognizer, times: Mutex::default() }
+    }
+
+    /// The recognizer.
+    pub fn recognizer(&self) -> &Recognizer {
+        &self.recognizer
+    }
+}
+
+impl Observe for Observer {
+    fn observe(&self, rgb: &RgbImage) -> Result<Vec<Observation>> {
+        let mut times = ObserveTimes::default();
+        let faces = timed(&mut times.detect, || self.detector.detect(rgb))?;
+        let observations = faces
+            .into_iter()
+            .map(|face| {
+                let crop = timed(&mut times.align, || align(rgb, &face.landmarks));
+                let identity = timed(&mut times.recognize, || self.recognizer.recognize(&crop))?;
+                Ok(Observation { face, identity })
+            })
+            .collect();
+        let mut all = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        all.detect += times.detect;
+        all.align += times.align;
+        all.recognize += times.recognize;
+        observations
+    }
+
+    fn times(&self) -> ObserveTimes {
+        *self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn timed<T>(timing: &mut Timing, work: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let result = work();
+    timing.add(started.elapsed());
+    result
+}

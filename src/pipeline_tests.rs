@@ -1,0 +1,201 @@
+use std::cell::Cell;
+use std::collections::VecDeque;
+
+use image::RgbImage;
+
+use super::*;
+use crate::face::{BoundingBox, Face, Landmarks, Point};
+use crate::observe::ObserveTimes;
+use crate::recognize::{Candidate, Identity, Label, Reason};
+use crate::source::Counters;
+
+/// Gives what it was told to, then the end.
+struct ScriptSource(VecDeque<Result<Received>>);
+
+impl FrameSource for ScriptSource {
+    fn next(&mut self, _timeout: Duration) -> Result<Received> {
+        self.0.pop_front().unwrap_or(Ok(Received::End))
+    }
+
+    fn name(&self) -> &str {
+        "script"
+    }
+
+    fn counters(&self) -> Counters {
+        Counters::default()
+    }
+}
+
+/// Sees a person with the id "a" in pictures 1 pixel wide, a stranger in those 2 pixels wide.
+struct ByWidth;
+
+impl Observe for ByWidth {
+    fn observe(&self, rgb: &RgbImage) -> Result<Vec<Observation>> {
+        Ok(match rgb.width() {
+            1 => vec![observation(Ok(label()))],
+            2 => vec![observation(Err(Reason::BelowThreshold))],
+            3 => vec![],
+            _ => return Err(Error::Inference("too wide".into())),
+        })
+    }
+
+    fn times(&self) -> ObserveTimes {
+        ObserveTimes::default()
+    }
+}
+
+fn label() -> Label {
+    Label { name: "Ann Example".into(), id: "a".into(), url: String::new() }
+}
+
+fn observation(name: Result<Label, Reason>) -> Observation {
+    let point = Point { x: 1.0, y: 1.0 };
+    let landmarks = Landmarks {
+        right_eye: point,
+        left_eye: point,
+        nose: point,
+        mouth: point,
+        right_ear: point,
+        left_ear: point,
+    };
+    let bounds = BoundingBox { x: 1.2, y: 2.0, width: 30.0, height: 40.0 };
+    let top = vec![Candidate { label: label(), similarity: 0.6, confidence: 0.95 }];
+    Observation {
+        face: Face { bounds, landmarks, detection_confidence: 0.9 },
+        identity: Identity { name, top, margin: 0.4 },
+    }
+}
+
+/// Keeps events; its reader goes away after `room` of them.
+struct Kept {
+    events: Vec<Event>,
+    room: usize,
+}
+
+impl EventSink for Kept {
+    fn emit(&mut self, event: &Event) -> io::Result<()> {
+        if self.events.len() == self.room {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.events.push(event.clone());
+        Ok(())
+    }
+}
+
+fn frames(widths: &[u32]) -> Vec<Result<Received>> {
+    let frame = |(sequence, &width): (usize, &u32)| {
+        Ok(Received::Frame(Frame {
+            sequence: sequence as u64,
+            captured_at: Instant::now(),
+            rgb: RgbImage::new(width, 1),
+        }))
+    };
+    widths.iter().enumerate().map(frame).collect()
+}
+
+fn run(
+    script: Vec<Result<Received>>,
+    room: usize,
+    stop: &StopFlag,
+) -> (Result<StageTimes>, Vec<Event>) {
+    let mut source = ScriptSource(script.into());
+    let mut sink = Kept { events: Vec::new(), room };
+    let rules = Rules { confirm_frames: 2, absence: Duration::from_secs(2) };
+    let result = Pipeline::new(&mut source, &ByWidth, &mut sink, rules, "print".into()).run(stop);
+    (result, sink.events)
+}
+
+fn kinds(events: &[Event]) -> Vec<EventKind> {
+    events.iter().map(|event| event.event).collect()
+}
+
+#[test]
+fn a_person_gives_one_start_and_one_end_with_everything_known() {
+    let (result, events) = run(frames(&[3, 1, 1, 1, 3]), 10, &StopFlag::default());
+    let times = result.unwrap();
+    assert_eq!(times.observe.count(), 5);
+    assert_eq!(times.latency.count(), 5);
+    assert_eq!(kinds(&events), [EventKind::Start, EventKind::End]);
+    let start = &events[0];
+    assert_eq!(start.name.as_deref(), Some("Ann Example"));
+    assert_eq!(start.id.as_deref(), Some("a"));
+    assert_eq!(start.track, Some(1));
+    assert_eq!(start.frame, Some(2));
+    assert_eq!(start.confidence, Some(0.95));
+    assert_eq!(start.margin, Some(0.4));
+    assert_eq!(start.bounds, Some([1, 2, 30, 40]));
+    assert_eq!(start.camera.as_deref(), Some("script"));
+    assert_eq!(start.model.as_deref(), Some("print"));
+    assert_eq!(start.top.as_ref().map(Vec::len), Some(1));
+    assert!(start.latency_ms.is_some());
+    assert_eq!(events[1].frame, Some(3));
+    assert_eq!(events[1].latency_ms, None);
+}
+
+#[test]
+fn strangers_give_no_events() {
+    let (result, events) = run(frames(&[2, 2, 2, 2]), 10, &StopFlag::default());
+    assert!(result.is_ok());
+    assert!(events.is_empty());
+}
+
+#[test]
+fn a_lost_camera_is_reported() {
+    let mut script = vec![Ok(Received::Lost("unplugged".into())), Ok(Received::Nothing)];
+    script.push(Ok(Received::Restored));
+    script.extend(frames(&[3]));
+    let (result, events) = run(script, 10, &StopFlag::default());
+    assert!(result.is_ok());
+    assert_eq!(kinds(&events), [EventKind::CameraLost, EventKind::CameraRestored]);
+    assert_eq!(events[0].camera.as_deref(), Some("script"));
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_run_without_an_error() {
+    for room in [0, 1] {
+        let (result, events) = run(frames(&[1, 1, 1]), room, &StopFlag::default());
+        assert!(result.is_ok());
+        assert_eq!(events.len(), room);
+    }
+}
+
+#[test]
+fn errors_end_the_run_after_everybody_was_reported_gone() {
+    let mut script = frames(&[1, 1]);
+    script.push(Err(Error::Source("no more".into())));
+    let (result, events) = run(script, 10, &StopFlag::default());
+    assert_eq!(result.unwrap_err().to_string(), "no more");
+    assert_eq!(kinds(&events), [EventKind::Start, EventKind::End]);
+    let (result, _) = run(frames(&[9]), 10, &StopFlag::default());
+    assert!(matches!(result, Err(Error::Inference(_))));
+}
+
+#[test]
+fn a_set_flag_stops_before_the_next_frame() {
+    struct StopAtSecond {
+        stop: StopFlag,
+        seen: Cell<u32>,
+    }
+    impl Observe for StopAtSecond {
+        fn observe(&self, _rgb: &RgbImage) -> Result<Vec<Observation>> {
+            self.seen.set(self.seen.get() + 1);
+            if self.seen.get() == 2 {
+                self.stop.set();
+            }
+            Ok(vec![observation(Ok(label()))])
+        }
+
+        fn times(&self) -> ObserveTimes {
+            ObserveTimes::default()
+        }
+    }
+    let stop = StopFlag::default();
+    let observer = StopAtSecond { stop: stop.clone(), seen: Cell::new(0) };
+    let mut source = ScriptSource(frames(&[1; 9]).into());
+    let mut sink = Kept { events: Vec::new(), room: 9 };
+    let rules = Rules { confirm_frames: 2, absence: Duration::from_secs(2) };
+    let mut pipeline = Pipeline::new(&mut source, &observer, &mut sink, rules, String::new());
+    assert!(pipeline.run(&stop).is_ok());
+    assert_eq!(observer.seen.get(), 2);
+    assert_eq!(kinds(&sink.events), [EventKind::Start, EventKind::End]);
+}

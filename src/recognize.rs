@@ -1,0 +1,144 @@
+//! Who a face is: an aligned crop in, a person or "unknown" out.
+
+mod decision;
+mod labels;
+
+pub use decision::{Decision, OperatingPoint, Score};
+pub use labels::Label;
+
+use crate::engine::Model;
+use crate::error::Result;
+use crate::face::FaceCrop;
+use crate::resample::resize;
+
+/// Why a face is called unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Nobody in the gallery is alike enough.
+    BelowThreshold,
+    /// Two people in the gallery are nearly equally alike.
+    LowMargin,
+}
+
+/// A person of the gallery and how well a face fits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// The person.
+    pub label: Label,
+    /// How alike the face is, in the unit of the model's score: a cosine, or a softmax share.
+    pub similarity: f32,
+    /// Estimated probability that this is the person, 0 to 1.
+    pub confidence: f32,
+}
+
+/// What recognition says about one face.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Identity {
+    /// The person, or why it is nobody known.
+    pub name: std::result::Result<Label, Reason>,
+    /// The best candidates, best first, at least one.
+    pub top: Vec<Candidate>,
+    /// Difference of similarity between the best and the second candidate.
+    pub margin: f32,
+}
+
+impl Identity {
+    /// The most similar person, whether it is named or not.
+    pub fn best(&self) -> &Candidate {
+        &self.top[0]
+    }
+}
+
+/// Recognizes faces with one model.
+#[derive(Debug)]
+pub struct Recognizer {
+    model: Model,
+    labels: Vec<Label>,
+    decision: Decision,
+    logits: usize,
+    top_k: usize,
+}
+
+impl Recognizer {
+    /// Takes a model of the kind "recognizer" and keeps `top_k` candidates of each face.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`](crate::error::Error::Model) when its metadata and its outputs do not fit.
+    pub fn new(model: Model, top_k: usize) -> Result<Self> {
+        model.expect_kind("recognizer")?;
+        let labels: Vec<Label> = model.json_property("labels")?;
+        labels::check(&labels).map_err(|reason| model.wrong(reason))?;
+        let decision: Decision = model.json_property("decision")?;
+        decision.check().map_err(|reason| model.wrong(reason))?;
+        let (logits, length) = model
+            .output("logits")
+            .ok_or_else(|| model.wrong("it has no output called `logits`".to_owned()))?;
+        if length != labels.len() {
+            return Err(model.wrong(format!(
+                "it names {} people and has {length} outputs; export it again",
+                labels.len()
+            )));
+        }
+        Ok(Self { model, labels, decision, logits, top_k: top_k.max(1) })
+    }
+
+    /// Replaces the model's own threshold by `confidence`, 0 to 1.
+    pub fn with_threshold(mut self, confidence: f32) -> Self {
+        self.decision.threshold = confidence;
+        self
+    }
+
+    /// Says who is on the crop.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Inference`](crate::error::Error::Inference) when the model fails.
+    pub fn recognize(&self, crop: &FaceCrop) -> Result<Identity> {
+        let (height, width) = self.model.input_size();
+        let outputs = if crop.rgb().dimensions() == (width, height) {
+            self.model.run(crop.rgb())?
+        } else {
+            self.model.run(&resize(crop.rgb(), width, height))?
+        };
+        Ok(self.identify(&outputs[self.logits]))
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The people of the gallery.
+    pub fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+
+    /// The decision rule in force.
+    pub fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    fn identify(&self, logits: &[f32]) -> Identity {
+        let similarities = self.decision.similarities(logits);
+        let mut order: Vec<usize> = (0..similarities.len()).collect();
+        order.sort_by(|&a, &b| similarities[b].total_cmp(&similarities[a]));
+        let best = similarities[order[0]];
+        let margin = order.get(1).map_or(best.abs(), |&second| best - similarities[second]);
+        let top = order
+            .iter()
+            .take(self.top_k)
+            .map(|&index| Candidate {
+                label: self.labels[index].clone(),
+                similarity: similarities[index],
+                confidence: self.decision.confidence(similarities[index]),
+            })
+            .collect();
+        let name = match self.decision.reject(best, margin) {
+            None => Ok(self.labels[order[0]].clone()),
+            Some(reason) => Err(reason),
+        };
+        Identity { name, top, margin }
+    }
+}

@@ -1,0 +1,144 @@
+//! When a face is given a name: the open-set rule that a model carries.
+
+use super::Reason;
+
+/// What the model's logits are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Score {
+    /// A similarity to each person, in [-1, 1].
+    Cosine,
+    /// The inputs of a softmax over the people.
+    Softmax,
+}
+
+/// One point of the curve of false accepts against true accepts.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize, serde::Serialize)]
+pub struct OperatingPoint {
+    /// Share of strangers' pictures that are given a name.
+    pub false_accepts: f32,
+    /// The confidence that gives it.
+    pub threshold: f32,
+    /// Share of the gallery's pictures that are given their own name.
+    pub true_accepts: f32,
+}
+
+/// The rule, as the trainer calibrated it.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize, serde::Serialize)]
+pub struct Decision {
+    /// What the logits are.
+    pub score: Score,
+    /// Confidence is the logistic function of `slope * similarity + intercept`.
+    pub slope: f32,
+    /// See `slope`.
+    pub intercept: f32,
+    /// A face is named from this confidence on.
+    pub threshold: f32,
+    /// A face is named only when the best person leads the second by this much similarity.
+    pub margin: f32,
+    /// How and on whom the thresholds were set.
+    pub calibration: String,
+    /// Other thresholds to choose from.
+    #[serde(default)]
+    pub curve: Vec<OperatingPoint>,
+}
+
+impl Decision {
+    /// Checks the ranges of the numbers.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if !(self.slope.is_finite() && self.slope > 0.0 && self.intercept.is_finite()) {
+            return Err("its confidence is not a rising function of the similarity".to_owned());
+        }
+        if !(0.0..=1.0).contains(&self.threshold) || self.margin.is_nan() || self.margin < 0.0 {
+            return Err("its threshold or margin is out of range".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The similarity to each person.
+    pub(super) fn similarities(&self, logits: &[f32]) -> Vec<f32> {
+        match self.score {
+            Score::Cosine => logits.to_vec(),
+            Score::Softmax => softmax(logits),
+        }
+    }
+
+    /// Estimated probability that a face with this similarity is the person, 0 to 1.
+    pub fn confidence(&self, similarity: f32) -> f32 {
+        1.0 / (1.0 + (-(self.slope * similarity + self.intercept)).exp())
+    }
+
+    /// Why a face with these values gets no name; `None` if it gets one. A value that is not a
+    /// number never gets one.
+    pub(super) fn reject(&self, similarity: f32, margin: f32) -> Option<Reason> {
+        // Comparisons with a value that is not a number are false.
+        let alike = self.confidence(similarity) >= self.threshold;
+        let leading = margin >= self.margin;
+        match (alike, leading) {
+            (true, true) => None,
+            (false, _) => Some(Reason::BelowThreshold),
+            (true, false) => Some(Reason::LowMargin),
+        }
+    }
+}
+
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponentials: Vec<f32> = logits.iter().map(|logit| (logit - highest).exp()).collect();
+    let sum: f32 = exponentials.iter().sum();
+    exponentials.iter().map(|exponential| exponential / sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decision() -> Decision {
+        Decision {
+            score: Score::Cosine,
+            slope: 10.0,
+            intercept: -5.0,
+            threshold: 0.5,
+            margin: 0.1,
+            calibration: String::new(),
+            curve: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_name_needs_confidence_and_margin() {
+        let decision = decision();
+        assert_eq!(decision.reject(0.6, 0.2), None);
+        assert_eq!(decision.reject(0.4, 0.2), Some(Reason::BelowThreshold));
+        assert_eq!(decision.reject(0.6, 0.05), Some(Reason::LowMargin));
+    }
+
+    #[test]
+    fn not_a_number_is_nobody() {
+        assert_eq!(decision().reject(f32::NAN, 0.2), Some(Reason::BelowThreshold));
+        assert_eq!(decision().reject(0.9, f32::NAN), Some(Reason::LowMargin));
+    }
+
+    #[test]
+    fn confidence_rises_from_zero_to_one() {
+        let decision = decision();
+        assert!((decision.confidence(0.5) - 0.5).abs() < 1e-6);
+        assert!(decision.confidence(-1.0) < 0.001);
+        assert!(decision.confidence(1.0) > 0.99);
+    }
+
+    #[test]
+    fn softmax_sums_to_one_at_any_size() {
+        let shares = softmax(&[1000.0, 1001.0, 999.0]);
+        assert!((shares.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        assert!(shares[1] > shares[0] && shares[0] > shares[2]);
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        assert!(decision().check().is_ok());
+        assert!(Decision { slope: -1.0, ..decision() }.check().is_err());
+        assert!(Decision { threshold: 1.5, ..decision() }.check().is_err());
+        assert!(Decision { margin: f32::NAN, ..decision() }.check().is_err());
+    }
+}

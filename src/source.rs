@@ -1,0 +1,113 @@
+//! Where pictures come from: a camera, a child process, standard input, or files.
+
+mod backoff;
+mod camera;
+mod command;
+mod device;
+mod files;
+mod handover;
+mod jpeg;
+mod live;
+mod mjpeg;
+mod raw;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::frame::Frame;
+use crate::timing::Timing;
+
+pub use camera::{CameraRequest, formats};
+pub use device::{CSI_ADVICE, Device, DeviceKind, Devices, Selector};
+
+/// Which source to open, and how.
+#[derive(Debug, Clone)]
+pub enum SourceSpec {
+    /// A V4L2 camera.
+    Camera(CameraRequest),
+    /// Picture files, and folders of them, in the order given.
+    Pictures {
+        /// Files and folders.
+        paths: Vec<PathBuf>,
+        /// Pictures a second, `None` as fast as they are worked on.
+        rate: Option<f32>,
+        /// Starts again after the last one.
+        repeat: bool,
+    },
+    /// A program that writes MJPEG to its standard output.
+    Command {
+        /// The program and its arguments, quoted as in a shell; no shell runs it.
+        line: String,
+        /// Every frame counts and the end of the stream is the end of the source.
+        recording: bool,
+    },
+    /// MJPEG on standard input.
+    Stdin {
+        /// Every frame counts.
+        recording: bool,
+    },
+}
+
+/// What a source has to say when it is asked for the next frame.
+#[derive(Debug)]
+pub enum Received {
+    /// A picture.
+    Frame(Frame),
+    /// Nothing came in the time given; ask again.
+    Nothing,
+    /// The source broke, says why, and is being opened again; ask again.
+    Lost(String),
+    /// The source is back after it was lost; its frames follow.
+    Restored,
+    /// No more pictures will come.
+    End,
+}
+
+/// What a source has done so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counters {
+    /// Frames handed on.
+    pub delivered: u64,
+    /// Frames that were out of date before anybody asked for them.
+    pub dropped: u64,
+    /// Frames or files that could not be decoded.
+    pub corrupt: u64,
+    /// Times the source was opened again after it was lost.
+    pub reopened: u64,
+    /// Time it took to decode a frame.
+    pub decode: Timing,
+}
+
+/// A stream of pictures.
+pub trait FrameSource {
+    /// Waits for the next frame, `timeout` at most.
+    ///
+    /// # Errors
+    /// When the source cannot give pictures and opening it again would not help.
+    fn next(&mut self, timeout: Duration) -> Result<Received>;
+
+    /// Name of the source for people, such as a device or a program.
+    fn name(&self) -> &str;
+
+    /// What it has done so far.
+    fn counters(&self) -> Counters;
+}
+
+/// Opens the source that `spec` describes.
+///
+/// # Errors
+/// [`Error::NoCamera`](crate::error::Error::NoCamera) without the camera asked for,
+/// [`Error::Input`](crate::error::Error::Input) for paths without pictures,
+/// [`Error::Source`](crate::error::Error::Source) for a program that does not start,
+/// [`Error::Config`](crate::error::Error::Config) for a command line that cannot be split.
+pub fn open(spec: &SourceSpec) -> Result<Box<dyn FrameSource>> {
+    Ok(match spec {
+        SourceSpec::Camera(request) => Box::new(camera::open(request)?),
+        SourceSpec::Pictures { paths, rate, repeat } => {
+            Box::new(files::PictureFiles::open(paths, *rate, *repeat)?)
+        }
+        SourceSpec::Command { line, recording } => Box::new(command::open(line, *recording)?),
+        SourceSpec::Stdin { recording } => Box::new(command::open_stdin(*recording)?),
+    })
+}

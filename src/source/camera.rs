@@ -1,0 +1,321 @@
+//! Cameras through V4L2. The only place that names nokhwa.
+//!
+//! A camera lives in a thread of its own: nokhwa's `frame` does not return when a camera stalls.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nokhwa::utils::{
+    CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType, Resolution,
+};
+use nokhwa::{Camera, NokhwaError};
+
+use super::backoff::Backoff;
+use super::device::{Devices, Selector};
+use super::handover::{Giver, Keep};
+use super::live::{Ending, Feed, Link, LiveSource, Manner};
+use super::raw::{Encoding, RawFrame};
+use crate::error::{Error, Result};
+
+/// First and longest time between two looks for a camera that is gone.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(1));
+
+/// Longest time to the first frame; some cameras let several formats time out.
+const OPENING_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Which camera to open, and how.
+#[derive(Debug, Clone)]
+pub struct CameraRequest {
+    /// Which one.
+    pub selector: Selector,
+    /// Width and height in pixels to try first.
+    pub size_px: Option<(u32, u32)>,
+    /// Frames a second to try first.
+    pub rate: Option<u32>,
+    /// Longest time from one frame to the next.
+    pub frame_deadline: Duration,
+}
+
+/// Opens the camera.
+pub fn open(request: &CameraRequest) -> Result<LiveSource<CameraFeed>> {
+    LiveSource::open(CameraFeed {
+        request: request.clone(),
+        devices: Devices::of_system(),
+        name: String::new(),
+        thread: None,
+    })
+}
+
+/// The formats of camera `number` that can be decoded, one text for each encoding and size.
+///
+/// # Errors
+/// [`Error::NoCamera`] when it does not open or lists nothing of use.
+pub fn formats(number: u32) -> Result<Vec<String>> {
+    let listed = catch_unwind(|| listed_formats(number))
+        .unwrap_or_else(|_| Err("its driver gave an answer that makes no sense".to_string()))
+        .map_err(|reason| Error::NoCamera(format!("/dev/video{number}: {reason}")))?;
+    let mut texts: Vec<String> = Vec::new();
+    for same in listed.chunk_by(|a, b| (a.format(), a.resolution()) == (b.format(), b.resolution()))
+    {
+        let rates: Vec<String> =
+            same.iter().map(|format| format.frame_rate().to_string()).collect();
+        texts.push(format!(
+            "{} {} at {} fps",
+            same[0].format(),
+            same[0].resolution(),
+            rates.join(", ")
+        ));
+    }
+    Ok(texts)
+}
+
+/// A camera that is looked up anew at every connect.
+pub struct CameraFeed {
+    request: CameraRequest,
+    devices: Devices,
+    name: String,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Feed for CameraFeed {
+    type Link = CameraLink;
+
+    fn connect(&mut self, giver: Giver<RawFrame>) -> Result<CameraLink> {
+        if self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return Err(Error::Source("its driver does not let go of it".to_string()));
+        }
+        let device = self.devices.resolve(&self.request.selector)?;
+        self.name = format!("{} ({})", device.node.display(), device.name);
+        let request = self.request.clone();
+        let thread = std::thread::Builder::new()
+            .name("camera".to_string())
+            .spawn(move || {
+                let reason =
+                    catch_unwind(AssertUnwindSafe(|| capture(device.number, &request, &giver)))
+                        .unwrap_or_else(|_| {
+                            "its driver gave an answer that makes no sense".to_string()
+                        });
+                giver.end(reason);
+            })
+            .map_err(|error| Error::Source(format!("cannot start a thread: {error}")))?;
+        self.thread = Some(thread);
+        Ok(CameraLink)
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn failure(&self, reason: &str) -> Error {
+        Error::NoCamera(format!("{}: {reason}", self.name))
+    }
+
+    fn manner(&self) -> Manner {
+        Manner {
+            opening_deadline: Some(OPENING_DEADLINE.max(self.request.frame_deadline)),
+            frame_deadline: Some(self.request.frame_deadline),
+            reopen: Some(Backoff::new(RETRY.0, RETRY.1)),
+            keep: Keep::Newest,
+        }
+    }
+}
+
+/// An open camera. Its thread closes it when its next frame is refused.
+pub struct CameraLink;
+
+impl Link for CameraLink {
+    fn ending(&mut self, reason: String) -> Ending {
+        Ending { reason, complete: false }
+    }
+}
+
+/// Gives frames until they are refused or the camera fails; returns what happened.
+fn capture(number: u32, request: &CameraRequest, giver: &Giver<RawFrame>) -> String {
+    match stream(number, request, giver) {
+        Ok(()) => "closed".to_string(),
+        Err(error) => explain(&error.to_string()),
+    }
+}
+
+fn stream(
+    number: u32,
+    request: &CameraRequest,
+    giver: &Giver<RawFrame>,
+) -> Result<(), NokhwaError> {
+    let mut camera = connect(number, request)?;
+    camera.open_stream()?;
+    let format = camera.camera_format();
+    log::info!("/dev/video{number}: {format}");
+    let encoding = encoding(format.format());
+    loop {
+        let data = camera.frame_raw()?;
+        let captured_at = Instant::now();
+        let used = match encoding {
+            Encoding::Jpeg => super::mjpeg::layout(&data).map_or(data.len(), |layout| layout.end),
+            _ => data.len(),
+        };
+        let frame = RawFrame {
+            encoding,
+            width: format.width(),
+            height: format.height(),
+            bytes: data[..used].to_vec(),
+            captured_at,
+        };
+        if !giver.give(frame) {
+            return Ok(());
+        }
+    }
+}
+
+/// Opens the device with the first format of the ladder that it takes.
+fn connect(number: u32, request: &CameraRequest) -> Result<Camera, NokhwaError> {
+    let mut refusal = None;
+    for format in ladder(request) {
+        match open_with(number, format) {
+            Ok(camera) => return Ok(camera),
+            Err(error) if is_final(&error) => return Err(error),
+            Err(error) => refusal = Some(error),
+        }
+        log::debug!("/dev/video{number} refuses {format}");
+    }
+    let listed = listed_formats(number).map_err(NokhwaError::GeneralError)?;
+    for format in listed {
+        match open_with(number, format) {
+            Ok(camera) => return Ok(camera),
+            Err(error) => refusal = Some(error),
+        }
+    }
+    Err(refusal.unwrap_or(NokhwaError::GeneralError("it lists no format".to_string())))
+}
+
+fn open_with(number: u32, format: CameraFormat) -> Result<Camera, NokhwaError> {
+    let encodings = [format.format()];
+    let exact = RequestedFormat::with_formats(RequestedFormatType::Exact(format), &encodings);
+    Camera::new(CameraIndex::Index(number), exact)
+}
+
+/// No other format would help.
+fn is_final(error: &NokhwaError) -> bool {
+    let busy_or_gone = ["os error 16", "os error 19"];
+    let text = error.to_string();
+    matches!(error, NokhwaError::OpenDeviceError(..))
+        || busy_or_gone.iter().any(|code| text.contains(code))
+}
+
+/// The formats to try: what was asked for, then sizes that most cameras have, the cheapest first.
+fn ladder(request: &CameraRequest) -> Vec<CameraFormat> {
+    let mut ladder = Vec::new();
+    let sizes = request.size_px.into_iter().chain([(640, 480), (1280, 720)]);
+    for (width, height) in sizes {
+        for encoding in [FrameFormat::MJPEG, FrameFormat::YUYV] {
+            for rate in request.rate.into_iter().chain([30, 15, 10]) {
+                let format = CameraFormat::new(Resolution::new(width, height), encoding, rate);
+                if !ladder.contains(&format) {
+                    ladder.push(format);
+                }
+            }
+        }
+    }
+    ladder
+}
+
+/// The formats that the device lists, those nearest to 640x480 first.
+fn listed_formats(number: u32) -> Result<Vec<CameraFormat>, String> {
+    let any =
+        RequestedFormat::with_formats(RequestedFormatType::None, nokhwa::utils::frame_formats());
+    let mut formats = Camera::new(CameraIndex::Index(number), any)
+        .and_then(|mut camera| camera.compatible_camera_formats())
+        .map_err(|error| explain(&error.to_string()))?;
+    formats.sort_by_key(|format| {
+        let size = format.resolution();
+        let pixels = u64::from(size.width()) * u64::from(size.height());
+        (pixels.abs_diff(640 * 480), size, format.format(), std::cmp::Reverse(format.frame_rate()))
+    });
+    formats.dedup();
+    Ok(formats)
+}
+
+fn encoding(format: FrameFormat) -> Encoding {
+    match format {
+        FrameFormat::MJPEG => Encoding::Jpeg,
+        FrameFormat::YUYV => Encoding::Yuyv,
+        FrameFormat::NV12 => Encoding::Nv12,
+        FrameFormat::GRAY => Encoding::Grey,
+        FrameFormat::RAWRGB => Encoding::Rgb,
+        FrameFormat::RAWBGR => Encoding::Bgr,
+    }
+}
+
+/// Turns the text of a system error into what it means here; the backend gives no codes.
+fn explain(error: &str) -> String {
+    let meanings = [
+        (
+            "os error 13",
+            "permission denied; add the user to the group video (sudo usermod -aG video $USER) and log in again",
+        ),
+        ("os error 16", "another program is using the camera; close it"),
+        ("os error 19", "the camera was unplugged"),
+        ("Failed to Fufill", "it lists no format that can be read"),
+    ];
+    meanings
+        .iter()
+        .find(|(code, _)| error.contains(code))
+        .map_or_else(|| error.to_string(), |(_, meaning)| (*meaning).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(size_px: Option<(u32, u32)>, rate: Option<u32>) -> CameraRequest {
+        CameraRequest {
+            selector: Selector::First,
+            size_px,
+            rate,
+            frame_deadline: Duration::from_secs(5),
+        }
+    }
+
+    fn texts(request: &CameraRequest) -> Vec<String> {
+        let text = |format: &CameraFormat| {
+            format!("{} {} {}", format.format(), format.resolution(), format.frame_rate())
+        };
+        ladder(request).iter().map(text).collect()
+    }
+
+    #[test]
+    fn the_ladder_starts_small_and_compressed() {
+        let ladder = texts(&request(None, None));
+        assert_eq!(ladder[0], "MJPEG 640x480 30");
+        assert_eq!(ladder[1], "MJPEG 640x480 15");
+        assert_eq!(ladder[3], "YUYV 640x480 30");
+        assert_eq!(ladder[6], "MJPEG 1280x720 30");
+        assert_eq!(ladder.len(), 12);
+    }
+
+    #[test]
+    fn what_was_asked_for_comes_first_and_nothing_twice() {
+        let ladder = texts(&request(Some((1280, 720)), Some(15)));
+        assert_eq!(ladder[0], "MJPEG 1280x720 15");
+        assert_eq!(ladder[1], "MJPEG 1280x720 30");
+        assert_eq!(ladder.len(), 12);
+    }
+
+    #[test]
+    fn system_errors_say_what_to_do() {
+        let text = "Could not open device 0: V4L2 Error: Permission denied (os error 13)";
+        assert!(explain(text).contains("group video"));
+        assert!(explain("busy (os error 16)").contains("another program"));
+        assert_eq!(explain("something else"), "something else");
+        assert!(is_final(&NokhwaError::OpenDeviceError("0".into(), "x".into())));
+        assert!(is_final(&NokhwaError::GeneralError("(os error 16)".into())));
+        assert!(!is_final(&NokhwaError::GeneralError("Rejected".into())));
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_gives_an_error() {
+        let error = formats(9999).unwrap_err();
+        assert_eq!(error.exit_code(), 69);
+    }
+}

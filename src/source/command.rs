@@ -1,0 +1,261 @@
+//! MJPEG from a child process or from standard input.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+
+use super::backoff::Backoff;
+use super::handover::{Giver, Keep};
+use super::live::{Ending, Feed, Link, LiveSource, Manner};
+use super::mjpeg::Splitter;
+use super::raw::RawFrame;
+use crate::error::{Error, Result};
+
+/// Longest time without a frame; libcamera takes some seconds to start.
+const FRAME_DEADLINE: Duration = Duration::from_secs(10);
+
+/// First and longest time between the end of a program and its next start.
+const RESTART: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// How long a program has to end by itself after it was asked to.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Longest line of a program's messages that is kept whole.
+const MESSAGE_LIMIT_BYTES: u64 = 2048;
+
+/// Starts the program of `line`.
+pub fn open(line: &str, recording: bool) -> Result<LiveSource<CommandFeed>> {
+    let argv = shlex::split(line).filter(|argv| !argv.is_empty()).ok_or_else(|| {
+        Error::Config(format!("cannot split the command `{line}`: empty, or an open quote"))
+    })?;
+    LiveSource::open(CommandFeed { argv, name: line.to_string(), recording })
+}
+
+/// Reads standard input.
+pub fn open_stdin(recording: bool) -> Result<LiveSource<StdinFeed>> {
+    LiveSource::open(StdinFeed { recording })
+}
+
+fn keep(recording: bool) -> Keep {
+    if recording { Keep::Every } else { Keep::Newest }
+}
+
+/// A program that can be started again.
+pub struct CommandFeed {
+    argv: Vec<String>,
+    name: String,
+    recording: bool,
+}
+
+impl Feed for CommandFeed {
+    type Link = CommandLink;
+
+    fn connect(&mut self, giver: Giver<RawFrame>) -> Result<CommandLink> {
+        let mut child = Command::new(&self.argv[0])
+            .args(&self.argv[1..])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(|error| Error::Source(format!("cannot start {}: {error}", self.argv[0])))?;
+        let stdout = child.stdout.take();
+        let stderr = child.stderr.take();
+        let link = CommandLink { child, reaped: false, last_message: Arc::default() };
+        if let Some(stderr) = stderr {
+            let last_message = Arc::clone(&link.last_message);
+            let program = self.argv[0].clone();
+            spawn("messages", move || pass_on_messages(stderr, &program, &last_message))?;
+        }
+        if let Some(stdout) = stdout {
+            spawn("frames", move || give_pictures(stdout, giver))?;
+        }
+        Ok(link)
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn failure(&self, reason: &str) -> Error {
+        Error::Source(format!(
+            "the command `{}` {reason}; it has to write MJPEG to its standard output",
+            self.name
+        ))
+    }
+
+    fn manner(&self) -> Manner {
+        Manner {
+            opening_deadline: (!self.recording).then_some(FRAME_DEADLINE),
+            frame_deadline: (!self.recording).then_some(FRAME_DEADLINE),
+            reopen: (!self.recording).then(|| Backoff::new(RESTART.0, RESTART.1)),
+            keep: keep(self.recording),
+        }
+    }
+}
+
+/// A running program in a process group of its own, which is ended with it.
+pub struct CommandLink {
+    child: Child,
+    reaped: bool,
+    last_message: Arc<Mutex<String>>,
+}
+
+impl CommandLink {
+    fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    /// Waits for the program to end, without releasing its process id.
+    fn ends_within(&self, time: Duration) -> bool {
+        let Some(pid) = self.pid() else {
+            return true;
+        };
+        let until = Instant::now() + time;
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        loop {
+            if !matches!(waitid(WaitId::Pid(pid), options), Ok(None)) {
+                return true;
+            }
+            if Instant::now() >= until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(Err(error)) = self.pid().map(|pid| kill_process_group(pid, signal)) {
+            log::debug!("cannot signal process group {}: {error}", self.child.id());
+        }
+    }
+}
+
+impl Link for CommandLink {
+    fn ending(&mut self, reason: String) -> Ending {
+        if !self.ends_within(GRACE) {
+            return Ending { reason, complete: false };
+        }
+        self.signal(Signal::KILL);
+        let status = self.child.wait();
+        self.reaped = true;
+        let said = self.last_message.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = match said.as_str() {
+            "" => String::new(),
+            said => format!(", its last message: {said}"),
+        };
+        match status {
+            Ok(status) => {
+                Ending { complete: status.success(), reason: format!("ended with {status}{said}") }
+            }
+            Err(error) => Ending { complete: false, reason: format!("{reason} ({error}){said}") },
+        }
+    }
+}
+
+impl Drop for CommandLink {
+    fn drop(&mut self) {
+        // The process id belongs to the child until it is reaped; after that it must not be used.
+        if self.reaped {
+            return;
+        }
+        self.signal(Signal::TERM);
+        self.ends_within(GRACE);
+        self.signal(Signal::KILL);
+        if let Err(error) = self.child.wait() {
+            log::debug!("cannot reap process {}: {error}", self.child.id());
+        }
+    }
+}
+
+/// Standard input, read once.
+pub struct StdinFeed {
+    recording: bool,
+}
+
+impl Feed for StdinFeed {
+    type Link = StdinLink;
+
+    fn connect(&mut self, giver: Giver<RawFrame>) -> Result<StdinLink> {
+        spawn("frames", move || give_pictures(io::stdin(), giver))?;
+        Ok(StdinLink)
+    }
+
+    fn name(&self) -> &str {
+        "standard input"
+    }
+
+    fn failure(&self, reason: &str) -> Error {
+        Error::Source(format!("standard input gave no picture: {reason}; it has to be MJPEG"))
+    }
+
+    fn manner(&self) -> Manner {
+        Manner {
+            opening_deadline: None,
+            frame_deadline: None,
+            reopen: None,
+            keep: keep(self.recording),
+        }
+    }
+}
+
+/// The reading of standard input, which cannot be stopped.
+pub struct StdinLink;
+
+impl Link for StdinLink {
+    fn ending(&mut self, reason: String) -> Ending {
+        Ending { reason, complete: true }
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
+    std::thread::Builder::new()
+        .name(name.to_string())
+        .spawn(body)
+        .map(drop)
+        .map_err(|error| Error::Source(format!("cannot start a thread: {error}")))
+}
+
+/// Gives the pictures of `stream` until it ends or nobody wants them.
+fn give_pictures(mut stream: impl Read, giver: Giver<RawFrame>) {
+    let mut splitter = Splitter::default();
+    let mut chunk = vec![0; 64 << 10];
+    loop {
+        let read = match stream.read(&mut chunk) {
+            Ok(0) => break giver.end("the stream ended".to_string()),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => break giver.end(error.to_string()),
+        };
+        splitter.push(&chunk[..read]);
+        while let Some(picture) = splitter.next_picture() {
+            if !giver.give(RawFrame::jpeg(picture)) {
+                return;
+            }
+        }
+        giver.note_broken(splitter.take_broken());
+    }
+}
+
+/// Logs what the program says and keeps the last line that is not empty.
+fn pass_on_messages(stderr: ChildStderr, program: &str, last_message: &Mutex<String>) {
+    let mut stderr = BufReader::new(stderr);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = stderr.by_ref().take(MESSAGE_LIMIT_BYTES).read_until(b'\n', &mut line);
+        if !matches!(read, Ok(1..)) {
+            return;
+        }
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim();
+        if !text.is_empty() {
+            log::debug!("{program}: {text}");
+            text.clone_into(&mut last_message.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Pictures from files, in order; every one is worked on.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::{Counters, FrameSource, Received};
+use crate::error::{Error, Result};
+use crate::frame::Frame;
+use crate::picture;
+
+/// Picture files, one frame each.
+#[derive(Debug)]
+pub struct PictureFiles {
+    name: String,
+    files: Vec<PathBuf>,
+    next: usize,
+    interval: Option<Duration>,
+    due: Instant,
+    repeat: bool,
+    sequence: u64,
+    counters: Counters,
+}
+
+impl PictureFiles {
+    /// Takes files as they come and the pictures of folders by name. `rate` is in pictures a
+    /// second, `None` does not wait between them.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when a path is missing or there is no picture at all.
+    pub fn open(paths: &[PathBuf], rate: Option<f32>, repeat: bool) -> Result<Self> {
+        let files: Vec<PathBuf> = picture::find(paths)?.into_iter().map(|file| file.path).collect();
+        let name = match paths {
+            [path] => path.display().to_string(),
+            _ => format!("{} pictures", files.len()),
+        };
+        Ok(Self {
+            name,
+            files,
+            next: 0,
+            interval: rate.map(|rate| Duration::from_secs_f32(1.0 / rate)),
+            due: Instant::now(),
+            repeat,
+            sequence: 0,
+            counters: Counters::default(),
+        })
+    }
+
+    fn next_file(&mut self) -> Option<PathBuf> {
+        if self.next == self.files.len() && self.repeat && self.counters.delivered > 0 {
+            self.next = 0;
+        }
+        let file = self.files.get(self.next)?.clone();
+        self.next += 1;
+        Some(file)
+    }
+
+    fn read(&mut self, path: &Path) -> Received {
+        let sequence = self.sequence;
+        self.sequence += 1;
+        let started = Instant::now();
+        let rgb = match picture::read(path) {
+            Ok(rgb) => rgb,
+            Err(error) => {
+                self.counters.corrupt += 1;
+                log::warn!("{error}");
+                return Received::Nothing;
+            }
+        };
+        self.counters.decode.add(started.elapsed());
+        self.counters.delivered += 1;
+        Received::Frame(Frame { sequence, captured_at: Instant::now(), rgb })
+    }
+}
+
+impl FrameSource for PictureFiles {
+    fn next(&mut self, timeout: Duration) -> Result<Received> {
+        if let Some(interval) = self.interval {
+            let left = self.due.saturating_duration_since(Instant::now());
+            std::thread::sleep(left.min(timeout));
+            if left > timeout {
+                return Ok(Received::Nothing);
+            }
+            self.due = (self.due + interval).max(Instant::now());
+        }
+        match self.next_file() {
+            Some(path) => Ok(self.read(&path)),
+            None if self.counters.delivered > 0 => Ok(Received::End),
+            None => Err(Error::Input {
+                path: self.files[0].clone(),
+                reason: "neither this nor any other picture could be read".to_string(),
+            }),
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::RgbImage;
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    fn folder(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (index, name) in names.iter().enumerate() {
+            let side = index as u32 + 1;
+            RgbImage::new(side, side).save(folder.path().join(name)).unwrap();
+        }
+        folder
+    }
+
+    fn widths(source: &mut PictureFiles, calls: usize) -> Vec<u32> {
+        let received = (0..calls).map(|_| source.next(LONG).unwrap());
+        received
+            .filter_map(|received| match received {
+                Received::Frame(frame) => Some(frame.rgb.width()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn all_pictures_come_in_order_then_the_end() {
+        let folder = folder(&["b.png", "a.png", "c.png"]);
+        let paths = [folder.path().to_path_buf()];
+        let mut source = PictureFiles::open(&paths, None, false).unwrap();
+        assert_eq!(widths(&mut source, 3), [2, 1, 3]);
+        assert!(matches!(source.next(LONG), Ok(Received::End)));
+        assert_eq!(source.counters().delivered, 3);
+    }
+
+    #[test]
+    fn repeats_from_the_first() {
+        let folder = folder(&["a.png", "b.png"]);
+        let paths = [folder.path().to_path_buf()];
+        let mut source = PictureFiles::open(&paths, None, true).unwrap();
+        assert_eq!(widths(&mut source, 5), [1, 2, 1, 2, 1]);
+    }
+
+    #[test]
+    fn unreadable_files_are_counted_and_skipped() {
+        let folder = folder(&["a.png", "c.png"]);
+        std::fs::write(folder.path().join("b.png"), "no picture").unwrap();
+        let paths = [folder.path().to_path_buf()];
+        let mut source = PictureFiles::open(&paths, None, false).unwrap();
+        assert_eq!(widths(&mut source, 3), [1, 2]);
+        assert_eq!(source.counters().corrupt, 1);
+    }
+
+    #[test]
+    fn nothing_readable_is_an_error_even_when_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("b.png"), "").unwrap();
+        let paths = [folder.path().to_path_buf()];
+        for repeat in [false, true] {
+            let mut source = PictureFiles::open(&paths, None, repeat).unwrap();
+            assert!(matches!(source.next(LONG), Ok(Received::Nothing)));
+            assert_eq!(source.next(LONG).unwrap_err().exit_code(), 66);
+        }
+    }
+
+    #[test]
+    fn a_rate_makes_pictures_wait() {
+        let folder = folder(&["a.png", "b.png"]);
+        let paths = [folder.path().to_path_buf()];
+        let mut source = PictureFiles::open(&paths, Some(0.01), false).unwrap();
+        assert_eq!(widths(&mut source, 1), [1]);
+        assert!(matches!(source.next(Duration::ZERO), Ok(Received::Nothing)));
+    }
+}

@@ -1,0 +1,229 @@
+//! A source that is alive: it can stall, break and come back.
+
+use std::time::{Duration, Instant};
+
+use super::backoff::Backoff;
+use super::handover::{Giver, Handover, Keep, Taken};
+use super::raw::RawFrame;
+use super::{Counters, FrameSource, Received};
+use crate::error::{Error, Result};
+use crate::frame::Frame;
+
+/// A link that lasted this long was a good one: the next break is waited out from the start.
+const STEADY: Duration = Duration::from_secs(10);
+
+/// How a link came to its end.
+#[derive(Debug)]
+pub struct Ending {
+    /// What happened, as the end of a sentence that starts with the source's name.
+    pub reason: String,
+    /// The stream was complete.
+    pub complete: bool,
+}
+
+/// An open connection; dropping it closes it.
+pub trait Link {
+    /// Finds out how it ended, when its thread gave `reason`.
+    fn ending(&mut self, reason: String) -> Ending;
+}
+
+/// Something that a link can be opened to, again and again.
+pub trait Feed {
+    /// The open connection.
+    type Link: Link;
+
+    /// Opens a link whose frames go to `giver`. Must not block.
+    fn connect(&mut self, giver: Giver<RawFrame>) -> Result<Self::Link>;
+
+    /// Name for people.
+    fn name(&self) -> &str;
+
+    /// The error for a feed that never gave a frame, for `reason`.
+    fn failure(&self, reason: &str) -> Error;
+
+    /// How to deal with it.
+    fn manner(&self) -> Manner;
+}
+
+/// How a live source deals with its feed.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// Longest time to the first frame of a link, `None` for ever.
+    pub opening_deadline: Option<Duration>,
+    /// Longest time from one frame to the next, `None` for ever.
+    pub frame_deadline: Option<Duration>,
+    /// Whether to open a link again that has ended, and how soon.
+    pub reopen: Option<Backoff>,
+    /// Which frames to keep.
+    pub keep: Keep,
+}
+
+enum State<L> {
+    Open { link: L, since: Instant },
+    Closed { retry_at: Instant },
+}
+
+/// Watches over the link of a [`Feed`], decodes its frames and opens it again when it breaks.
+pub struct LiveSource<F: Feed> {
+    feed: F,
+    manner: Manner,
+    handover: Handover<RawFrame>,
+    state: State<F::Link>,
+    last_frame: Instant,
+    worked: bool,
+    lost: bool,
+    waiting: Option<Frame>,
+    counters: Counters,
+}
+
+impl<F: Feed> LiveSource<F> {
+    /// Opens the first link.
+    ///
+    /// # Errors
+    /// When the feed cannot be connected.
+    pub fn open(mut feed: F) -> Result<Self> {
+        let manner = feed.manner();
+        let handover = Handover::new(manner.keep);
+        let link = feed.connect(handover.giver())?;
+        let now = Instant::now();
+        Ok(Self {
+            feed,
+            manner,
+            handover,
+            state: State::Open { link, since: now },
+            last_frame: now,
+            worked: false,
+            lost: false,
+            waiting: None,
+            counters: Counters::default(),
+        })
+    }
+
+    fn reopen(&mut self) -> Result<Received> {
+        match self.feed.connect(self.handover.giver()) {
+            Ok(link) => {
+                let now = Instant::now();
+                self.state = State::Open { link, since: now };
+                self.last_frame = now;
+                self.counters.reopened += 1;
+                Ok(Received::Nothing)
+            }
+            Err(error) => self.broke(&error.to_string()),
+        }
+    }
+
+    fn decoded(&mut self, number: u64, raw: RawFrame) -> Received {
+        let started = Instant::now();
+        let rgb = match raw.decode() {
+            Ok(rgb) => rgb,
+            Err(reason) => {
+                self.counters.corrupt += 1;
+                log::debug!("{}: frame {number} skipped: {reason}", self.feed.name());
+                return Received::Nothing;
+            }
+        };
+        self.counters.decode.add(started.elapsed());
+        self.counters.delivered += 1;
+        self.last_frame = Instant::now();
+        self.worked = true;
+        let frame = Frame { sequence: number, captured_at: raw.captured_at, rgb };
+        if std::mem::take(&mut self.lost) {
+            log::info!("{} is back", self.feed.name());
+            self.waiting = Some(frame);
+            return Received::Restored;
+        }
+        Received::Frame(frame)
+    }
+
+    fn ended(&mut self, reason: String) -> Result<Received> {
+        let ending = match &mut self.state {
+            State::Open { link, .. } => link.ending(reason),
+            State::Closed { .. } => Ending { reason, complete: false },
+        };
+        let final_and_fine = self.manner.reopen.is_none() && ending.complete && self.worked;
+        if final_and_fine {
+            return Ok(Received::End);
+        }
+        self.broke(&ending.reason)
+    }
+
+    fn broke(&mut self, reason: &str) -> Result<Received> {
+        self.handover.refuse_producer();
+        let now = Instant::now();
+        let steady = matches!(&self.state, State::Open { since, .. } if now - *since >= STEADY);
+        let Some(backoff) = self.manner.reopen.as_mut().filter(|_| self.worked) else {
+            return Err(self.feed.failure(&self.with_corrupt(reason)));
+        };
+        if steady {
+            backoff.reset();
+        }
+        let wait = backoff.wait();
+        self.state = State::Closed { retry_at: Instant::now() + wait };
+        if std::mem::replace(&mut self.lost, true) {
+            log::debug!("{}: {reason}; next try in {wait:?}", self.feed.name());
+            return Ok(Received::Nothing);
+        }
+        log::warn!("{}: {reason}; trying again until it is back", self.feed.name());
+        Ok(Received::Lost(reason.to_string()))
+    }
+
+    fn with_corrupt(&self, reason: &str) -> String {
+        match self.counters().corrupt {
+            0 => reason.to_string(),
+            1 => format!("{reason} (1 frame was corrupt)"),
+            count => format!("{reason} ({count} frames were corrupt)"),
+        }
+    }
+
+    fn nothing_came(&mut self) -> Result<Received> {
+        let opening = matches!(self.state, State::Open { since, .. } if since == self.last_frame);
+        let deadline =
+            if opening { self.manner.opening_deadline } else { self.manner.frame_deadline };
+        match deadline {
+            Some(deadline) if self.last_frame.elapsed() >= deadline => {
+                self.broke(&format!("gave no picture for {} seconds", deadline.as_secs_f32()))
+            }
+            _ => Ok(Received::Nothing),
+        }
+    }
+}
+
+impl<F: Feed> FrameSource for LiveSource<F> {
+    fn next(&mut self, timeout: Duration) -> Result<Received> {
+        if let Some(frame) = self.waiting.take() {
+            return Ok(Received::Frame(frame));
+        }
+        if let State::Closed { retry_at } = self.state {
+            let left = retry_at.saturating_duration_since(Instant::now());
+            std::thread::sleep(left.min(timeout));
+            if left > timeout {
+                return Ok(Received::Nothing);
+            }
+            return self.reopen();
+        }
+        match self.handover.take(timeout) {
+            Taken::Item(number, raw) => match self.decoded(number, raw) {
+                Received::Nothing => self.nothing_came(),
+                received => Ok(received),
+            },
+            Taken::Nothing => self.nothing_came(),
+            Taken::Ended(reason) => self.ended(reason),
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.feed.name()
+    }
+
+    fn counters(&self) -> Counters {
+        Counters {
+            dropped: self.handover.dropped(),
+            corrupt: self.counters.corrupt + self.handover.broken(),
+            ..self.counters
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "live_tests.rs"]
+mod tests;

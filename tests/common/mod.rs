@@ -1,0 +1,97 @@
+//! What the black-box tests share: the binary under test and pictures from outside the project.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use image::{RgbImage, imageops};
+use serde_json::Value;
+
+/// The binary under test with none of its settings taken from the environment. Where it is built
+/// for another processor, `CELEBCAM_RUNNER` holds the emulator and its arguments.
+pub fn celebcam() -> Command {
+    let binary = assert_cmd::cargo::cargo_bin!("celebcam");
+    let mut command = match std::env::var("CELEBCAM_RUNNER") {
+        Ok(runner) if !runner.is_empty() => {
+            let mut words = runner.split_whitespace();
+            let mut command = Command::new(words.next().expect("a runner has a name"));
+            command.args(words).arg(binary);
+            command
+        }
+        _ => Command::new(binary),
+    };
+    for variable in ["CELEBCAM_CAMERA", "CELEBCAM_MODEL", "CELEBCAM_DETECTOR", "CELEBCAM_THRESHOLD"]
+    {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// A file or folder of the data set; without it the test is skipped, and fails where CI must
+/// have it.
+pub fn data(path: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("CELEBCAM_DATA").map_or_else(|| "../shared".into(), PathBuf::from);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(root).join("data").join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    skipped(&format!("no {}; set CELEBCAM_DATA", path.display()));
+    None
+}
+
+/// The photo of six people that `make demo` fetches; without it the test is skipped as above.
+pub fn sample_photo() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("build/demo/six-people.jpg");
+    if path.exists() {
+        return Some(path);
+    }
+    skipped(&format!("no {}; run `make sample`", path.display()));
+    None
+}
+
+/// Says that a test is skipped past the capture of the test harness.
+pub fn skipped(why: &str) {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
+    writeln!(std::io::stderr(), "SKIPPED: {why}").expect("standard error is open");
+}
+
+/// The first `count` files of a folder in the order of their names.
+pub fn files(folder: &Path, count: usize) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("the folder can be read");
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    files.truncate(count);
+    files
+}
+
+/// A camera frame in which the aligned face of `crop` fills a good part of the height.
+pub fn frame_of(crop: &Path) -> RgbImage {
+    let crop = image::open(crop).expect("the crop can be read").into_rgb8();
+    let face = imageops::resize(&crop, 280, 280, imageops::FilterType::CatmullRom);
+    let mut frame = RgbImage::from_pixel(640, 480, image::Rgb([120, 120, 120]));
+    imageops::replace(&mut frame, &face, 180, 100);
+    frame
+}
+
+/// Each line of standard output as JSON.
+pub fn json_lines(stdout: &[u8]) -> Vec<Value> {
+    let text = String::from_utf8_lossy(stdout);
+    text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+}
+
+/// Runs `command` and expects `code`, nothing on standard output, and every one of `words` on
+/// standard error.
+pub fn assert_fails(command: &mut Command, code: i32, words: &[&str]) {
+    let output = command.output().expect("celebcam runs");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{message}");
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+    for word in words {
+        assert!(message.contains(word), "no {word:?} in: {message}");
+    }
+    assert!(!message.contains("panicked"), "{message}");
+}

@@ -1,0 +1,128 @@
+//! The built-in models give the same names and confidences on every processor.
+//!
+//! `tests/golden.json` holds what they gave when they were made; `CELEBCAM_UPDATE_GOLDEN=1 cargo
+//! test --test golden` writes it anew.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use common::{celebcam, data, files, json_lines, sample_photo};
+use serde_json::{Value, json};
+
+/// Largest difference of a similarity between processors: the graph is int8, but its outermost
+/// layers are float, and a sum may round to the next step.
+const SIMILARITY_TOLERANCE: f64 = 0.02;
+
+/// Largest difference of a confidence between processors.
+const CONFIDENCE_TOLERANCE: f64 = 0.02;
+
+/// Largest difference of a box between processors, in pixels.
+const BOX_TOLERANCE_PX: f64 = 2.0;
+
+/// What one picture's faces were called.
+type Faces = Vec<Value>;
+
+fn identify(arguments: &[&str], path: &Path) -> Faces {
+    let output = celebcam()
+        .args(["identify", "--format", "json", "--top-k", "1"])
+        .args(arguments)
+        .arg(path)
+        .output()
+        .expect("celebcam runs");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    json_lines(&output.stdout)
+        .iter()
+        .map(|face| {
+            json!({
+                "name": face["name"],
+                "nearest": face["top"][0]["name"],
+                "similarity": face["top"][0]["similarity"],
+                "confidence": face["confidence"],
+                "box": face["box"],
+            })
+        })
+        .collect()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .expect("the folder can be read")
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Two validation pictures of each person, two of each stranger, and the photo of six people.
+fn observed() -> Option<BTreeMap<String, Faces>> {
+    let mut observed = BTreeMap::new();
+    observed.insert("six-people.jpg".to_owned(), identify(&[], &sample_photo()?));
+    for part in ["celeb24/val", "celeb24/unknown"] {
+        let folder = data(part)?;
+        for name in names(&folder) {
+            for file in files(&folder.join(&name), 2) {
+                let key = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                observed.insert(format!("{part}/{name}/{key}"), identify(&["--crops"], &file));
+            }
+        }
+    }
+    Some(observed)
+}
+
+fn near(ours: &Value, theirs: &Value, tolerance: f64) -> bool {
+    match (ours, theirs) {
+        (Value::Array(ours), Value::Array(theirs)) => {
+            ours.len() == theirs.len()
+                && ours.iter().zip(theirs).all(|(ours, theirs)| near(ours, theirs, tolerance))
+        }
+        _ => match (ours.as_f64(), theirs.as_f64()) {
+            (Some(ours), Some(theirs)) => (ours - theirs).abs() <= tolerance,
+            _ => ours == theirs,
+        },
+    }
+}
+
+#[test]
+fn names_and_confidences_are_those_recorded() {
+    let Some(observed) = observed() else { return };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden.json");
+    if std::env::var_os("CELEBCAM_UPDATE_GOLDEN").is_some() {
+        let text = serde_json::to_string_pretty(&observed).expect("it is JSON");
+        fs::write(&path, text + "\n").expect("the record can be written");
+        return;
+    }
+    let text = fs::read_to_string(&path).expect("the record can be read");
+    let recorded: BTreeMap<String, Faces> = serde_json::from_str(&text).expect("it is JSON");
+    assert!(recorded.len() >= 40, "the record is complete");
+    assert_eq!(
+        observed.keys().collect::<Vec<_>>(),
+        recorded.keys().collect::<Vec<_>>(),
+        "the pictures are those of the record"
+    );
+    let mut largest = 0.0f64;
+    for (key, ours) in &observed {
+        let theirs = &recorded[key];
+        assert_eq!(ours.len(), theirs.len(), "{key}: number of faces");
+        for (ours, theirs) in ours.iter().zip(theirs) {
+            for field in ["name", "nearest"] {
+                assert_eq!(ours[field], theirs[field], "{key}: {field}");
+            }
+            for (field, tolerance) in [
+                ("similarity", SIMILARITY_TOLERANCE),
+                ("confidence", CONFIDENCE_TOLERANCE),
+                ("box", BOX_TOLERANCE_PX),
+            ] {
+                let (ours, theirs) = (&ours[field], &theirs[field]);
+                assert!(near(ours, theirs, tolerance), "{key}: {field} {ours}, not {theirs}");
+                if let (Some(ours), Some(theirs)) = (ours.as_f64(), theirs.as_f64()) {
+                    largest = largest.max((ours - theirs).abs());
+                }
+            }
+        }
+    }
+    println!("largest difference of a similarity or confidence: {largest:.4}");
+}

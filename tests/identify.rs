@@ -1,0 +1,261 @@
+//! `celebcam identify` and `celebcam crop` from outside: photos, folders, and everything that is
+//! not a good photo.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{assert_fails, celebcam, data, files, frame_of, json_lines, sample_photo};
+use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, GrayImage, ImageEncoder, RgbImage};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PERSON: &str = "Jennifer Aniston";
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder can be made")
+}
+
+fn write(folder: &TempDir, name: &str, bytes: &[u8]) -> std::path::PathBuf {
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).expect("a file can be written");
+    path
+}
+
+fn jpeg(picture: &RgbImage, exif: Option<Vec<u8>>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = JpegEncoder::new_with_quality(&mut bytes, 95);
+    if let Some(exif) = exif {
+        encoder.set_exif_metadata(exif).expect("JPEG has EXIF");
+    }
+    encoder.encode_image(picture).expect("the picture can be encoded");
+    bytes
+}
+
+/// A frame with one known face.
+fn portrait() -> Option<RgbImage> {
+    let crops = data(&format!("celeb24/val/{PERSON}"))?;
+    Some(frame_of(&files(&crops, 1)[0]))
+}
+
+/// Identifies with JSON output and expects success.
+fn identify(arguments: &[&str], path: &Path) -> Vec<Value> {
+    let output = celebcam()
+        .args(["identify", "--format", "json"])
+        .args(arguments)
+        .arg(path)
+        .output()
+        .expect("celebcam runs");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    json_lines(&output.stdout)
+}
+
+#[test]
+fn the_six_people_of_the_sample_are_found_and_one_is_named() {
+    let Some(photo) = sample_photo() else { return };
+    let out = folder();
+    let faces = identify(&["--annotate", &out.path().to_string_lossy()], &photo);
+    assert_eq!(faces.len(), 6, "{faces:#?}");
+    let names: Vec<&str> = faces.iter().filter_map(|face| face["name"].as_str()).collect();
+    assert_eq!(names, [PERSON]);
+    let annotated = image::open(out.path().join("six-people.jpg")).expect("it was written");
+    let original = image::open(&photo).expect("the photo can be read");
+    assert_eq!((annotated.width(), annotated.height()), (original.width(), original.height()));
+}
+
+#[test]
+fn a_photo_gives_one_line_with_every_field() {
+    let Some(portrait) = portrait() else { return };
+    let folder = folder();
+    let path = write(&folder, "portrait.jpg", &jpeg(&portrait, None));
+    let faces = identify(&["--top-k", "5"], &path);
+    assert_eq!(faces.len(), 1, "{faces:#?}");
+    let face = &faces[0];
+    assert_eq!(face["schema"], 1);
+    assert_eq!(face["name"], PERSON);
+    assert_eq!(face["id"], "jennifer-aniston");
+    assert_eq!(face["reason"], Value::Null);
+    assert_eq!(face["top"].as_array().map(Vec::len), Some(5));
+    assert_eq!(face["box"].as_array().map(Vec::len), Some(4));
+    assert_eq!(face["model"].as_str().map(str::len), Some(16));
+    let confidence = face["confidence"].as_f64().expect("a number");
+    assert!(confidence > 0.5 && confidence <= 1.0);
+    let text = celebcam().arg("identify").arg(&path).output().expect("celebcam runs");
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(
+        text.contains(&format!("portrait.jpg: {PERSON} ")) && text.contains(" %, box "),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_threshold_nobody_reaches_leaves_everybody_unknown() {
+    let Some(portrait) = portrait() else { return };
+    let folder = folder();
+    let path = write(&folder, "portrait.jpg", &jpeg(&portrait, None));
+    let faces = identify(&["--threshold", "1"], &path);
+    assert_eq!(faces[0]["name"], Value::Null);
+    assert_eq!(faces[0]["reason"], "below_threshold");
+}
+
+#[test]
+fn every_format_names_the_same_person() {
+    let Some(portrait) = portrait() else { return };
+    let folder = folder();
+    for name in ["p.png", "p.webp", "p.bmp"] {
+        portrait.save(folder.path().join(name)).expect("the picture can be written");
+    }
+    let deep = DynamicImage::ImageRgb8(portrait.clone()).into_rgb16();
+    deep.save(folder.path().join("16-bit.png")).expect("the picture can be written");
+    let transparent = DynamicImage::ImageRgb8(portrait).into_rgba8();
+    transparent.save(folder.path().join("alpha.png")).expect("the picture can be written");
+    let faces = identify(&[], folder.path());
+    assert_eq!(faces.len(), 5, "{faces:#?}");
+    assert!(faces.iter().all(|face| face["name"] == PERSON), "{faces:#?}");
+}
+
+#[test]
+fn pictures_are_turned_upright_as_their_exif_data_says() {
+    let Some(portrait) = portrait() else { return };
+    // "Rotate by 90 degrees clockwise to see it upright": a TIFF header with one entry.
+    let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+    let turned = image::imageops::rotate270(&portrait);
+    let folder = folder();
+    let path = write(&folder, "turned.jpg", &jpeg(&turned, Some(exif)));
+    let faces = identify(&[], &path);
+    assert_eq!(faces.len(), 1, "{faces:#?}");
+    assert_eq!(faces[0]["name"], PERSON);
+}
+
+#[test]
+fn aligned_crops_are_taken_as_they_are() {
+    let Some(crops) = data(&format!("celeb24/val/{PERSON}")) else { return };
+    let faces = identify(&["--crops"], &crops);
+    let right = faces.iter().filter(|face| face["top"][0]["name"] == PERSON).count();
+    assert!(faces.len() >= 20 && right * 20 >= faces.len() * 19, "{right} of {}", faces.len());
+    assert!(faces.iter().all(|face| face["box"] == Value::Null));
+}
+
+#[test]
+fn crops_of_photos_are_written_and_recognized() {
+    let Some(portrait) = portrait() else { return };
+    let (input, out) = (folder(), folder());
+    fs::create_dir(input.path().join("someone")).expect("a folder can be made");
+    portrait.save(input.path().join("someone/a.png")).expect("the picture can be written");
+    let status = celebcam().arg("crop").arg(input.path()).arg("--out").arg(out.path()).status();
+    assert_eq!(status.expect("celebcam runs").code(), Some(0));
+    let crop = out.path().join("someone/a.png.png");
+    assert_eq!(image::image_dimensions(&crop).expect("it was written"), (112, 112));
+    assert_eq!(identify(&["--crops"], &crop)[0]["name"], PERSON);
+}
+
+#[test]
+fn a_photo_is_not_an_aligned_crop() {
+    let folder = folder();
+    let path = write(&folder, "photo.jpg", &jpeg(&RgbImage::new(64, 48), None));
+    let words = ["photo.jpg", "64x48", "112x112"];
+    assert_fails(celebcam().args(["identify", "--crops"]).arg(path), 66, &words);
+}
+
+#[test]
+fn pictures_without_a_face_are_said_to_have_none() {
+    let folder = folder();
+    let cases = [
+        ("even.png", RgbImage::from_pixel(640, 480, image::Rgb([90, 120, 60]))),
+        ("dot.png", RgbImage::new(1, 1)),
+        ("line.png", RgbImage::new(1, 3000)),
+    ];
+    for (name, picture) in &cases {
+        picture.save(folder.path().join(name)).expect("the picture can be written");
+    }
+    let output = celebcam().arg("identify").arg(folder.path()).output().expect("celebcam runs");
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(text.matches(": no face found").count(), cases.len(), "{text}");
+    assert!(identify(&[], folder.path()).is_empty());
+}
+
+#[test]
+fn broken_pictures_are_reported_and_nothing_is_named() {
+    let folder = folder();
+    let whole = jpeg(&RgbImage::new(320, 240), None);
+    let cases = [
+        ("cut.jpg", whole[..whole.len() / 2].to_vec(), "cut off"),
+        ("empty.jpg", Vec::new(), "is empty"),
+        ("text.jpg", b"these are words".to_vec(), "is not a JPEG, PNG, WebP or BMP picture"),
+        ("header.png", b"\x89PNG\r\n\x1a\n".to_vec(), "is broken"),
+    ];
+    for (name, bytes, words) in &cases {
+        let path = write(&folder, name, bytes);
+        assert_fails(celebcam().arg("identify").arg(path), 66, &[name, words]);
+    }
+}
+
+#[test]
+fn unreadable_files_do_not_stop_the_others() {
+    let folder = folder();
+    write(&folder, "a.jpg", b"");
+    write(&folder, "b.jpg", &jpeg(&RgbImage::new(320, 240), None));
+    write(&folder, "c.jpg", b"words");
+    let output = celebcam().arg("identify").arg(folder.path()).output().expect("celebcam runs");
+    let (text, log) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(66));
+    assert!(text.contains("b.jpg: no face found"), "{text}");
+    assert!(
+        log.contains("a.jpg") && log.contains("c.jpg") && log.contains("2 unreadable"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_picture_of_108_megapixels_is_refused_by_its_header() {
+    let folder = folder();
+    let path = folder.path().join("huge.png");
+    GrayImage::new(12_000, 9_000).save(&path).expect("the picture can be written");
+    let mut command = celebcam();
+    assert_fails(command.arg("identify").arg(path), 66, &["12000x9000", "64 megapixels"]);
+}
+
+#[test]
+fn a_cmyk_jpeg_is_read() {
+    const CMYK: &str = "ffd8ffee000e41646f626500640000000000ffdb004300100b0c0e0c0a100e0d0e1211101318281a181\
+        616183123251d283a333d3c3933383740485c4e404457453738506d51575f626768673e4d71797064785c656763ffc000140\
+        800100010044311004d11005911004b1100ffc400160001010100000000000000000000000000000605ffc40014100100000\
+        000000000000000000000000000ffda000e0443004d0059004b00003f00ac69aed7a000000fffd9";
+    let digits: Vec<u8> = CMYK.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let bytes: Vec<u8> = digits
+        .chunks_exact(2)
+        .map(|pair| u8::from_str_radix(&String::from_utf8_lossy(pair), 16).expect("hexadecimal"))
+        .collect();
+    let folder = folder();
+    let path = write(&folder, "cmyk.jpg", &bytes);
+    assert!(identify(&[], &path).is_empty());
+}
+
+#[test]
+fn missing_inputs_and_empty_folders_are_errors() {
+    let folder = folder();
+    let mut command = celebcam();
+    assert_fails(command.arg("identify").arg(folder.path()), 66, &["holds no pictures"]);
+    assert_fails(
+        celebcam().args(["identify", "/no/such.jpg"]),
+        66,
+        &["/no/such.jpg", "no such file"],
+    );
+    assert_fails(celebcam().args(["crop", "/no/such.jpg", "--out", "x"]), 66, &["no such file"]);
+    assert_fails(celebcam().args(["identify"]), 2, &["PHOTO|DIR"]);
+    assert_fails(celebcam().args(["identify", "x.jpg", "--threshold", "2"]), 2, &["0 to 1"]);
+}
+
+#[test]
+fn an_annotated_picture_that_cannot_be_written_is_an_error() {
+    let folder = folder();
+    let path = write(&folder, "p.jpg", &jpeg(&RgbImage::new(64, 48), None));
+    let blocked = write(&folder, "file", b"");
+    let mut command = celebcam();
+    command.arg("identify").arg(&path).arg("--annotate").arg(&blocked);
+    assert_fails(&mut command, 1, &["cannot write"]);
+}

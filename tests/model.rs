@@ -1,0 +1,138 @@
+//! Model files from outside: what `celebcam model` shows, and files that are not good models.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{assert_fails, celebcam, json_lines};
+use prost::Message;
+use tempfile::TempDir;
+use tract_onnx::pb::{ModelProto, type_proto};
+
+const RECOGNIZER: &str = "models/celebrities.onnx";
+const DETECTOR: &str = "models/detector.onnx";
+
+fn shipped(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn read(name: &str) -> ModelProto {
+    let bytes = fs::read(shipped(name)).expect("the model can be read");
+    ModelProto::decode(&bytes[..]).expect("the model is ONNX")
+}
+
+/// A folder with `model.onnx` in it.
+fn model(bytes: &[u8]) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = folder.path().join("model.onnx");
+    fs::write(&path, bytes).expect("a file can be written");
+    (folder, path)
+}
+
+fn set(proto: &mut ModelProto, key: &str, value: &str) {
+    let entry = proto.metadata_props.iter_mut().find(|entry| entry.key == key);
+    entry.expect("the key is there").value = value.to_owned();
+}
+
+/// Expects that `model` and `identify --model` refuse the file with exit code 78 and these words.
+fn assert_refused(bytes: &[u8], words: &[&str]) {
+    let (_folder, path) = model(bytes);
+    let words = [&["model.onnx"], words].concat();
+    assert_fails(celebcam().arg("model").arg(&path), 78, &words);
+    let picture = path.with_file_name("p.png");
+    image::RgbImage::new(8, 8).save(&picture).expect("the picture can be written");
+    assert_fails(celebcam().arg("identify").arg(&picture).arg("--model").arg(&path), 78, &words);
+}
+
+#[test]
+fn the_built_in_models_say_what_they_are() {
+    let output = celebcam().arg("model").output().expect("celebcam runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0));
+    for words in ["18: Barack Obama", "Jennifer Aniston", "threshold", "licence", "detector"] {
+        assert!(text.contains(words), "no {words:?} in: {text}");
+    }
+    let output = celebcam().args(["model", "--format", "json"]).output().expect("celebcam runs");
+    let models = json_lines(&output.stdout);
+    assert_eq!(models[0]["labels"].as_array().map(Vec::len), Some(18));
+    assert_eq!(models[1]["kind"], "detector");
+}
+
+#[test]
+fn a_copy_of_the_built_in_model_gives_the_same() {
+    let file = celebcam().args(["model", "--format", "json"]).arg(shipped(RECOGNIZER)).output();
+    let built_in = celebcam().args(["model", "--format", "json"]).output();
+    let file = json_lines(&file.expect("celebcam runs").stdout);
+    let built_in = json_lines(&built_in.expect("celebcam runs").stdout);
+    assert_eq!(file[0]["fingerprint"], built_in[0]["fingerprint"]);
+}
+
+#[test]
+fn files_that_are_not_models_are_refused() {
+    let whole = fs::read(shipped(RECOGNIZER)).expect("the model can be read");
+    assert_refused(b"", &["is empty"]);
+    assert_refused(b"these are words, not a model", &["not an ONNX file"]);
+    assert_refused(&whole[..whole.len() / 2], &["not an ONNX file, or it is cut off"]);
+    assert_refused(&whole[..100], &["not an ONNX file, or it is cut off"]);
+    assert_fails(
+        celebcam().args(["model", "/no/such.onnx"]),
+        78,
+        &["/no/such.onnx", "cannot be read"],
+    );
+}
+
+#[test]
+fn a_model_without_metadata_is_refused() {
+    let mut proto = read(RECOGNIZER);
+    proto.metadata_props.clear();
+    assert_refused(&proto.encode_to_vec(), &["no celebcam metadata", "trainer"]);
+}
+
+#[test]
+fn a_model_of_another_schema_is_refused() {
+    let mut proto = read(RECOGNIZER);
+    set(&mut proto, "celebcam.schema", "7");
+    assert_refused(&proto.encode_to_vec(), &["schema 7"]);
+}
+
+#[test]
+fn a_model_of_something_else_is_refused() {
+    let mut proto = read(RECOGNIZER);
+    let input = &mut proto.graph.as_mut().expect("a graph").input[0];
+    let kind = input.r#type.as_mut().and_then(|kind| kind.value.as_mut()).expect("a type");
+    let type_proto::Value::TensorType(tensor) = kind;
+    tensor.elem_type = 1;
+    assert_refused(&proto.encode_to_vec(), &["uint8 [1, height, width, 3]"]);
+}
+
+#[test]
+fn labels_that_do_not_match_the_outputs_are_refused() {
+    let mut proto = read(RECOGNIZER);
+    set(&mut proto, "celebcam.labels", r#"[{"name":"A","id":"a"},{"name":"B","id":"b"}]"#);
+    assert_refused(&proto.encode_to_vec(), &["names 2 people and has 18 outputs"]);
+    set(&mut proto, "celebcam.labels", "{}");
+    assert_refused(&proto.encode_to_vec(), &["celebcam.labels is broken"]);
+}
+
+#[test]
+fn a_graph_that_does_not_hold_together_is_refused() {
+    let mut proto = read(RECOGNIZER);
+    let graph = proto.graph.as_mut().expect("a graph");
+    graph.initializer.truncate(graph.initializer.len() / 2);
+    assert_refused(&proto.encode_to_vec(), &["model.onnx"]);
+}
+
+#[test]
+fn models_in_each_others_place_are_refused() {
+    let picture = tempfile::tempdir().expect("a folder can be made");
+    let picture = picture.path().join("p.png");
+    fs::create_dir_all(picture.parent().expect("a parent")).expect("a folder can be made");
+    image::RgbImage::new(8, 8).save(&picture).expect("the picture can be written");
+    let mut command = celebcam();
+    command.arg("identify").arg(&picture).arg("--model").arg(shipped(DETECTOR));
+    assert_fails(&mut command, 78, &["a detector", "a recognizer is needed"]);
+    let mut command = celebcam();
+    command.arg("identify").arg(&picture).arg("--detector").arg(shipped(RECOGNIZER));
+    assert_fails(&mut command, 78, &["a recognizer", "a detector is needed"]);
+}

@@ -1,0 +1,329 @@
+//! `celebcam run` and `celebcam cameras` from outside.
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{assert_fails, celebcam, data, files, frame_of, json_lines, skipped};
+use image::RgbImage;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PERSON: &str = "Jennifer Aniston";
+
+/// Longest time to the end after a signal.
+const STOP_WITHIN: Duration = Duration::from_secs(2);
+
+/// Longest time for models to load and a person to be reported, on a slow machine.
+const REPORT_WITHIN: Duration = Duration::from_secs(120);
+
+/// Frames of a person as JPEG files in a folder, and one after another in one file.
+struct Film {
+    folder: TempDir,
+    pictures: PathBuf,
+    mjpeg: PathBuf,
+}
+
+impl Film {
+    fn of(frames: &[RgbImage]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let pictures = folder.path().join("pictures");
+        fs::create_dir(&pictures).expect("a folder can be made");
+        let mut stream = Vec::new();
+        for (index, frame) in frames.iter().enumerate() {
+            let path = pictures.join(format!("{index:03}.jpg"));
+            frame.save(&path).expect("the picture can be written");
+            stream.extend(fs::read(&path).expect("the picture can be read"));
+        }
+        let mjpeg = folder.path().join("film.mjpeg");
+        fs::write(&mjpeg, stream).expect("the film can be written");
+        Self { folder, pictures, mjpeg }
+    }
+
+    fn of_person() -> Option<Self> {
+        let crops = data(&format!("celeb24/val/{PERSON}"))?;
+        let frames: Vec<RgbImage> = files(&crops, 12).iter().map(|crop| frame_of(crop)).collect();
+        Some(Self::of(&frames))
+    }
+
+    fn of_nobody() -> Self {
+        Self::of(&[RgbImage::new(64, 48), RgbImage::from_pixel(64, 48, image::Rgb([200; 3]))])
+    }
+
+    /// A program that plays the film for ever.
+    fn endless(&self) -> String {
+        let script = self.folder.path().join("camera.sh");
+        let text = format!("while cat '{}'; do sleep 0.05; done\n", self.mjpeg.display());
+        fs::write(&script, text).expect("the script can be written");
+        format!("sh '{}'", script.display())
+    }
+}
+
+/// Exactly one start and one end, both of the person in the film.
+fn assert_came_and_went(stdout: &[u8]) {
+    let events = json_lines(stdout);
+    let kinds: Vec<&Value> = events.iter().map(|event| &event["event"]).collect();
+    assert_eq!(kinds, ["start", "end"], "{events:#?}");
+    for event in &events {
+        assert_eq!(event["schema"], 1);
+        assert_eq!(event["name"], PERSON);
+        assert_eq!(event["track"], 1);
+        assert!(event["confidence"].as_f64().is_some_and(|value| value > 0.5 && value <= 1.0));
+        assert!(event["camera"].is_string() && event["model"].is_string());
+        assert_eq!(event["box"].as_array().map(Vec::len), Some(4));
+    }
+}
+
+fn run_json(arguments: &[&str], stdin: Option<&Path>) -> std::process::Output {
+    let mut command = celebcam();
+    command.args(["run", "--format", "json"]).args(arguments);
+    if let Some(path) = stdin {
+        command.stdin(fs::File::open(path).expect("the film can be read"));
+    }
+    command.output().expect("celebcam runs")
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).expect("the process is there");
+}
+
+/// Waits for the end of `child` and kills it when that takes too long.
+fn ends_within(child: &mut Child, time: Duration) -> ExitStatus {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        if let Some(status) = child.try_wait().expect("the process is ours") {
+            return status;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().expect("the process is there");
+    child.wait().expect("the process is ours");
+    panic!("celebcam did not end within {time:?}");
+}
+
+/// Starts a run that says on standard error when it watches, and waits for that.
+fn watching(arguments: &[&str], stdin: Stdio) -> Child {
+    let mut child = celebcam()
+        .args(["-v", "run", "--format", "json"])
+        .args(arguments)
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("celebcam starts");
+    let mut messages = BufReader::new(child.stderr.take().expect("standard error is piped"));
+    let mut message = String::new();
+    while !message.contains("watching") {
+        message.clear();
+        let read = messages.read_line(&mut message).expect("standard error can be read");
+        assert!(read > 0, "celebcam ended before it watched");
+    }
+    std::thread::spawn(move || std::io::copy(&mut messages, &mut std::io::sink()));
+    child
+}
+
+#[test]
+fn a_folder_of_pictures_gives_one_start_and_one_end() {
+    let Some(film) = Film::of_person() else { return };
+    let output = run_json(&["--pictures", &film.pictures.to_string_lossy()], None);
+    assert_eq!(output.status.code(), Some(0));
+    assert_came_and_went(&output.stdout);
+}
+
+#[test]
+fn text_names_the_person_and_the_confidence() {
+    let Some(film) = Film::of_person() else { return };
+    let output =
+        celebcam().args(["run", "--pictures"]).arg(&film.pictures).output().expect("celebcam runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].contains("Jennifer Aniston is here (") && lines[0].ends_with(" %)"), "{text}");
+    assert!(lines[1].ends_with("Jennifer Aniston is gone"), "{text}");
+}
+
+#[test]
+fn a_recording_on_standard_input_gives_the_same() {
+    let Some(film) = Film::of_person() else { return };
+    let output = run_json(&["--stdin", "--recording"], Some(&film.mjpeg));
+    assert_eq!(output.status.code(), Some(0));
+    assert_came_and_went(&output.stdout);
+}
+
+#[test]
+fn a_recording_from_a_program_gives_the_same() {
+    let Some(film) = Film::of_person() else { return };
+    let command = format!("cat '{}'", film.mjpeg.display());
+    let output = run_json(&["--command", &command, "--recording"], None);
+    assert_eq!(output.status.code(), Some(0));
+    assert_came_and_went(&output.stdout);
+}
+
+#[test]
+fn a_live_program_gives_the_same_until_a_signal_comes() {
+    let Some(film) = Film::of_person() else { return };
+    for which in [Signal::TERM, Signal::INT] {
+        let mut child = watching(&["--command", &film.endless()], Stdio::null());
+        let mut stdout = BufReader::new(child.stdout.take().expect("standard output is piped"));
+        let mut output = Vec::new();
+        let since = Instant::now();
+        stdout.read_until(b'\n', &mut output).expect("standard output can be read");
+        assert!(since.elapsed() < REPORT_WITHIN);
+        signal(&child, which);
+        assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
+        stdout.read_to_end(&mut output).expect("standard output can be read");
+        assert_came_and_went(&output);
+    }
+}
+
+#[test]
+fn strangers_and_empty_rooms_give_no_events() {
+    let output = run_json(&["--pictures", &Film::of_nobody().pictures.to_string_lossy()], None);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stdout.is_empty());
+    let Some(stranger) = data("strangers/Tony_Blair") else { return };
+    let output = run_json(&["--pictures", &stranger.to_string_lossy()], None);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn unreadable_pictures_are_reported_and_skipped() {
+    let film = Film::of_nobody();
+    fs::write(film.pictures.join("000a.jpg"), "no picture").expect("a file can be written");
+    let output = run_json(&["--pictures", &film.pictures.to_string_lossy()], None);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("000a.jpg"));
+}
+
+#[test]
+fn a_source_that_gives_nothing_does_not_delay_the_end() {
+    for which in [Signal::TERM, Signal::INT] {
+        let mut child = watching(&["--command", "sleep 600"], Stdio::null());
+        signal(&child, which);
+        assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
+    }
+    let mut child = watching(&["--stdin"], Stdio::piped());
+    let silent = child.stdin.take();
+    signal(&child, Signal::TERM);
+    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
+    drop(silent);
+}
+
+#[test]
+fn the_program_and_its_children_end_with_the_run() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let pids = folder.path().join("pids");
+    let script = folder.path().join("camera.sh");
+    let text =
+        format!("sleep 600 &\necho $$ $! > '{0}.new'\nmv '{0}.new' '{0}'\nwait\n", pids.display());
+    fs::write(&script, text).expect("the script can be written");
+    let command = format!("sh '{}'", script.display());
+    let mut child = watching(&["--command", &command], Stdio::null());
+    while !pids.exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    signal(&child, Signal::TERM);
+    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
+    for pid in fs::read_to_string(&pids).expect("the file can be read").split_whitespace() {
+        let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "{pid} is alive: {state}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_run() {
+    let Some(film) = Film::of_person() else { return };
+    let mut child =
+        watching(&["--pictures", &film.pictures.to_string_lossy(), "--repeat"], Stdio::null());
+    drop(child.stdout.take());
+    assert_eq!(ends_within(&mut child, REPORT_WITHIN).code(), Some(0));
+}
+
+#[test]
+fn a_missing_camera_is_said_with_what_to_do() {
+    for camera in ["97", "/dev/video97", "/dev/v4l/by-id/not-there", "no such name"] {
+        let words = ["there is no", "97"].iter().take(if camera.contains("97") { 2 } else { 1 });
+        let words: Vec<&str> = words.copied().collect();
+        assert_fails(celebcam().args(["run", "--camera", camera]), 69, &words);
+    }
+    assert_fails(
+        celebcam().args(["run", "--camera", "/dev/null"]),
+        69,
+        &["/dev/null is not a camera"],
+    );
+}
+
+#[test]
+fn without_any_camera_the_ways_in_are_named() {
+    if Path::new("/sys/class/video4linux").exists() {
+        return skipped("this machine has video devices");
+    }
+    let advice = ["no camera found", "plug in a USB camera", "rpicam-vid"];
+    assert_fails(celebcam().arg("run"), 69, &advice);
+    assert_fails(celebcam().arg("cameras"), 69, &advice);
+}
+
+#[test]
+fn programs_that_give_no_pictures_are_errors() {
+    let cases = [
+        ("no-such-program -x", 1, "cannot start no-such-program"),
+        (
+            "sh -c 'echo out of film >&2; exit 3'",
+            1,
+            "exit status: 3, its last message: out of film",
+        ),
+        ("true", 1, "ended with exit status: 0"),
+        ("head -c 100000 /dev/zero", 1, "it has to write MJPEG"),
+        ("open 'quote", 78, "cannot split the command"),
+        ("", 78, "cannot split the command"),
+    ];
+    for (command, code, words) in cases {
+        assert_fails(celebcam().args(["run", "--command", command]), code, &[words]);
+        assert_fails(celebcam().args(["run", "--recording", "--command", command]), code, &[words]);
+    }
+}
+
+#[test]
+fn standard_input_without_pictures_is_an_error() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let garbage = folder.path().join("garbage");
+    let bytes: Vec<u8> =
+        (0..200_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    for content in [&bytes[..], b"", b"\xff\xd8\xff\xe0 not a picture"] {
+        fs::write(&garbage, content).expect("a file can be written");
+        let stdin = fs::File::open(&garbage).expect("the file can be read");
+        let mut command = celebcam();
+        assert_fails(
+            command.args(["run", "--stdin"]).stdin(stdin),
+            1,
+            &["standard input", "MJPEG"],
+        );
+    }
+}
+
+#[test]
+fn missing_pictures_are_an_error() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let mut command = celebcam();
+    assert_fails(
+        command.args(["run", "--pictures"]).arg(folder.path()),
+        66,
+        &["holds no pictures"],
+    );
+    assert_fails(celebcam().args(["run", "--pictures", "/no/such"]), 66, &["/no/such"]);
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    assert_fails(celebcam().args(["run", "--confirm", "9"]), 78, &["--confirm"]);
+    assert_fails(celebcam().args(["run", "--absence", "NaN"]), 78, &["--absence"]);
+    assert_fails(celebcam().args(["run", "--fps", "0"]), 2, &["--fps"]);
+    assert_fails(celebcam().args(["run", "--stdin", "--command", "x"]), 2, &["--command"]);
+    assert_fails(celebcam().args(["run", "--width", "640"]), 2, &["--height"]);
+}

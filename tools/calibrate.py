@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Sets the threshold of the int8 model and writes the finished model file.
+
+Strangers are the people in DATA/unknown and, one after the other, the people of the gallery
+themselves: their pictures shown to a head that was fitted without them. Without either, a
+picture's second best person stands in for a stranger.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from celebtrainer import decision, modelfile, openset
+from celebtrainer.data import people, read_part, require
+from celebtrainer.failure import run
+from celebtrainer.network import load
+
+
+def stranger_scores(
+    runner: modelfile.Runner, data: Path, score: str, margin: float
+) -> openset.Scores:
+    """Similarities of each person in DATA/unknown."""
+    scores = {}
+    for name in people(data / "unknown"):
+        part = read_part(data, "unknown", [name])
+        if len(part):
+            found = openset.answers(runner.logits(part.paths, name), score)
+            scores[name] = found.rejected_below(margin)
+    return scores
+
+
+def stand_ins(logits: np.ndarray, truth: np.ndarray, score: str) -> openset.Scores:
+    """Best similarity to anybody else, for each person of the gallery."""
+    others = openset.similarities(logits, score).copy()
+    others[np.arange(len(truth)), truth] = -np.inf
+    return {f"person {p}": others[truth == p].max(axis=1) for p in np.unique(truth)}
+
+
+def note(strangers: openset.Scores, left_out: dict, target: float, pictures: int) -> str:
+    """How the threshold was set, in words."""
+    counted = sum(len(s) for s in strangers.values())
+    parts = []
+    if strangers:
+        parts.append(f"{counted} pictures of {len(strangers)} strangers")
+    if left_out:
+        parts.append(f"validation pictures of {len(left_out)} people shown to heads without them")
+    who = " and ".join(parts) or "each validation picture's second best person (no strangers)"
+    return (
+        f"int8 model; threshold for {target:.1%} false accepts, each person weighing the same, "
+        f"on {who}; confidence fitted on these and {pictures} validation pictures"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder that prepare.py wrote")
+    parser.add_argument("work", type=Path, help="folder with network.pt and int8.onnx")
+    parser.add_argument("out", type=Path, help="the model file to write")
+    parser.add_argument("--false-accepts", type=float, default=0.005,
+                        help="rate the threshold is set for (default %(default)s)")  # fmt: skip
+    args = parser.parse_args()
+
+    network, content = load(args.work / "network.pt")
+    score = network.head.score
+    model = modelfile.load(args.work / "int8.onnx")
+    runner = modelfile.Runner(args.work / "int8.onnx")
+    val = require(read_part(args.data, "val", content["names"]), args.data, "val")
+    logits = runner.logits(val.paths, "validation")
+    gallery = openset.answers(logits, score)
+    right = gallery.best == val.people
+    margin = decision.choose_margin(gallery, right)
+    left_out = {f"{name} left out": np.array(scores)
+                for name, scores in content["facts"].get("left_out_scores", {}).items()}  # fmt: skip
+    strangers = stranger_scores(runner, args.data, score, margin)
+    pool = {**strangers, **left_out} or stand_ins(logits, val.people, score)
+    text = note(strangers, left_out, args.false_accepts, len(val))
+    found = decision.calibrate(gallery, right, pool, margin, args.false_accepts, text)
+    accepted = openset.accept_rate(
+        gallery.rejected_below(margin), right, decision.to_similarity(found)
+    )
+    metrics = {"val_top1": float(right.mean()), "val_true_accepts": accepted}
+    modelfile.write(
+        model,
+        {"decision": {"score": score, **found}, "metrics": metrics, "created": modelfile.now()},
+    )
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, args.out)
+    print(f"wrote {args.out}: {text}")
+    print(
+        f"threshold {found['threshold']:.3f} (confidence), margin {margin:.3f}; validation pictures: "
+        f"{right.mean():.2%} right, {accepted:.2%} accepted with the right name"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,63 @@
+"""The decision that goes into a model file: calibration, threshold, margin and curve."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import openset
+from .openset import Answers, Scores
+
+# Rates for which the file lists thresholds.
+CURVE = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+# Share of right answers on validation pictures that the margin may cost.
+MARGIN_COST = 0.005
+
+
+def choose_margin(gallery: Answers, right: np.ndarray) -> float:
+    """The margin below which a small share of the right answers lies; wrong ones lie there often."""
+    margins = gallery.margin[right]
+    if not len(margins) or not np.isfinite(margins).all():
+        return 0.0
+    return float(np.quantile(margins, MARGIN_COST))
+
+
+def calibrate(
+    gallery: Answers, right: np.ndarray, strangers: Scores, margin: float, target: float, note: str
+) -> dict:
+    """The decision's metadata.
+
+    `strangers` are similarities with minus infinity where the margin is too small.
+    """
+    finite = {n: s[np.isfinite(s)] for n, s in strangers.items()}
+    similarity = np.concatenate([gallery.similarity, *finite.values()])
+    answer = np.concatenate([right, np.zeros(sum(map(len, finite.values())), bool)]).astype(float)
+    # Gallery pictures and strangers weigh the same, and so does each stranger.
+    weight = np.concatenate(
+        [np.full(len(right), 1 / len(right))]
+        + [np.full(len(s), 1 / len(finite) / len(s)) for s in finite.values() if len(s)]
+    )
+    slope, intercept = openset.fit_logistic(similarity, answer, weight)
+    accepted = gallery.rejected_below(margin)
+
+    def row(rate: float) -> dict:
+        threshold = openset.threshold_at(strangers, rate)
+        return {
+            "false_accepts": rate,
+            "threshold": float(openset.confidence(threshold, slope, intercept)),
+            "true_accepts": openset.accept_rate(accepted, right, threshold),
+        }
+
+    return {
+        "slope": slope,
+        "intercept": intercept,
+        "threshold": row(target)["threshold"],
+        "margin": margin,
+        "calibration": note,
+        "curve": [row(rate) for rate in CURVE],
+    }
+
+
+def to_similarity(decision: dict) -> float:
+    """The decision's threshold as a similarity."""
+    p = min(max(decision["threshold"], 1e-12), 1 - 1e-12)
+    return float((np.log(p / (1 - p)) - decision["intercept"]) / decision["slope"])

@@ -1,0 +1,137 @@
+"""Trains the head and the last layers of the backbone by gradient descent."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from . import data, pretrained
+from .network import Network, resize
+from .preset import Augmentation, Preset
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def augment(images: torch.Tensor, how: Augmentation, random: torch.Generator) -> torch.Tensor:
+    """Rotates, shifts and mirrors pictures [n, 3, h, w]; what comes in from outside is the edge."""
+    count = len(images)
+
+    def uniform(limit: float) -> torch.Tensor:
+        return (2 * torch.rand(count, generator=random) - 1) * limit
+
+    angle = uniform(math.radians(how.rotation_degrees))
+    mirror = torch.ones(count)
+    if how.flip:
+        mirror = 1 - 2 * torch.randint(0, 2, (count,), generator=random).float()
+    # The grid runs from -1 to 1, so a shift by a fraction of the side is twice that.
+    across, down = uniform(2 * how.shift), uniform(2 * how.shift)
+    rows = [
+        torch.stack([mirror * angle.cos(), -mirror * angle.sin(), across], dim=1),
+        torch.stack([angle.sin(), angle.cos(), down], dim=1),
+    ]
+    theta = torch.stack(rows, dim=1).to(images.device)
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def set_modes(network: Network, trainable: list[nn.Module]) -> None:
+    """Frozen batch norms keep their statistics; trained ones update them."""
+    network.train()
+    network.backbone.eval()
+    for layer in trainable:
+        layer.train()
+
+
+def batches(count: int, size: int, random: torch.Generator | None) -> list[np.ndarray]:
+    """Indices in batches, shuffled when given a generator; a batch of one joins its neighbour."""
+    order = torch.randperm(count, generator=random) if random else torch.arange(count)
+    parts = [part.numpy() for part in order.split(size)]
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [np.concatenate(parts[-2:])]
+    return parts
+
+
+def images_of(part: data.Part, index: np.ndarray, input_px: int, device: str) -> torch.Tensor:
+    """Pictures [n, 3, h, w], 0..255."""
+    crops = torch.from_numpy(data.read_crops([part.paths[i] for i in index]))
+    return resize(crops, input_px).permute(0, 3, 1, 2).to(device).float()
+
+
+def validate(network: Network, part: data.Part, preset: Preset, device: str) -> dict:
+    """Mean loss and accuracy on a split."""
+    network.eval()
+    loss, right = 0.0, 0
+    with torch.inference_mode():
+        for index in batches(len(part), preset.training.batch, None):
+            images = images_of(part, index, preset.input_px, device)
+            logits = network.head(network.backbone(images))
+            target = torch.from_numpy(part.people[index]).to(device)
+            loss += float(functional.cross_entropy(logits, target, reduction="sum"))
+            right += int((logits.argmax(dim=1) == target).sum())
+    return {"val_loss": loss / len(part), "val_accuracy": right / len(part)}
+
+
+def train_epoch(network, part, preset, device, optimizer, random, title) -> dict:
+    """One pass over the training pictures."""
+    loss, right = 0.0, 0
+    for index in tqdm(batches(len(part), preset.training.batch, random), desc=title, unit="batch"):
+        images = augment(
+            images_of(part, index, preset.input_px, device), preset.augmentation, random
+        )
+        target = torch.from_numpy(part.people[index]).to(device)
+        logits = network.head(network.backbone(images))
+        batch_loss = functional.cross_entropy(logits, target)
+        optimizer.zero_grad()
+        batch_loss.backward()
+        optimizer.step()
+        loss += float(batch_loss.detach()) * len(index)
+        right += int((logits.argmax(dim=1) == target).sum())
+    return {"loss": loss / len(part), "accuracy": right / len(part)}
+
+
+def train(
+    network: Network, part: data.Part, val: data.Part, preset: Preset, work: Path, device: str
+) -> list[dict]:
+    """Trains until the epochs are over or the validation loss stops falling; keeps the best."""
+    network.to(device)
+    trainable = pretrained.freeze(network.backbone, preset.training.trainable_layers)
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    # Keras' RMSprop: a decay of 0.9 and an epsilon of 1e-7.
+    optimizer = torch.optim.RMSprop(
+        parameters, lr=preset.training.learning_rate, alpha=0.9, eps=1e-7
+    )
+    random = torch.Generator().manual_seed(preset.seed)
+    state = {"history": [], "best": network.state_dict()}
+    checkpoint = work / CHECKPOINT
+    if checkpoint.is_file():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        random.set_state(state["random"].cpu())
+    history = state["history"]
+    while len(history) < preset.training.epochs and not stalled(history, preset.training.patience):
+        epoch = len(history) + 1
+        set_modes(network, trainable)
+        title = f"epoch {epoch}/{preset.training.epochs}"
+        row = train_epoch(network, part, preset, device, optimizer, random, title)
+        history.append({"epoch": epoch, **row, **validate(network, val, preset, device)})
+        print("  ".join(f"{k} {v:.4g}" for k, v in history[-1].items()))
+        if history[-1]["val_loss"] == min(past["val_loss"] for past in history):
+            state["best"] = {k: v.detach().clone() for k, v in network.state_dict().items()}
+        state |= {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
+        state |= {"history": history, "random": random.get_state()}
+        torch.save(state, checkpoint)
+    network.load_state_dict(state["best"])
+    return history
+
+
+def stalled(history: list[dict], patience: int) -> bool:
+    """Whether the last `patience` epochs brought no better validation loss."""
+    losses = [row["val_loss"] for row in history]
+    return len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])

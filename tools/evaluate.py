@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+"""Measures a finished model file and writes the figures as JSON, and into the model's metadata.
+
+Top-1 and confusions on the test split (or validation, when there is no test), the float model
+beside the int8 one, and the open-set rates with each stranger left out of the threshold in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from celebtrainer import cost, decision, modelfile, openset
+from celebtrainer.data import Part, people, read_part, require
+from celebtrainer.failure import Failure, run
+from celebtrainer.network import load
+
+WORST = 24
+TARGETS = (0.005, 0.01)
+
+
+def confusion(truth: np.ndarray, best: np.ndarray, count: int) -> list[list[int]]:
+    """Rows: who it is; columns: who the model says."""
+    table = np.zeros((count, count), int)
+    np.add.at(table, (truth, best), 1)
+    return table.tolist()
+
+
+def closed_set(part: Part, answers: openset.Answers) -> dict:
+    """Accuracy over all pictures, by person, and the confusions."""
+    right = answers.best == part.people
+    by_person = {n: float(right[part.people == p].mean())
+                 for p, n in enumerate(part.names) if (part.people == p).any()}  # fmt: skip
+    return {
+        "pictures": len(part),
+        "top1": float(right.mean()),
+        "top1_by_person": by_person,
+        "confusion": confusion(part.people, answers.best, len(part.names)),
+    }
+
+
+def mistakes(part: Part, answers: openset.Answers, made: dict) -> list[dict]:
+    """The wrong answers given with the highest confidence."""
+    wrong = np.flatnonzero(answers.best != part.people)
+    wrong = wrong[np.argsort(-answers.similarity[wrong])][:WORST]
+    return [
+        {
+            "path": str(part.paths[i]),
+            "truth": part.names[part.people[i]],
+            "said": part.names[answers.best[i]],
+            "confidence": float(
+                openset.confidence(answers.similarity[i], made["slope"], made["intercept"])
+            ),
+        }
+        for i in wrong
+    ]
+
+
+def false_names(strangers: dict[str, tuple[Part, openset.Answers]], made: dict, names: list[str]):
+    """The strangers named with the highest confidence."""
+    rows = [
+        {
+            "path": str(part.paths[i]),
+            "truth": f"stranger: {name}",
+            "said": names[answers.best[i]],
+            "confidence": float(
+                openset.confidence(answers.similarity[i], made["slope"], made["intercept"])
+            ),
+        }
+        for name, (part, answers) in strangers.items()
+        for i in range(len(part))
+    ]
+    return sorted(rows, key=lambda row: -row["confidence"])[: WORST // 2]
+
+
+def curve(gallery: np.ndarray, right: np.ndarray, strangers: openset.Scores) -> list[dict]:
+    """True accepts over false accepts on the strangers given."""
+    rows = []
+    for rate in np.geomspace(0.001, 0.3, 40):
+        threshold = openset.threshold_at(strangers, float(rate))
+        rows.append(
+            {
+                "false_accepts": float(rate),
+                "true_accepts": openset.accept_rate(gallery, right, threshold),
+            }
+        )
+    return rows
+
+
+def open_set(gallery, right, strangers: openset.Scores, left_out: openset.Scores) -> dict:
+    """Folds over the strangers, with thresholds from strangers alone and with left-out people."""
+    result: dict = {"folds": {}, "curve": curve(gallery, right, strangers)}
+    for target in TARGETS:
+        for title, others in (("strangers", {}), ("strangers and left-out people", left_out)):
+            rows = openset.leave_one_out(gallery, right, strangers, others, target)
+            if rows and (others or title == "strangers"):
+                result["folds"][f"{target:.1%}, {title}"] = rows
+    return result
+
+
+def fold_means(folds: dict) -> dict:
+    """Mean true accepts, mean and largest false accepts of each table of folds."""
+    return {
+        title: {
+            "true_accepts": float(np.mean([r["true_accepts"] for r in rows])),
+            "false_accepts": float(np.mean([r["false_accepts"] for r in rows])),
+            "largest_false_accepts": float(max(r["false_accepts"] for r in rows)),
+        }
+        for title, rows in folds.items()
+    }
+
+
+def measure(args: argparse.Namespace) -> tuple[dict, dict]:
+    """All figures, and those that go into the model file."""
+    model = modelfile.load(args.model)
+    properties = modelfile.read(model)
+    if "decision" not in properties:
+        raise Failure(f"{args.model} has no threshold yet; run calibrate.py first")
+    made = properties["decision"]
+    _, content = load(args.work / "network.pt")
+    names = content["names"]
+    split = args.split or ("test" if people(args.data / "test") else "val")
+    part = require(read_part(args.data, split, names), args.data, split)
+    runner = modelfile.Runner(args.model)
+    answers = openset.answers(runner.logits(part.paths, f"{split}, int8"), made["score"])
+    float_logits = modelfile.Runner(args.work / "float.onnx").logits(part.paths, f"{split}, float")
+    float_answers = openset.answers(float_logits, made["score"])
+    right = answers.best == part.people
+    gallery, threshold = answers.rejected_below(made["margin"]), decision.to_similarity(made)
+    figures = {
+        "model": args.model.name,
+        "split": split,
+        "closed_set": closed_set(part, answers),
+        "float_top1": float((float_answers.best == part.people).mean()),
+        "size_bytes": args.model.stat().st_size,
+        "macs": cost.multiply_accumulates(onnx.load(args.work / "float.onnx")),
+        "true_accepts": openset.accept_rate(gallery, right, threshold),
+        "mistakes": mistakes(part, answers, made),
+    }
+    brief = {
+        f"{split}_top1": figures["closed_set"]["top1"],
+        f"{split}_top1_float": figures["float_top1"],
+        f"{split}_true_accepts": figures["true_accepts"],
+        "macs": figures["macs"],
+    }
+    strangers = {}
+    for name in people(args.data / "unknown"):
+        found = read_part(args.data, "unknown", [name])
+        if len(found):
+            strangers[name] = (
+                found,
+                openset.answers(runner.logits(found.paths, name), made["score"]),
+            )
+    if len(strangers) > 1:
+        scores = {n: a.rejected_below(made["margin"]) for n, (_, a) in strangers.items()}
+        left_out = {n: np.array(s) for n, s in content["facts"].get("left_out_scores", {}).items()}
+        figures["open_set"] = open_set(gallery, right, scores, left_out)
+        figures["open_set"]["means"] = fold_means(figures["open_set"]["folds"])
+        figures["false_names"] = false_names(strangers, made, names)
+        one_percent = figures["open_set"]["means"]["1.0%, strangers"]
+        brief |= {f"{split}_stranger_folds_{k}": v for k, v in one_percent.items()}
+    return figures, brief
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder that prepare.py wrote")
+    parser.add_argument("work", type=Path, help="folder with network.pt; gets metrics.json")
+    parser.add_argument("model", type=Path, help="the finished model file")
+    parser.add_argument("--split", choices=("val", "test"), help="default: test if there is one")
+    args = parser.parse_args()
+
+    figures, brief = measure(args)
+    (args.work / "metrics.json").write_text(json.dumps(figures, indent=1))
+    model = modelfile.load(args.model)
+    metrics = modelfile.read(model).get("metrics", {})
+    modelfile.write(model, {"metrics": {**metrics, **brief}})
+    onnx.save(model, args.model)
+    print(f"{figures['split']}: top-1 {figures['closed_set']['top1']:.4f} "
+          f"(float {figures['float_top1']:.4f}), accepted with the right name "
+          f"{figures['true_accepts']:.4f}; {figures['macs'] / 1e6:.0f} M multiply-accumulates, "
+          f"{figures['size_bytes'] / 1e6:.2f} MB")  # fmt: skip
+    for title, rows in figures.get("open_set", {}).get("folds", {}).items():
+        print(f"threshold for {title}:")
+        for r in rows:
+            print(f"  {r['stranger']:20} true accepts {r['true_accepts']:.4f}  "
+                  f"false accepts {r['false_accepts']:.4f}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""Quantizes the float model to int8 and verifies one against the other.
+
+The file is QDQ as onnxruntime's static quantization writes it: int8 activations per tensor, int8
+weights per channel. Everything from the normalised picture to the embedding is quantized; the
+normalisation to length 1 and the similarities stay float. A softmax head is quantized whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from tqdm import tqdm
+
+from celebtrainer import modelfile
+from celebtrainer.data import Part, read_crop, read_part, require
+from celebtrainer.failure import Failure, run
+from celebtrainer.network import resize
+
+CALIBRATION_PICTURES = 256
+VERIFY_PICTURES = 100
+# The least mean cosine between float and int8 outputs, and the share of equal answers.
+LEAST_COSINE = 0.97
+LEAST_AGREEMENT = 0.97
+
+
+class Crops(CalibrationDataReader):
+    """Feeds crops one by one."""
+
+    def __init__(self, paths: list[Path], input_px: int):
+        self.images = (
+            {"image": resize(torch.from_numpy(read_crop(path))[None], input_px).numpy()}
+            for path in tqdm(paths, desc="calibration", unit="picture")
+        )
+
+    def get_next(self) -> dict | None:
+        return next(self.images, None)
+
+
+def sample(part: Part, count: int, seed: int = 0) -> list[Path]:
+    """Pictures of all people in turn, in a seeded order."""
+    order = np.random.default_rng(seed).permutation(len(part))
+    queues = [[part.paths[i] for i in order if part.people[i] == p] for p in range(len(part.names))]
+    turns = [q[k] for k in range(max(map(len, queues))) for q in queues if k < len(q)]
+    return turns[:count]
+
+
+def float_tail(graph: onnx.GraphProto) -> list[str]:
+    """The nodes that stay float: the ones around the integer picture, and after the projection."""
+    names = [n.name for n in graph.node if n.op_type in ("Cast", "Sub")]
+    names += [n.name for n in graph.node if n.op_type == "Transpose"]
+    reached, tail = set(), []
+    for node in graph.node:
+        if node.op_type == "ReduceL2":
+            reached.add(node.input[0])
+        if reached & set(node.input):
+            reached |= set(node.output)
+            tail.append(node.name)
+    return names + tail
+
+
+def quantize(source: Path, target: Path, paths: list[Path], input_px: int) -> onnx.ModelProto:
+    """Writes the int8 model."""
+    prepared = target.with_suffix(".prepared.onnx")
+    quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+    graph = onnx.load(prepared).graph
+    logging.getLogger().setLevel(logging.ERROR)
+    quantize_static(
+        str(prepared),
+        str(target),
+        Crops(paths, input_px),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QInt8,
+        weight_type=QuantType.QInt8,
+        calibrate_method=CalibrationMethod.MinMax,
+        nodes_to_exclude=float_tail(graph),
+        # Symmetric weights in -127..127, so that no product of two bytes overflows a pair sum.
+        extra_options={"WeightSymmetric": True, "ActivationSymmetric": False},
+    )
+    prepared.unlink()
+    model = onnx.load(target)
+    modelfile.tidy(model)
+    del model.metadata_props[:]
+    model.metadata_props.extend(onnx.load(source).metadata_props)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, target)
+    return model
+
+
+def verify(float_path: Path, int8_path: Path, paths: list[Path]) -> dict:
+    """How alike the two models answer; a Failure when they do not."""
+    runners = modelfile.Runner(float_path), modelfile.Runner(int8_path)
+    cosines, equal = [], []
+    for path in tqdm(paths, desc="float and int8", unit="picture"):
+        a, b = (runner.run(read_crop(path)) for runner in runners)
+        key = "embedding" if "embedding" in a else "logits"
+        norms = np.linalg.norm(a[key]) * np.linalg.norm(b[key]) + 1e-12
+        cosines.append(float(a[key] @ b[key] / norms))
+        equal.append(a["logits"].argmax() == b["logits"].argmax())
+    result = {
+        "float_int8_cosine": float(np.mean(cosines)),
+        "float_int8_agreement": float(np.mean(equal)),
+    }
+    if (
+        result["float_int8_cosine"] < LEAST_COSINE
+        or result["float_int8_agreement"] < LEAST_AGREEMENT
+    ):
+        raise Failure(
+            f"the int8 model does not answer as the float one does (mean cosine "
+            f"{result['float_int8_cosine']:.3f}, same person for {result['float_int8_agreement']:.1%}); "
+            "give more training pictures to calibrate on, or another backbone"
+        )
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder that prepare.py wrote")
+    parser.add_argument("work", type=Path, help="folder with float.onnx; gets int8.onnx")
+    args = parser.parse_args()
+
+    source, target = args.work / "float.onnx", args.work / "int8.onnx"
+    properties = modelfile.read(modelfile.load(source))
+    input_px = modelfile.Runner(source).input_px
+    train = require(read_part(args.data, "train"), args.data, "train")
+    val = require(read_part(args.data, "val", train.names), args.data, "val")
+    quantize(source, target, sample(train, CALIBRATION_PICTURES), input_px)
+    result = verify(source, target, sample(val, VERIFY_PICTURES))
+    model = onnx.load(target)
+    modelfile.write(model, {"training": properties["training"] | {
+        "calibration_pictures": min(CALIBRATION_PICTURES, len(train)), **result}})  # fmt: skip
+    onnx.save(model, target)
+    print(
+        f"wrote {target}: {target.stat().st_size / 1e6:.2f} MB, mean cosine to float "
+        f"{result['float_int8_cosine']:.4f}, same person for {result['float_int8_agreement']:.1%}"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Runs a cargo command for a board: through `cross` where it and Docker are there, else with the
+# system's cross compiler. Tests run on an emulated processor, EMULATED_CPU (cortex-a72).
+# usage: tools/repo/cross.sh TARGET build|test [CARGO OPTIONS]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+target=${1:?usage: tools/repo/cross.sh TARGET build|test [CARGO OPTIONS]}
+shift
+case $target in
+  aarch64-unknown-linux-gnu) board=aarch64 debian=arm64 triplet=aarch64-linux-gnu cpu=cortex-a72 ;;
+  armv7-unknown-linux-gnueabihf) board=armv7 debian=armhf triplet=arm-linux-gnueabihf cpu=cortex-a7 ;;
+  *)
+    echo "unknown target $target; known: aarch64-unknown-linux-gnu, armv7-unknown-linux-gnueabihf" >&2
+    exit 2
+    ;;
+esac
+cpu=${EMULATED_CPU:-$cpu}
+
+if command -v cross >/dev/null && docker info >/dev/null 2>&1; then
+  CROSS_CONFIG=cross.toml QEMU_CPU=$cpu exec cross "$@" --target "$target"
+fi
+
+# A compiler with a standard library for the board: cargo's own, or Debian's.
+has_library() { [ -d "$("$1" --print target-libdir --target "$target" 2>/dev/null)" ]; }
+if ! has_library "$(command -v rustc)"; then
+  if command -v rustup >/dev/null && rustup target add "$target" 2>/dev/null; then
+    :
+  else
+    tools/repo/system-packages.sh "$board-rust"
+    export RUSTC=/usr/bin/rustc
+    has_library "$RUSTC" || { echo "no Rust standard library for $target ($debian) to be had" >&2; exit 1; }
+  fi
+fi
+tools/repo/system-packages.sh build "$board" emulator
+
+name=${target//-/_}
+export "CARGO_TARGET_${name^^}_LINKER=$triplet-gcc"
+runner="qemu-${board/armv7/arm} -cpu $cpu -L /usr/$triplet"
+export "CARGO_TARGET_${name^^}_RUNNER=$runner"
+# The tests start the binary themselves.
+export CELEBCAM_RUNNER=$runner
+export "BINDGEN_EXTRA_CLANG_ARGS_$name=-I/usr/$triplet/include"
+# Apart from the native build, whose compiler may be another.
+export CARGO_TARGET_DIR=target/boards
+exec cargo "$@" --target "$target"

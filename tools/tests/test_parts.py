@@ -1,0 +1,106 @@
+"""Presets, the backbone, decisions and charts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conftest import shared_file
+from torch.nn import functional
+
+from celebtrainer import charts, decision, finetune, openset, preset, pretrained
+from celebtrainer.failure import Failure
+from celebtrainer.mobilenet import ConvolutionUnit
+from celebtrainer.modelfile import labels
+
+
+def test_presets_are_valid():
+    assert preset.load("default").head.kind == "whitened"
+    original = preset.load("original")
+    assert (original.input_px, original.training.trainable_layers) == (224, 4)
+    assert original.head.hidden == (1024, 1024, 512)
+    assert original.training.batch == 16 and original.training.epochs == 5
+
+
+def test_a_wrong_preset_is_refused(tmp_path):
+    path = tmp_path / "wrong.toml"
+    path.write_text('backbone = "mobilenet_v1"\nweights = "random"\ninput_px = 9\n')
+    with pytest.raises(Failure, match="input_px is 9"):
+        preset.load(str(path))
+    path.write_text('speed = 3\nbackbone = "a"\nweights = "b"\ninput_px = 64\n')
+    with pytest.raises(Failure, match="speed"):
+        preset.load(str(path))
+    with pytest.raises(Failure, match="there is no preset"):
+        preset.load("absent")
+
+
+@pytest.mark.parametrize("side", [9, 10])
+def test_padding_is_that_of_tensorflow(side):
+    unit = ConvolutionUnit(1, 1, 3, 2).eval()
+    x = torch.rand(1, 1, side, side)
+    out = -(-side // 2)
+    total = max(0, (out - 1) * 2 + 3 - side)
+    padded = functional.pad(x, (total // 2, total - total // 2) * 2)
+    expected = functional.relu6(unit.bn(functional.conv2d(padded, unit.conv.weight, stride=2)))
+    assert torch.equal(unit(x), expected) and expected.shape[2] == out
+
+
+@pytest.mark.parametrize("name", ["vggface2", "imagenet"])
+def test_pretrained_weights_fit(name):
+    shared_file(f"weights/mobilenet_v1_{name}.safetensors")
+    backbone = pretrained.build("mobilenet_v1", name, 160).eval()
+    with torch.inference_mode():
+        features = backbone(torch.full((1, 3, 160, 160), 90.0))
+    assert features.shape == (1, 1024) and features.isfinite().all() and features.std() > 0
+
+
+def test_the_last_four_layers_are_one_convolution_and_its_batch_norm():
+    backbone = pretrained.build("mobilenet_v1_0.25", "random", 64)
+    pretrained.freeze(backbone, 4)
+    names = {n for n, p in backbone.named_parameters() if p.requires_grad}
+    block = "net.blocks.12.pw"
+    assert names == {f"{block}.conv.weight", f"{block}.bn.weight", f"{block}.bn.bias"}
+
+
+def test_augmentation_keeps_the_picture_when_it_does_nothing():
+    images = torch.rand(2, 3, 16, 16)
+    same = finetune.augment(images, preset.Augmentation(), torch.Generator().manual_seed(0))
+    assert torch.allclose(same, images, atol=1e-4)
+
+
+def test_a_threshold_accepts_the_share_asked_for():
+    random = np.random.default_rng(0)
+    strangers = {"a": random.normal(size=1000), "b": random.normal(size=50)}
+    threshold = openset.threshold_at(strangers, 0.05)
+    rate = np.mean([np.mean(s >= threshold) for s in strangers.values()])
+    assert 0.03 < rate <= 0.05
+    assert openset.threshold_at(strangers, 0) > max(s.max() for s in strangers.values())
+
+
+def test_folds_set_thresholds_without_the_stranger_they_measure():
+    strangers = {"low": np.zeros(10), "high": np.ones(10)}
+    rows = openset.leave_one_out(np.array([0.5, 2.0]), np.ones(2, bool), strangers, {}, 0.01)
+    assert [row["false_accepts"] for row in rows] == [0.0, 1.0]
+    assert [row["true_accepts"] for row in rows] == [0.5, 1.0]
+
+
+def test_confidence_and_threshold_agree():
+    random = np.random.default_rng(0)
+    similarity = random.normal(1, 0.3, 200)
+    gallery = openset.Answers(np.zeros(200, int), similarity, np.ones(200))
+    strangers = {"a": random.normal(0, 0.3, 100), "b": random.normal(0.1, 0.3, 100)}
+    made = decision.calibrate(gallery, np.ones(200, bool), strangers, 0.0, 0.01, "note")
+    assert 0 < made["threshold"] < 1 and made["slope"] > 0
+    assert decision.to_similarity(made) == pytest.approx(openset.threshold_at(strangers, 0.01))
+    accepts = [row["true_accepts"] for row in made["curve"]]
+    assert accepts == sorted(accepts)
+
+
+def test_labels_have_their_own_ids():
+    found = labels(["Tina Fey", "Tína Fey", "..."])
+    assert [label["id"] for label in found] == ["tina-fey", "tina-fey-2", "person"]
+
+
+def test_a_chart_is_complete_svg():
+    chart = charts.line_chart([charts.Line("a<b", [(1, 0.5), (2, 0.7)])], "x", "y")
+    assert chart.count("<svg") == chart.count("</svg>") == 1 and "a&lt;b" in chart

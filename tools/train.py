@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Trains a head, and the last layers of the backbone where the preset says so.
+
+Reads a data set that prepare.py made, writes to the work folder: network.pt (the best network),
+history.json (one row per epoch) and what --resume needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from celebtrainer import data, finetune, preset, pretrained, whitening
+from celebtrainer.failure import Failure, run
+from celebtrainer.network import Network, make_head, resize, save
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder that prepare.py wrote")
+    parser.add_argument("work", type=Path, help="folder for the network and the history")
+    parser.add_argument("--preset", default="default", help="default, original or a .toml file")
+    parser.add_argument("--backbone", help="mobilenet_v1 or a model of timm; default: the preset's")
+    parser.add_argument("--weights", help="vggface2, imagenet, a .safetensors file, or hub (timm)")
+    parser.add_argument("--trainable-layers", type=int, help="layers to train, from the end")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--resume", action="store_true", help="go on where a run was stopped")
+    return parser.parse_args()
+
+
+def configured(args: argparse.Namespace) -> preset.Preset:
+    """The preset with what the command line changes in it."""
+    chosen = preset.load(args.preset)
+    for key in ("backbone", "weights", "seed"):
+        if getattr(args, key) is not None:
+            chosen = dataclasses.replace(chosen, **{key: getattr(args, key)})
+    if args.trainable_layers is not None:
+        training = dataclasses.replace(chosen.training, trainable_layers=args.trainable_layers)
+        chosen = dataclasses.replace(chosen, training=training)
+    try:
+        return preset.from_dict(chosen.as_dict())
+    except ValueError as error:
+        raise Failure(str(error)) from error
+
+
+def extract(
+    backbone: pretrained.Backbone, part: data.Part, chosen: preset.Preset, device: str, cache: Path
+) -> np.ndarray:
+    """Features [views, n, features] of a split: as it is and, if wanted, mirrored."""
+    about = [chosen.backbone, chosen.weights, chosen.input_px, chosen.augmentation.flip]
+    key = hashlib.sha256(repr([*about, *map(str, part.paths)]).encode()).hexdigest()
+    if cache.is_file():
+        stored = np.load(cache)
+        if str(stored["key"]) == key:
+            return stored["features"]
+    mirrored = (False, True) if chosen.augmentation.flip else (False,)
+    backbone = backbone.to(device, memory_format=torch.channels_last).eval()
+    rows: list[list[np.ndarray]] = [[] for _ in mirrored]
+    with torch.inference_mode(), tqdm(total=len(part), desc="features", unit="picture") as bar:
+        for start in range(0, len(part), 32):
+            crops = torch.from_numpy(data.read_crops(part.paths[start : start + 32]))
+            images = resize(crops, chosen.input_px).permute(0, 3, 1, 2).to(device).float()
+            for view, mirror in enumerate(mirrored):
+                rows[view].append(backbone(images.flip(3) if mirror else images).cpu().numpy())
+            bar.update(len(crops))
+    features = np.stack([np.concatenate(view) for view in rows])
+    np.savez(cache, key=key, features=features)
+    return features
+
+
+def train_whitened(
+    network: Network, train: data.Part, val: data.Part, chosen: preset.Preset, work: Path, args
+) -> tuple[list[dict], dict]:
+    """Fits the whitened head; returns the history and facts for calibration."""
+    views = extract(network.backbone, train, chosen, args.device, work / "features-train.npz")
+    check = extract(network.backbone, val, chosen, args.device, work / "features-val.npz")[0]
+    features, people = views.reshape(-1, views.shape[-1]), np.tile(train.people, len(views))
+    projection = whitening.fit_projection(features, people, chosen.head)
+    embeddings, checked = projection.embed(features), projection.embed(check).astype(np.float32)
+    history: list[dict] = []
+
+    def report(epoch: int, loss: float, weight: torch.Tensor, bias: torch.Tensor) -> None:
+        right = (checked @ weight.numpy().T + bias.numpy()).argmax(axis=1) == val.people
+        history.append({"epoch": epoch + 1, "loss": loss, "val_accuracy": float(right.mean())})
+
+    rounds = chosen.training.epochs
+    weight, bias = whitening.fit_rows(embeddings, people, chosen.head.l2, rounds, report)
+    scale = whitening.fill(network.head, projection, weight, bias)
+    scores = whitening.left_out_scores((features, people), (check, val.people), chosen.head, scale)
+    left_out = {train.names[p]: s.tolist() for p, s in scores.items()}
+    return history, {"left_out_scores": left_out}
+
+
+def main() -> None:
+    args = arguments()
+    chosen = configured(args)
+    random.seed(chosen.seed)
+    np.random.seed(chosen.seed)
+    torch.manual_seed(chosen.seed)
+    torch.backends.cudnn.deterministic = True
+
+    train = data.require(data.read_part(args.data, "train"), args.data, "train")
+    val = data.require(data.read_part(args.data, "val", train.names), args.data, "val")
+    if len(train.names) < 2:
+        raise Failure("training needs at least two people; add folders of other people")
+    print(data.table(args.data))
+    print(
+        f"preset {chosen.name}: {chosen.backbone}, weights {chosen.weights}, {chosen.input_px} px"
+    )
+
+    args.work.mkdir(parents=True, exist_ok=True)
+    backbone = pretrained.build(chosen.backbone, chosen.weights, chosen.input_px)
+    network = Network(backbone, make_head(chosen.head, backbone.features, len(train.names)))
+    if not args.resume:
+        for stale in ("features-train.npz", "features-val.npz", finetune.CHECKPOINT):
+            (args.work / stale).unlink(missing_ok=True)
+    if chosen.head.kind == "whitened":
+        history, extra = train_whitened(network, train, val, chosen, args.work, args)
+    else:
+        history = finetune.train(network, train, val, chosen, args.work, args.device)
+        extra = {}
+
+    best = max(row["val_accuracy"] for row in history)
+    facts = {
+        "preset": chosen.as_dict(),
+        "people": len(train.names),
+        "train_pictures": len(train),
+        "val_pictures": len(val),
+        **extra,
+    }
+    network = network.cpu().eval().to(memory_format=torch.contiguous_format)
+    save(args.work / "network.pt", network, chosen, train.names, facts)
+    (args.work / "history.json").write_text(json.dumps(history, indent=1))
+    print(f"best validation accuracy {best:.4f}; wrote {args.work / 'network.pt'}")
+
+
+if __name__ == "__main__":
+    run(main)
