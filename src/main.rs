@@ -37,7 +37,7 @@ fn start_logging(verbose: u8, quiet: bool) {
     let level = match (quiet, verbose) {
         (true, _) => "error",
         (false, 0) => "warn,celebcam=info",
-        (false, 1) => "info,celebcam=debug,tract_onnx=warn",
+        (false, 1) => "info,celebcam=debug,tract=warn",
         (false, _) => "debug,celebcam=trace",
     };
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level))

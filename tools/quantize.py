@@ -32,9 +32,10 @@ from celebtrainer.network import resize
 
 CALIBRATION_PICTURES = 256
 VERIFY_PICTURES = 100
-# The least mean cosine between float and int8 outputs, and the share of equal answers.
+# The least mean cosine between float and int8 outputs, and the largest share of pictures for which
+# they name different people; one picture may always differ, since a small data set has few.
 LEAST_COSINE = 0.97
-LEAST_AGREEMENT = 0.97
+MOST_DIFFERENT = 0.03
 
 
 class Crops(CalibrationDataReader):
@@ -110,14 +111,13 @@ def verify(float_path: Path, int8_path: Path, paths: list[Path]) -> dict:
         key = "embedding" if "embedding" in a else "logits"
         norms = np.linalg.norm(a[key]) * np.linalg.norm(b[key]) + 1e-12
         cosines.append(float(a[key] @ b[key] / norms))
-        equal.append(a["logits"].argmax() == b["logits"].argmax())
+        equal.append(bool(a["logits"].argmax() == b["logits"].argmax()))
     result = {
         "float_int8_cosine": float(np.mean(cosines)),
         "float_int8_agreement": float(np.mean(equal)),
     }
-    if (
-        result["float_int8_cosine"] < LEAST_COSINE
-        or result["float_int8_agreement"] < LEAST_AGREEMENT
+    if result["float_int8_cosine"] < LEAST_COSINE or equal.count(False) > max(
+        1, MOST_DIFFERENT * len(equal)
     ):
         raise Failure(
             f"the int8 model does not answer as the float one does (mean cosine "

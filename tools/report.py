@@ -68,7 +68,7 @@ def learning(history: list[dict]) -> str:
     rates = [Line(title, [(r["epoch"], r[key]) for r in history])
              for key, title in titles.items() if key in history[0]]  # fmt: skip
     left = charts.line_chart(losses, "epoch", "loss")
-    right = charts.line_chart(rates, "epoch", "accuracy")
+    right = charts.line_chart(rates, "epoch", "accuracy", shares=True)
     return f'<div class="two"><section><h2>Loss</h2>{left}</section><section><h2>Accuracy</h2>{right}</section></div>'
 
 

@@ -129,7 +129,7 @@ def main() -> None:
         history = finetune.train(network, train, val, chosen, args.work, args.device)
         extra = {}
 
-    best = max(row["val_accuracy"] for row in history)
+    kept = min(history, key=lambda row: row.get("val_loss", -row["epoch"]))
     facts = {
         "preset": chosen.as_dict(),
         "people": len(train.names),
@@ -140,7 +140,9 @@ def main() -> None:
     network = network.cpu().eval().to(memory_format=torch.contiguous_format)
     save(args.work / "network.pt", network, chosen, train.names, facts)
     (args.work / "history.json").write_text(json.dumps(history, indent=1))
-    print(f"best validation accuracy {best:.4f}; wrote {args.work / 'network.pt'}")
+    print(
+        f"validation accuracy {kept['val_accuracy']:.4f} (epoch {kept['epoch']}); wrote {args.work / 'network.pt'}"
+    )
 
 
 if __name__ == "__main__":

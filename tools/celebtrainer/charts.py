@@ -31,16 +31,24 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def line_chart(
-    lines: list[Line], x_title: str, y_title: str, log_x: bool = False, percent: bool = False
+    lines: list[Line],
+    x_title: str,
+    y_title: str,
+    log_x: bool = False,
+    percent: bool = False,
+    shares: bool = False,
 ) -> str:
-    """A line chart; `log_x` gives the x axis decades, `percent` prints both axes as percents."""
+    """A line chart; `log_x` gives the x axis decades, `percent` prints both axes as percents.
+
+    `shares` says that no value is above 1.
+    """
     warp = math.log10 if log_x else float
     xs = [warp(x) for line in lines for x, _ in line.points]
     ys = [y for line in lines for _, y in line.points]
     x_low, x_high, y_low, y_high = min(xs), max(xs), min(ys), max(ys)
     pad = (y_high - y_low) * 0.06 or 0.01
     y_low, y_high = y_low - pad, y_high + pad
-    if percent:
+    if shares or percent:
         y_high = min(y_high, 1.0)
 
     def place(x: float, y: float) -> tuple[float, float]:

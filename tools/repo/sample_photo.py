@@ -20,7 +20,14 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="file to write")
     out = parser.parse_args().out
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
         command += ["--no-deps", "--only-binary=:all:", "--require-hashes"]
         result = subprocess.run([*command, "-r", REQUIREMENT, "-d", folder], check=False)
         if result.returncode != 0:

@@ -20,7 +20,7 @@ def draw(person: int, seed: int) -> np.ndarray:
     pattern = np.random.default_rng(person).uniform(0, 255, (6, 6, 3))
     noise = np.random.default_rng(1000 + 97 * person + seed).normal(0, 40, (6, 6, 3))
     small = np.clip(pattern + noise, 0, 255).astype(np.uint8)
-    return np.asarray(Image.fromarray(small).resize((112, 112), Image.Resampling.BICUBIC))
+    return np.array(Image.fromarray(small).resize((112, 112), Image.Resampling.BICUBIC))
 
 
 @pytest.fixture
