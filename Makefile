@@ -61,7 +61,7 @@ check-tools: .venv ## tests of the trainer
 check-boards: sample ## the binary's tests on emulated boards
 	@set -e; for cpu in $(CPUS); do \
 	  echo "== tests on an emulated $$cpu"; \
-	  EMULATED_CPU=$$cpu tools/repo/cross.sh aarch64-unknown-linux-gnu test $(CARGO_FLAGS); \
+	  EMULATED_CPU=$$cpu tools/repo/cross.sh aarch64-unknown-linux-gnu test --profile boards $(CARGO_FLAGS); \
 	done
 
 .PHONY: cross
