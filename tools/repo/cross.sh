@@ -6,7 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 target=${1:?usage: tools/repo/cross.sh TARGET build|test [CARGO OPTIONS]}
-shift
+command=${2:?usage: tools/repo/cross.sh TARGET build|test [CARGO OPTIONS]}
+shift 2
 case $target in
   aarch64-unknown-linux-gnu) board=aarch64 debian=arm64 triplet=aarch64-linux-gnu cpu=cortex-a72 ;;
   armv7-unknown-linux-gnueabihf) board=armv7 debian=armhf triplet=arm-linux-gnueabihf cpu=cortex-a7 ;;
@@ -18,7 +19,7 @@ esac
 cpu=${EMULATED_CPU:-$cpu}
 
 if command -v cross >/dev/null && docker info >/dev/null 2>&1; then
-  CROSS_CONFIG=cross.toml QEMU_CPU=$cpu exec cross "$@" --target "$target"
+  CROSS_CONFIG=cross.toml QEMU_CPU=$cpu exec cross "$command" --target "$target" "$@"
 fi
 
 # A compiler with a standard library for the board: cargo's own, or Debian's.
@@ -43,4 +44,4 @@ export CELEBCAM_RUNNER=$runner
 export "BINDGEN_EXTRA_CLANG_ARGS_$name=-I/usr/$triplet/include"
 # Apart from the native build, whose compiler may be another.
 export CARGO_TARGET_DIR=target/boards
-exec cargo "$@" --target "$target"
+exec cargo "$command" --target "$target" "$@"
