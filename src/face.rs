@@ -87,13 +87,6 @@ impl FaceCrop {
         (rgb.dimensions() == (CROP_SIZE_PX, CROP_SIZE_PX)).then_some(Self { rgb })
     }
 
-    /// A crop whose pixels `draw` fills in.
-    pub fn draw(draw: impl FnOnce(&mut RgbImage)) -> Self {
-        let mut rgb = RgbImage::new(CROP_SIZE_PX, CROP_SIZE_PX);
-        draw(&mut rgb);
-        Self { rgb }
-    }
-
     /// The pixels, [`CROP_SIZE_PX`] on both sides.
     pub fn rgb(&self) -> &RgbImage {
         &self.rgb
