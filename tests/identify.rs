@@ -4,11 +4,12 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
 
 use common::{assert_fails, celebcam, data, files, frame_of, json_lines, sample_photo};
 use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, GrayImage, ImageEncoder, RgbImage};
+use image::{DynamicImage, ImageEncoder, ImageFormat, RgbImage};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -34,10 +35,17 @@ fn jpeg(picture: &RgbImage, exif: Option<Vec<u8>>) -> Vec<u8> {
     bytes
 }
 
-/// A frame with one known face.
+/// An aligned face of a known person.
+fn known_crop() -> Option<PathBuf> {
+    Some(files(&data(&format!("celeb24/val/{PERSON}"))?, 1).remove(0))
+}
+
+/// A picture with one known face, so small that the search for faces takes a single look at it.
 fn portrait() -> Option<RgbImage> {
-    let crops = data(&format!("celeb24/val/{PERSON}"))?;
-    Some(frame_of(&files(&crops, 1)[0]))
+    let crop = image::open(known_crop()?).expect("the crop can be read").into_rgb8();
+    let mut portrait = RgbImage::from_pixel(160, 160, image::Rgb([120; 3]));
+    image::imageops::replace(&mut portrait, &crop, 24, 24);
+    Some(portrait)
 }
 
 /// Identifies with JSON output and expects success.
@@ -59,11 +67,7 @@ fn the_six_people_of_the_sample_are_found_and_nobody_gets_a_wrong_name() {
     let faces = identify(&["--annotate", &out.path().to_string_lossy()], &photo);
     assert_eq!(faces.len(), 6, "{faces:#?}");
     let names: Vec<&str> = faces.iter().filter_map(|face| face["name"].as_str()).collect();
-    assert!(names.iter().all(|&name| name == PERSON) && names.len() <= 1, "{names:?}");
-    // The one who is in the gallery looks down with closed eyes: her name is the nearest.
-    let similarity = |face: &&Value| face["top"][0]["similarity"].as_f64().unwrap_or(f64::MIN);
-    let best = faces.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-    assert_eq!(best.map(|face| &face["top"][0]["name"]), Some(&Value::from(PERSON)));
+    assert_eq!(names, [PERSON], "{faces:#?}");
     let annotated = image::open(out.path().join("six-people.jpg")).expect("it was written");
     let original = image::open(&photo).expect("the photo can be read");
     assert_eq!((annotated.width(), annotated.height()), (original.width(), original.height()));
@@ -71,9 +75,9 @@ fn the_six_people_of_the_sample_are_found_and_nobody_gets_a_wrong_name() {
 
 #[test]
 fn a_photo_gives_one_line_with_every_field() {
-    let Some(portrait) = portrait() else { return };
+    let Some(crop) = known_crop() else { return };
     let folder = folder();
-    let path = write(&folder, "portrait.jpg", &jpeg(&portrait, None));
+    let path = write(&folder, "portrait.jpg", &jpeg(&frame_of(&crop), None));
     let faces = identify(&["--top-k", "5"], &path);
     assert_eq!(faces.len(), 1, "{faces:#?}");
     let face = &faces[0];
@@ -86,6 +90,13 @@ fn a_photo_gives_one_line_with_every_field() {
     assert_eq!(face["model"].as_str().map(str::len), Some(16));
     let confidence = face["confidence"].as_f64().expect("a number");
     assert!(confidence > 0.5 && confidence <= 1.0);
+}
+
+#[test]
+fn text_names_the_person_and_the_place() {
+    let Some(portrait) = portrait() else { return };
+    let folder = folder();
+    let path = write(&folder, "portrait.jpg", &jpeg(&portrait, None));
     let text = celebcam().arg("identify").arg(&path).output().expect("celebcam runs");
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
     assert!(
@@ -96,10 +107,8 @@ fn a_photo_gives_one_line_with_every_field() {
 
 #[test]
 fn a_threshold_nobody_reaches_leaves_everybody_unknown() {
-    let Some(portrait) = portrait() else { return };
-    let folder = folder();
-    let path = write(&folder, "portrait.jpg", &jpeg(&portrait, None));
-    let faces = identify(&["--threshold", "1"], &path);
+    let Some(crop) = known_crop() else { return };
+    let faces = identify(&["--crops", "--threshold", "1"], &crop);
     assert_eq!(faces[0]["name"], Value::Null);
     assert_eq!(faces[0]["reason"], "below_threshold");
 }
@@ -136,9 +145,14 @@ fn pictures_are_turned_upright_as_their_exif_data_says() {
 #[test]
 fn aligned_crops_are_taken_as_they_are() {
     let Some(crops) = data(&format!("celeb24/val/{PERSON}")) else { return };
-    let faces = identify(&["--crops"], &crops);
+    let folder = folder();
+    for crop in files(&crops, 20) {
+        let name = crop.file_name().expect("a file has a name");
+        fs::copy(&crop, folder.path().join(name)).expect("the crop can be copied");
+    }
+    let faces = identify(&["--crops"], folder.path());
     let right = faces.iter().filter(|face| face["top"][0]["name"] == PERSON).count();
-    assert!(faces.len() >= 20 && right * 20 >= faces.len() * 19, "{right} of {}", faces.len());
+    assert!(faces.len() == 20 && right >= 19, "{right} of {}", faces.len());
     assert!(faces.iter().all(|face| face["box"] == Value::Null));
 }
 
@@ -178,7 +192,7 @@ fn pictures_without_a_face_are_said_to_have_none() {
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(text.matches(": no face found").count(), cases.len(), "{text}");
-    assert!(identify(&[], folder.path()).is_empty());
+    assert!(identify(&[], &folder.path().join("dot.png")).is_empty());
 }
 
 #[test]
@@ -201,7 +215,7 @@ fn broken_pictures_are_reported_and_nothing_is_named() {
 fn unreadable_files_do_not_stop_the_others() {
     let folder = folder();
     write(&folder, "a.jpg", b"");
-    write(&folder, "b.jpg", &jpeg(&RgbImage::new(320, 240), None));
+    write(&folder, "b.jpg", &jpeg(&RgbImage::new(64, 48), None));
     write(&folder, "c.jpg", b"words");
     let output = celebcam().arg("identify").arg(folder.path()).output().expect("celebcam runs");
     let (text, log) =
@@ -217,8 +231,13 @@ fn unreadable_files_do_not_stop_the_others() {
 #[test]
 fn a_picture_of_108_megapixels_is_refused_by_its_header() {
     let folder = folder();
-    let path = folder.path().join("huge.png");
-    GrayImage::new(12_000, 9_000).save(&path).expect("the picture can be written");
+    let mut bytes = Cursor::new(Vec::new());
+    RgbImage::new(1, 1).write_to(&mut bytes, ImageFormat::Bmp).expect("it can be encoded");
+    let mut bytes = bytes.into_inner();
+    // Width and height in the header of a bitmap; the pixels are not there.
+    bytes[18..22].copy_from_slice(&12_000_u32.to_le_bytes());
+    bytes[22..26].copy_from_slice(&9_000_u32.to_le_bytes());
+    let path = write(&folder, "huge.bmp", &bytes);
     let mut command = celebcam();
     assert_fails(command.arg("identify").arg(path), 66, &["12000x9000", "64 megapixels"]);
 }

@@ -48,10 +48,10 @@ def note(strangers: openset.Scores, left_out: dict, target: float, pictures: int
         parts.append(f"{counted} pictures of {len(strangers)} strangers")
     if left_out:
         parts.append(f"validation pictures of {len(left_out)} people shown to heads without them")
-    who = " and ".join(parts) or "each validation picture's second best person (no strangers)"
+    who = " and on ".join(parts) or "each validation picture's second best person (no strangers)"
     return (
-        f"int8 model; threshold for {target:.1%} false accepts, each person weighing the same, "
-        f"on {who}; confidence fitted on these and {pictures} validation pictures"
+        f"int8 model; threshold for at most {target:.1%} false accepts, each person weighing the "
+        f"same, on {who}; confidence fitted on these and {pictures} validation pictures"
     )
 
 
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder that prepare.py wrote")
     parser.add_argument("work", type=Path, help="folder with network.pt and int8.onnx")
     parser.add_argument("out", type=Path, help="the model file to write")
-    parser.add_argument("--false-accepts", type=float, default=0.005,
+    parser.add_argument("--false-accepts", type=float, default=0.001,
                         help="rate the threshold is set for (default %(default)s)")  # fmt: skip
     args = parser.parse_args()
 
@@ -76,9 +76,10 @@ def main() -> None:
     left_out = {f"{name} left out": np.array(scores)
                 for name, scores in content["facts"].get("left_out_scores", {}).items()}  # fmt: skip
     strangers = stranger_scores(runner, args.data, score, margin)
-    pool = {**strangers, **left_out} or stand_ins(logits, val.people, score)
+    pools = [pool for pool in (strangers, left_out) if pool]
+    pools = pools or [stand_ins(logits, val.people, score)]
     text = note(strangers, left_out, args.false_accepts, len(val))
-    found = decision.calibrate(gallery, right, pool, margin, args.false_accepts, text)
+    found = decision.calibrate(gallery, right, pools, margin, args.false_accepts, text)
     accepted = openset.accept_rate(
         gallery.rejected_below(margin), right, decision.to_similarity(found)
     )

@@ -96,20 +96,6 @@ def merge_pads(graph: onnx.GraphProto) -> None:
         graph.node.remove(pad)
 
 
-def drop_unused(graph: onnx.GraphProto) -> None:
-    """Removes nodes and constants that nothing reads."""
-    while True:
-        read = {name for node in graph.node for name in node.input}
-        read |= {output.name for output in graph.output}
-        unused = [n for n in graph.node if not read & set(n.output)]
-        for node in unused:
-            graph.node.remove(node)
-        if not unused:
-            break
-    for initializer in [i for i in graph.initializer if i.name not in read]:
-        graph.initializer.remove(initializer)
-
-
 def export(network: Network, input_px: int, path: Path) -> onnx.ModelProto:
     """Writes the float model."""
     with torch.inference_mode():
@@ -128,7 +114,7 @@ def export(network: Network, input_px: int, path: Path) -> onnx.ModelProto:
         )
     model = fold_constants(path)
     merge_pads(model.graph)
-    drop_unused(model.graph)
+    modelfile.drop_unused(model.graph)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
     return model

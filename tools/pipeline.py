@@ -23,7 +23,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("data", type=Path, help="folder of people (see prepare.py)")
     parser.add_argument("out", type=Path, help="the model file to write")
     parser.add_argument("--preset", default="default")
-    parser.add_argument("--weights", help="vggface2, imagenet, a .safetensors file, or hub")
+    parser.add_argument("--weights", help="faces, vggface2, imagenet, a .safetensors file, or hub")
     parser.add_argument("--work", type=Path, help="folder for what lies between the steps")
     parser.add_argument("--celebcam", help="the celebcam binary, for photos")
     parser.add_argument("--resume", action="store_true")

@@ -28,8 +28,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("data", type=Path, help="folder that prepare.py wrote")
     parser.add_argument("work", type=Path, help="folder for the network and the history")
     parser.add_argument("--preset", default="default", help="default, original or a .toml file")
-    parser.add_argument("--backbone", help="mobilenet_v1 or a model of timm; default: the preset's")
-    parser.add_argument("--weights", help="vggface2, imagenet, a .safetensors file, or hub (timm)")
+    parser.add_argument(
+        "--backbone", help="mobilefacenet, mobilenet_v1 or a model of timm; default: the preset's"
+    )
+    parser.add_argument(
+        "--weights", help="faces, vggface2, imagenet, a .safetensors file, or hub (timm)"
+    )
     parser.add_argument("--trainable-layers", type=int, help="layers to train, from the end")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

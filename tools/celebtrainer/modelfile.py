@@ -83,6 +83,20 @@ def tidy(model: onnx.ModelProto) -> None:
     del model.graph.value_info[:]
 
 
+def drop_unused(graph: onnx.GraphProto) -> None:
+    """Removes nodes and constants that nothing reads."""
+    while True:
+        read = {name for node in graph.node for name in node.input}
+        read |= {output.name for output in graph.output}
+        unused = [n for n in graph.node if not read & set(n.output)]
+        for node in unused:
+            graph.node.remove(node)
+        if not unused:
+            break
+    for initializer in [i for i in graph.initializer if i.name not in read]:
+        graph.initializer.remove(initializer)
+
+
 def load(path: Path) -> onnx.ModelProto:
     """Reads an ONNX file."""
     if not path.is_file():

