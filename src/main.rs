@@ -32,12 +32,13 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Logs go to standard error: warnings and errors, more with `-v`, or as `RUST_LOG` says.
+/// Logs go to standard error: our own words, more with `-v`, or as `RUST_LOG` says. What a
+/// dependency warns of is no matter of the user's, and comes with `-v`.
 fn start_logging(verbose: u8, quiet: bool) {
     let level = match (quiet, verbose) {
         (true, _) => "error",
-        (false, 0) => "warn,celebcam=info",
-        (false, 1) => "info,celebcam=debug,tract=warn",
+        (false, 0) => "error,celebcam=info",
+        (false, 1) => "warn,celebcam=debug",
         (false, _) => "debug,celebcam=trace",
     };
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level))

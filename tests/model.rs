@@ -50,6 +50,7 @@ fn the_built_in_models_say_what_they_are() {
     let output = celebcam().arg("model").output().expect("celebcam runs");
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "nothing is to be said");
     for words in ["18: Barack Obama", "Jennifer Aniston", "threshold", "licence", "detector"] {
         assert!(text.contains(words), "no {words:?} in: {text}");
     }
