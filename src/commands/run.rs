@@ -24,9 +24,11 @@ use crate::track::{Rules, WINDOW_FRAMES};
 pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let rules = rules(args)?;
     let stop = service::stop_on_signal()?;
+    // A camera that is missing is said before the models are loaded, which takes a slow board
+    // seconds; a camera that is there starts up in this time.
+    let mut source = source::open(&spec(&args.source))?;
     let observer = load_observer(&args.models, &args.decision, Search::Whole)?;
     let model = observer.recognizer().model().fingerprint().to_owned();
-    let mut source = source::open(&spec(&args.source))?;
     log::info!("watching {}", source.name());
     let mut sink = sink(args.format);
     Pipeline::new(source.as_mut(), &observer, sink.as_mut(), rules, model).run(&stop)?;
