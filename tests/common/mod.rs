@@ -10,18 +10,17 @@ use std::process::{Command, Stdio};
 use image::{RgbImage, imageops};
 use serde_json::Value;
 
-/// The binary under test with none of its settings taken from the environment. Where it is built
-/// for another processor, `CELEBCAM_RUNNER` holds the emulator and its arguments.
+/// The binary under test with none of its settings taken from the environment.
 pub fn celebcam() -> Command {
     let binary = assert_cmd::cargo::cargo_bin!("celebcam");
-    let mut command = match std::env::var("CELEBCAM_RUNNER") {
-        Ok(runner) if !runner.is_empty() => {
-            let mut words = runner.split_whitespace();
-            let mut command = Command::new(words.next().expect("a runner has a name"));
+    let mut command = match emulator() {
+        Some(emulator) => {
+            let mut words = emulator.split_whitespace();
+            let mut command = Command::new(words.next().expect("an emulator has a name"));
             command.args(words).arg(binary);
             command
         }
-        _ => Command::new(binary),
+        None => Command::new(binary),
     };
     for variable in ["CELEBCAM_CAMERA", "CELEBCAM_MODEL", "CELEBCAM_DETECTOR", "CELEBCAM_THRESHOLD"]
     {
@@ -29,6 +28,12 @@ pub fn celebcam() -> Command {
     }
     command.stdin(Stdio::null());
     command
+}
+
+/// The emulator and its arguments, from `CELEBCAM_RUNNER`, where the binary is built for another
+/// processor.
+pub fn emulator() -> Option<String> {
+    std::env::var("CELEBCAM_RUNNER").ok().filter(|runner| !runner.trim().is_empty())
 }
 
 /// A file or folder of the data set; without it the test is skipped, and fails where CI must
@@ -53,10 +58,24 @@ pub fn sample_photo() -> Option<PathBuf> {
     None
 }
 
-/// Says that a test is skipped past the capture of the test harness.
+/// Says that a test is skipped past the capture of the test harness; fails where CI must run it.
 pub fn skipped(why: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
-    writeln!(std::io::stderr(), "SKIPPED: {why}").expect("standard error is open");
+    say(&format!("SKIPPED: {why}"));
+}
+
+/// Whether the binary runs on an emulator that is not able to do what `case` needs, which is said
+/// past the capture of the test harness.
+pub fn beyond_emulation(case: &str, why: &str) -> bool {
+    let emulated = emulator().is_some();
+    if emulated {
+        say(&format!("LEFT OUT UNDER EMULATION: {case}: {why}"));
+    }
+    emulated
+}
+
+fn say(message: &str) {
+    writeln!(std::io::stderr(), "{message}").expect("standard error is open");
 }
 
 /// The first `count` files of a folder in the order of their names.
