@@ -58,7 +58,7 @@ check-tools: .venv ## tests of the trainer
 	$(PYTHON) -m pytest -q tools/tests
 
 .PHONY: check-boards
-check-boards: ## the binary loads its models on emulated boards
+check-boards: sample ## the tests on emulated boards
 	tools/repo/check-boards.sh $(CPUS)
 
 .PHONY: cross
