@@ -71,7 +71,7 @@ cross: ## build for a board: make cross TARGET=aarch64-unknown-linux-gnu
 
 .PHONY: train
 train: .venv build ## train a model: make train DATA=folder OUT=model.onnx [PRESET=default] [WEIGHTS=file]
-	@test -n "$(DATA)" -a -n "$(OUT)" || { echo "usage: make train DATA=folder OUT=model.onnx [PRESET=default|original] [WEIGHTS=file]"; exit 2; }
+	@test -n "$(DATA)" -a -n "$(OUT)" || { echo "usage: make train DATA=folder OUT=model.onnx [PRESET=default|mobilenet_v1|original] [WEIGHTS=file]"; exit 2; }
 	$(PYTHON) tools/pipeline.py "$(DATA)" "$(OUT)" --preset "$(PRESET)" $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
 .PHONY: clean

@@ -20,7 +20,7 @@ pub fn align(rgb: &RgbImage, landmarks: &Landmarks) -> FaceCrop {
         Some(to_crop) => warp(rgb, &to_crop, CROP_SIZE_PX),
         None => RgbImage::new(CROP_SIZE_PX, CROP_SIZE_PX),
     };
-    FaceCrop::from_aligned(crop).unwrap_or_else(|| unreachable!("the crop has that size"))
+    FaceCrop::from_warped(crop)
 }
 
 #[cfg(test)]

@@ -84,7 +84,13 @@ pub struct FaceCrop {
 impl FaceCrop {
     /// Takes a picture that is an aligned face already, `None` if it is not 112x112 pixels.
     pub fn from_aligned(rgb: RgbImage) -> Option<Self> {
-        (rgb.dimensions() == (CROP_SIZE_PX, CROP_SIZE_PX)).then_some(Self { rgb })
+        (rgb.dimensions() == (CROP_SIZE_PX, CROP_SIZE_PX)).then(|| Self::from_warped(rgb))
+    }
+
+    /// Takes the outcome of alignment, which has the crop's size.
+    pub(crate) fn from_warped(rgb: RgbImage) -> Self {
+        debug_assert_eq!(rgb.dimensions(), (CROP_SIZE_PX, CROP_SIZE_PX));
+        Self { rgb }
     }
 
     /// The pixels, [`CROP_SIZE_PX`] on both sides.
