@@ -78,5 +78,11 @@ export DEBIAN_FRONTEND=noninteractive
 for command in "${commands[@]}"; do
   echo "+ $command"
   # shellcheck disable=SC2086 # the command is made of words
-  "${as_root[@]}" $command >/dev/null
+  "${as_root[@]}" $command >/dev/null && continue
+  # With an index that is out of step, every later `apt-get update` would fail as well.
+  for architecture in "${architectures[@]}"; do
+    "${as_root[@]}" dpkg --remove-architecture "$architecture" || true
+    echo "Debian's packages for $architecture cannot be had now; it is forgotten again, try another day" >&2
+  done
+  exit 1
 done
