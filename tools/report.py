@@ -50,7 +50,7 @@ def tiles(figures: dict, properties: dict) -> str:
         (f"{figures['macs'] / 1e6:.0f} M", "multiply-accumulates a face"),
         (f"{facts['people']}", f"people, {facts['train_pictures']} training pictures"),
     ]  # fmt: skip
-    means = figures.get("open_set", {}).get("means", {}).get("1.0%, strangers")
+    means = figures.get("open_set", {}).get("means", {}).get("1.0% false accepts")
     if means:
         shown.insert(3, (percent(means["true_accepts"]), "named rightly at 1 % false accepts, each stranger left out"))  # fmt: skip
     return '<div class="tiles">' + "".join(
@@ -73,7 +73,7 @@ def learning(history: list[dict]) -> str:
 
 
 def folds(open_set: dict) -> str:
-    """A table of the leave-one-stranger-out folds for each way of setting the threshold."""
+    """A table of the leave-one-stranger-out folds for each rate."""
     parts = []
     for title, rows in open_set["folds"].items():
         body = "".join(

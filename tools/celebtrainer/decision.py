@@ -31,8 +31,8 @@ def calibrate(
 ) -> dict:
     """The decision's metadata.
 
-    `pools` are groups of strangers, with minus infinity where the margin is too small. A threshold
-    keeps its rate in each group: mixed, the easier ones would pay for the harder ones.
+    `pools` are groups of strangers, with minus infinity where the margin is too small; a threshold
+    keeps its rate in each.
     """
     strangers = {name: scores for pool in pools for name, scores in pool.items()}
     finite = {n: s[np.isfinite(s)] for n, s in strangers.items()}
@@ -47,7 +47,7 @@ def calibrate(
     accepted = gallery.rejected_below(margin)
 
     def row(rate: float) -> dict:
-        threshold = max(openset.threshold_at(pool, rate) for pool in pools)
+        threshold = openset.strictest_threshold(pools, rate)
         return {
             "false_accepts": rate,
             "threshold": float(openset.confidence(threshold, slope, intercept)),

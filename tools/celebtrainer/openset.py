@@ -61,6 +61,14 @@ def threshold_at(strangers: Scores, false_accepts: float) -> float:
     return float((scores[kept] + above) / 2 if np.isfinite(scores[kept]) else above)
 
 
+def strictest_threshold(pools: list[Scores], false_accepts: float) -> float:
+    """The threshold that keeps a rate in each group of strangers.
+
+    Were the groups mixed, the easier ones would pay for the harder ones.
+    """
+    return max(threshold_at(pool, false_accepts) for pool in pools)
+
+
 def accept_rate(similarity: np.ndarray, right: np.ndarray, threshold: float) -> float:
     """Share of gallery pictures that are accepted with the right name."""
     return float(np.mean(right & (similarity >= threshold)))
@@ -71,14 +79,15 @@ def leave_one_out(
 ) -> list[dict]:
     """One row per stranger: threshold from all the others, rates measured with it.
 
-    `others` are scores that join every threshold and are never held out.
+    `others` are a group of their own that is never held out.
     """
     rows = []
     for held_out, scores in strangers.items():
-        rest = {name: s for name, s in strangers.items() if name != held_out} | others
-        if not rest:
+        rest = {name: s for name, s in strangers.items() if name != held_out}
+        pools = [pool for pool in (rest, others) if pool]
+        if not pools:
             continue
-        threshold = threshold_at(rest, target)
+        threshold = strictest_threshold(pools, target)
         rows.append(
             {
                 "stranger": held_out,
