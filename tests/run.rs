@@ -95,6 +95,13 @@ fn assert_came_and_went(stdout: &[u8]) {
     }
 }
 
+/// A signal ends the run in time, and whoever was there is said to have gone.
+fn assert_ends_the_visit(mut child: Child, events: Events, which: Signal) {
+    signal(&child, which);
+    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
+    assert_came_and_went(&events.read_all());
+}
+
 fn run_json(arguments: &[&str], stdin: Option<&Path>) -> std::process::Output {
     let mut command = celebcam();
     command.args(["run", "--format", "json"]).args(NEVER_ABSENT).args(arguments);
@@ -218,9 +225,7 @@ fn a_live_program_gives_the_same_until_a_signal_comes() {
         let mut child = watching(&["--command", &film.live()], Stdio::null());
         let mut events = Events::of(&mut child);
         events.read_one();
-        signal(&child, which);
-        assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
-        assert_came_and_went(&events.read_all());
+        assert_ends_the_visit(child, events, which);
     }
 }
 
@@ -232,9 +237,7 @@ fn a_live_program_that_falls_silent_gives_the_same() {
     events.read_one();
     fs::write(film.over(), "").expect("a file can be written");
     events.read_one();
-    signal(&child, Signal::TERM);
-    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
-    assert_came_and_went(&events.read_all());
+    assert_ends_the_visit(child, events, Signal::TERM);
 }
 
 #[test]
@@ -245,9 +248,7 @@ fn whoever_is_there_when_a_signal_comes_is_said_to_go() {
     let mut child = watching(&[&NEVER_ABSENT[..], &one_now].concat(), Stdio::null());
     let mut events = Events::of(&mut child);
     events.read_one();
-    signal(&child, Signal::TERM);
-    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
-    assert_came_and_went(&events.read_all());
+    assert_ends_the_visit(child, events, Signal::TERM);
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub fn execute(args: &CropArgs) -> anyhow::Result<ExitCode> {
     }
     bar.finish_and_clear();
     eprintln!(
-        "{} pictures: {written} faces written to {}, {without_face} without a face, {unreadable} unreadable",
+        "pictures: {} ({without_face} without a face, {unreadable} unreadable); faces written to {}: {written}",
         files.len(),
         args.out.display()
     );

@@ -103,6 +103,13 @@ def test_the_shipped_model_is_small_and_complete():
     assert SHIPPED.stat().st_size <= 4_000_000
 
 
+def test_the_shipped_model_rounds_once_behind_a_prelu():
+    graph = onnx.load(SHIPPED).graph
+    made_by = {output: node.op_type for node in graph.node for output in node.output}
+    inputs = [made_by[node.input[0]] for node in graph.node if node.op_type == "PRelu"]
+    assert len(inputs) == 33 and set(inputs) == {"Conv"}
+
+
 def test_the_shipped_model_knows_its_people():
     torch.set_num_threads(2)
     data = shared_file("data/celeb24")

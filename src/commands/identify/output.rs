@@ -191,13 +191,13 @@ impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "{} pictures: {} faces, {} named, {} unknown; {} pictures without a face, {} unreadable",
+            "pictures: {} ({} without a face, {} unreadable); faces: {} ({} named, {} unknown)",
             self.pictures,
+            self.without_face,
+            self.unreadable,
             self.faces,
             self.named,
-            self.faces - self.named,
-            self.without_face,
-            self.unreadable
+            self.faces - self.named
         )
     }
 }
