@@ -12,6 +12,8 @@ PRESET ?= default
 # Cross-building and emulation.
 TARGET ?= aarch64-unknown-linux-gnu
 CPUS ?= cortex-a72 cortex-a76
+# How long to look for a difference between kernels.
+SECONDS_TO_FUZZ ?= 180
 
 .PHONY: help
 help: ## list the commands
@@ -60,6 +62,15 @@ check-tools: .venv ## tests of the trainer
 .PHONY: check-boards
 check-boards: sample ## the tests on emulated boards
 	tools/repo/check-boards.sh $(CPUS)
+
+.PHONY: bench
+bench: build ## measure how fast this machine runs the models, and the single kernels
+	target/release/celebcam bench --layers
+	cargo bench $(CARGO_FLAGS) --bench kernels
+
+.PHONY: fuzz
+fuzz: ## compare the kernels with the reference on inputs that a fuzzer chooses, for SECONDS
+	tools/repo/fuzz.sh $(SECONDS_TO_FUZZ)
 
 .PHONY: cross
 cross: ## build for a board: make cross TARGET=aarch64-unknown-linux-gnu

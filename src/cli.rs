@@ -32,6 +32,14 @@ Examples:
 
 Without --recording, frames that come while one is being worked on are dropped.";
 
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  celebcam bench                                  the built-in models, one core
+  celebcam bench --layers                         where the time goes
+  celebcam bench mine.onnx --threads 4            another model, four cores
+  celebcam bench --photo party.jpg                from a photo to the names
+  CELEBCAM_ISA=avx2 celebcam bench                with the kernels of a lesser processor";
+
 /// Says which celebrity stands in front of the camera, offline.
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXAMPLES, max_term_width = 100)]
@@ -60,6 +68,8 @@ pub enum Command {
     Cameras(CamerasArgs),
     /// Show what is inside a model file: people, thresholds, metrics, licence
     Model(ModelArgs),
+    /// Measure how fast this machine runs the models
+    Bench(BenchArgs),
 }
 
 /// Which models to use.
@@ -160,6 +170,9 @@ pub struct RunArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
     pub decision: DecisionArgs,
+    /// Processor cores to use for one picture
+    #[arg(long, env = "CELEBCAM_THREADS", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub threads: u16,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
     pub source: SourceArgs,
@@ -213,6 +226,39 @@ pub struct ModelArgs {
     /// Model file; the built-in models if not given
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+#[command(after_help = BENCH_EXAMPLES)]
+pub struct BenchArgs {
+    /// Model file; the built-in models if not given
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+    /// Measure the way from this photo to the names instead of single models
+    #[arg(long, value_name = "PHOTO", conflicts_with_all = ["file", "layers"], value_hint = ValueHint::FilePath)]
+    pub photo: Option<PathBuf>,
+    /// Processor cores to use for one picture
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub threads: u16,
+    /// Runs to measure
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub runs: u32,
+    /// Runs before those that are measured
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub warmup: u32,
+    /// Show the time of each layer
+    #[arg(long)]
+    pub layers: bool,
+    /// Leave out what this machine reaches at best, which takes a moment to measure
+    #[arg(long)]
+    pub no_peak: bool,
+    /// Add the time of every run to the JSON
+    #[arg(long)]
+    pub samples: bool,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,

@@ -6,11 +6,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::{DecisionArgs, ModelFiles};
 use crate::detect::{Detector, Search};
+use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::models;
 use crate::observe::Observer;
 use crate::recognize::Recognizer;
 
+pub mod bench;
 pub mod cameras;
 pub mod crop;
 pub mod identify;
@@ -20,8 +22,12 @@ pub mod run;
 /// Exit code when an input was missing or unreadable (`EX_NOINPUT`).
 const EXIT_NO_INPUT: u8 = 66;
 
-fn load_recognizer(files: &ModelFiles, decision: &DecisionArgs) -> Result<Recognizer> {
-    let model = models::recognizer(files.model.as_deref())?;
+fn load_recognizer(
+    files: &ModelFiles,
+    decision: &DecisionArgs,
+    settings: &Settings,
+) -> Result<Recognizer> {
+    let model = models::recognizer(files.model.as_deref(), settings)?;
     let recognizer = Recognizer::new(model, decision.top_k())?;
     Ok(match decision.threshold {
         Some(confidence) => recognizer.with_threshold(confidence),
@@ -29,13 +35,18 @@ fn load_recognizer(files: &ModelFiles, decision: &DecisionArgs) -> Result<Recogn
     })
 }
 
-fn load_detector(path: Option<&Path>, search: Search) -> Result<Detector> {
-    Ok(Detector::new(models::detector(path)?)?.with_search(search))
+fn load_detector(path: Option<&Path>, search: Search, settings: &Settings) -> Result<Detector> {
+    Ok(Detector::new(models::detector(path, settings)?)?.with_search(search))
 }
 
-fn load_observer(files: &ModelFiles, decision: &DecisionArgs, search: Search) -> Result<Observer> {
-    let detector = load_detector(files.detector.as_deref(), search)?;
-    Ok(Observer::new(detector, load_recognizer(files, decision)?))
+fn load_observer(
+    files: &ModelFiles,
+    decision: &DecisionArgs,
+    search: Search,
+    settings: &Settings,
+) -> Result<Observer> {
+    let detector = load_detector(files.detector.as_deref(), search, settings)?;
+    Ok(Observer::new(detector, load_recognizer(files, decision, settings)?))
 }
 
 /// A bar on standard error while `count` pictures are worked on; nothing is drawn for a single

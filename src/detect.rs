@@ -279,10 +279,15 @@ fn is_plausible(bounds: &BoundingBox, picture: Region) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Settings;
     use image::Rgb;
 
+    fn settings() -> Settings {
+        Settings::new(1).expect("the best kernels can be had")
+    }
+
     fn detector(search: Search) -> Detector {
-        let model = crate::models::detector(None).expect("built-in detector");
+        let model = crate::models::detector(None, &settings()).expect("built-in detector");
         Detector::new(model).expect("usable").with_search(search)
     }
 
@@ -320,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_recognizer_is_refused() {
-        let model = crate::models::recognizer(None).expect("built-in recognizer");
+        let model = crate::models::recognizer(None, &settings()).expect("built-in recognizer");
         let error = Detector::new(model).expect_err("not a detector");
         assert!(error.to_string().contains("a detector is needed"), "{error}");
     }

@@ -15,12 +15,44 @@ use tract_onnx::pb::{ModelProto, tensor_proto::DataLocation};
 use tract_onnx::prelude::*;
 
 use crate::error::{Error, Result};
+use int8::isa::Isa;
+use int8::network::{Input, LayerTime, Network};
+
+pub mod int8;
+mod lower;
+mod ops;
+
+/// Lowers the choice of the instruction set.
+const ISA_VARIABLE: &str = "CELEBCAM_ISA";
 
 /// Version of the metadata that this build reads.
 const SCHEMA: &str = "1";
 
 /// Prefix of our keys in the `metadata_props` of an ONNX file.
 const PREFIX: &str = "celebcam.";
+
+/// How models are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Kernels to use.
+    pub isa: Isa,
+    /// Threads for one picture.
+    pub threads: usize,
+}
+
+impl Settings {
+    /// The best kernels of this processor that `CELEBCAM_ISA` allows, on `threads` threads.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when `CELEBCAM_ISA` names kernels that this processor cannot run.
+    pub fn new(threads: usize) -> Result<Self> {
+        let limit = std::env::var(ISA_VARIABLE).ok().filter(|name| !name.is_empty());
+        let isa = Isa::choose(limit.as_deref())
+            .map_err(|reason| Error::Config(format!("{ISA_VARIABLE}: {reason}")))?;
+        Ok(Self { isa, threads })
+    }
+}
 
 /// A model that is ready to run. It can be shared between threads.
 pub struct Model {
@@ -32,7 +64,15 @@ pub struct Model {
     width: u32,
     output_names: Vec<String>,
     output_lengths: Vec<usize>,
-    plan: Arc<TypedRunnableModel>,
+    runner: Runner,
+}
+
+/// What computes the outputs.
+enum Runner {
+    /// The whole graph, in our own arithmetic.
+    Network(Box<Network>),
+    /// tract, which calls our arithmetic for the parts that were lowered.
+    Tract(Arc<TypedRunnableModel>),
 }
 
 impl Model {
@@ -41,13 +81,13 @@ impl Model {
     /// # Errors
     ///
     /// [`Error::Model`] when the file cannot be read or is not a model that celebcam can run.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub fn read(path: &Path, settings: &Settings) -> Result<Self> {
         let origin = path.display().to_string();
         let bytes = std::fs::read(path).map_err(|error| Error::Model {
             origin: origin.clone(),
             reason: format!("cannot be read: {error}"),
         })?;
-        Self::load(&bytes, &origin)
+        Self::load(&bytes, &origin, settings)
     }
 
     /// Loads the ONNX file in `bytes`; `origin` names it in messages.
@@ -55,16 +95,16 @@ impl Model {
     /// # Errors
     ///
     /// [`Error::Model`] when it is not a model that celebcam can run, saying why.
-    pub fn load(bytes: &[u8], origin: &str) -> Result<Self> {
+    pub fn load(bytes: &[u8], origin: &str, settings: &Settings) -> Result<Self> {
         let wrong = |reason: String| Error::Model { origin: origin.to_owned(), reason };
         let proto = parse(bytes).map_err(wrong)?;
         let properties = read_properties(&proto).map_err(wrong)?;
         let (height, width) = read_input_size(&proto).map_err(wrong)?;
         // tract asserts on some graphs that nobody meant for it.
-        let plan = catch_unwind(AssertUnwindSafe(|| compile(&proto)))
+        let runner = catch_unwind(AssertUnwindSafe(|| compile(&proto, settings)))
             .unwrap_or_else(|_| Err("its graph is not one that tract can run".to_owned()))
             .map_err(wrong)?;
-        let (output_names, output_lengths) = read_outputs(&proto, &plan).map_err(wrong)?;
+        let (output_names, output_lengths) = read_outputs(&proto, &runner).map_err(wrong)?;
         Ok(Self {
             origin: origin.to_owned(),
             fingerprint: fingerprint(bytes),
@@ -74,7 +114,7 @@ impl Model {
             width,
             output_names,
             output_lengths,
-            plan,
+            runner,
         })
     }
 
@@ -85,24 +125,69 @@ impl Model {
     ///
     /// [`Error::Inference`] when the picture has another size or the graph fails.
     pub fn run(&self, rgb: &RgbImage) -> Result<Vec<Vec<f32>>> {
-        let failed = |error: TractError| Error::Inference(format!("{error:#}"));
-        let shape = [1, self.height as usize, self.width as usize, 3];
-        if rgb.dimensions() != (self.width, self.height) {
-            return Err(Error::Inference(format!(
-                "the model takes {}x{} pixels, not {}x{}",
-                self.width,
-                self.height,
-                rgb.width(),
-                rgb.height()
-            )));
+        let mut outputs = vec![Vec::new(); self.output_names.len()];
+        self.run_into(rgb, &mut outputs)?;
+        Ok(outputs)
+    }
+
+    /// As [`run`](Self::run), into vectors that are used again, one for each output.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_into(&self, rgb: &RgbImage, outputs: &mut [Vec<f32>]) -> Result<()> {
+        self.check_size(rgb)?;
+        match &self.runner {
+            Runner::Network(network) => {
+                network.run(&[Input::Pixels(rgb.as_raw())], outputs).map_err(Error::Inference)
+            }
+            Runner::Tract(plan) => {
+                let failed = |error: TractError| Error::Inference(format!("{error:#}"));
+                let shape = [1, self.height as usize, self.width as usize, 3];
+                let image = Tensor::from_shape(&shape, rgb.as_raw()).map_err(failed)?;
+                let values = plan.run(tvec!(image.into_tvalue())).map_err(failed)?;
+                for (output, value) in outputs.iter_mut().zip(values) {
+                    output.clear();
+                    output.extend(value.to_plain_array_view::<f32>().map_err(failed)?.iter());
+                }
+                Ok(())
+            }
         }
-        let image = Tensor::from_shape(&shape, rgb.as_raw()).map_err(failed)?;
-        let outputs = self.plan.run(tvec!(image.into_tvalue())).map_err(failed)?;
-        outputs
-            .iter()
-            .map(|output| Ok(output.to_plain_array_view::<f32>()?.iter().copied().collect()))
-            .collect::<TractResult<_>>()
-            .map_err(failed)
+    }
+
+    /// As [`run_into`](Self::run_into), and gives the time of each layer; `None` where tract runs
+    /// the model.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_timed(&self, rgb: &RgbImage) -> Result<Option<Vec<LayerTime>>> {
+        self.check_size(rgb)?;
+        let Runner::Network(network) = &self.runner else { return Ok(None) };
+        let mut outputs = vec![Vec::new(); self.output_names.len()];
+        let times = network.run_timed(&[Input::Pixels(rgb.as_raw())], &mut outputs);
+        Ok(Some(times.map_err(Error::Inference)?))
+    }
+
+    fn check_size(&self, rgb: &RgbImage) -> Result<()> {
+        if rgb.dimensions() == (self.width, self.height) {
+            return Ok(());
+        }
+        Err(Error::Inference(format!(
+            "the model takes {}x{} pixels, not {}x{}",
+            self.width,
+            self.height,
+            rgb.width(),
+            rgb.height()
+        )))
+    }
+
+    /// The network that computes the whole model; `None` where tract has to run a part of it.
+    pub fn network(&self) -> Option<&Network> {
+        match &self.runner {
+            Runner::Network(network) => Some(network),
+            Runner::Tract(_) => None,
+        }
     }
 
     /// Height and width of the picture that the model takes, in pixels.
@@ -255,19 +340,29 @@ fn read_input_size(proto: &ModelProto) -> std::result::Result<(u32, u32), String
     }
 }
 
-fn compile(proto: &ModelProto) -> std::result::Result<Arc<TypedRunnableModel>, String> {
-    let build = || -> TractResult<Arc<TypedRunnableModel>> {
-        tract_onnx::onnx().model_for_proto_model(proto)?.into_optimized()?.into_runnable()
+fn compile(proto: &ModelProto, settings: &Settings) -> std::result::Result<Runner, String> {
+    let lowered = lower::lower(proto)?;
+    let Some(rest) = lowered.rest else {
+        let region = lowered.regions.first().ok_or("it computes nothing")?;
+        let network = Network::new(&region.graph, settings.isa, settings.threads)?;
+        return Ok(Runner::Network(Box::new(network)));
     };
-    build().map_err(|error| format!("tract cannot run its graph: {error:#}"))
+    let build = || -> TractResult<Arc<TypedRunnableModel>> {
+        ops::region::model(&rest, &lowered.regions, settings)?.into_optimized()?.into_runnable()
+    };
+    build().map(Runner::Tract).map_err(|error| format!("tract cannot run its graph: {error:#}"))
 }
 
 fn read_outputs(
     proto: &ModelProto,
-    plan: &TypedRunnableModel,
+    runner: &Runner,
 ) -> std::result::Result<(Vec<String>, Vec<usize>), String> {
     let graph = proto.graph.as_ref().ok_or("it holds no graph")?;
     let names = graph.output.iter().map(|output| output.name.clone()).collect();
+    let plan = match runner {
+        Runner::Network(network) => return Ok((names, network.output_lengths())),
+        Runner::Tract(plan) => plan,
+    };
     let lengths = plan
         .model()
         .outputs

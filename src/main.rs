@@ -29,6 +29,7 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Crop(args) => commands::crop::execute(args),
         Command::Cameras(args) => commands::cameras::execute(args),
         Command::Model(args) => commands::model::execute(args),
+        Command::Bench(args) => commands::bench::execute(args),
     }
 }
 

@@ -9,6 +9,7 @@ use super::{EXIT_NO_INPUT, create_parent, load_detector, progress_bar};
 use crate::align::align;
 use crate::cli::CropArgs;
 use crate::detect::{Detector, Search};
+use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::picture::{self, PictureFile};
 
@@ -19,7 +20,7 @@ use crate::picture::{self, PictureFile};
 /// Missing inputs, a bad detector, or a folder that cannot be written to.
 pub fn execute(args: &CropArgs) -> anyhow::Result<ExitCode> {
     let files = picture::find(&args.inputs)?;
-    let detector = load_detector(args.detector.as_deref(), Search::Thorough)?;
+    let detector = load_detector(args.detector.as_deref(), Search::Thorough, &Settings::new(1)?)?;
     let bar = progress_bar(files.len());
     let (mut written, mut without_face, mut unreadable) = (0, 0, 0);
     for file in &files {

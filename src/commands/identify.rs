@@ -18,6 +18,7 @@ use crate::annotate::annotate;
 use crate::cli::IdentifyArgs;
 use crate::config;
 use crate::detect::Search;
+use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::face::{CROP_SIZE_PX, FaceCrop};
 use crate::observe::{Observe, Observer};
@@ -81,11 +82,13 @@ enum Examiner {
 
 impl Examiner {
     fn load(args: &IdentifyArgs) -> Result<Self> {
+        let settings = Settings::new(1)?;
         if args.crops {
-            let recognizer = Box::new(load_recognizer(&args.models, &args.decision)?);
+            let recognizer =
+                Box::new(load_recognizer(&args.models, &args.decision, &settings)?);
             return Ok(Self::Crops { recognizer });
         }
-        let observer = Box::new(load_observer(&args.models, &args.decision, Search::Thorough)?);
+        let observer = Box::new(load_observer(&args.models, &args.decision, Search::Thorough, &settings)?);
         Ok(Self::Photos { observer, annotate: args.annotate.clone() })
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{Format, ModelArgs};
 use crate::detect::Detector;
-use crate::engine::Model;
+use crate::engine::{Model, Settings};
 use crate::models;
 use crate::recognize::Recognizer;
 
@@ -19,9 +19,10 @@ use crate::recognize::Recognizer;
 ///
 /// [`Error::Model`](crate::error::Error::Model) when the file is not a model that celebcam runs.
 pub fn execute(args: &ModelArgs) -> anyhow::Result<ExitCode> {
+    let settings = Settings::new(1)?;
     let models = match &args.file {
-        Some(path) => vec![Model::read(path)?],
-        None => vec![models::recognizer(None)?, models::detector(None)?],
+        Some(path) => vec![Model::read(path, &settings)?],
+        None => vec![models::recognizer(None, &settings)?, models::detector(None, &settings)?],
     };
     let mut out = io::stdout().lock();
     for (index, model) in models.into_iter().enumerate() {

@@ -8,6 +8,7 @@ use super::load_observer;
 use crate::cli::{Format, RunArgs, SourceArgs};
 use crate::config;
 use crate::detect::Search;
+use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::pipeline::Pipeline;
 use crate::service;
@@ -27,7 +28,8 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
     // A camera that is missing is said before the models are loaded, which takes a slow board
     // seconds; a camera that is there starts up in this time.
     let mut source = source::open(&spec(&args.source))?;
-    let observer = load_observer(&args.models, &args.decision, Search::Whole)?;
+    let settings = Settings::new(usize::from(args.threads))?;
+    let observer = load_observer(&args.models, &args.decision, Search::Whole, &settings)?;
     let model = observer.recognizer().model().fingerprint().to_owned();
     log::info!("watching {}", source.name());
     let mut sink = sink(args.format);

@@ -1,0 +1,171 @@
+//! Random shapes, weights, zero points and bounds: every kernel of this processor has to give the
+//! bytes of the scalar reference.
+
+#![no_main]
+#![allow(dead_code, reason = "only the kernels are used here")]
+
+#[path = "../../src/engine"]
+mod engine {
+    pub mod int8;
+}
+
+use arbitrary::Arbitrary;
+use engine::int8::graph::{Clamp, Convolution, Quantization, Window};
+use engine::int8::isa::Isa;
+use engine::int8::kernels::{DwconvInput, Kernels, Sum};
+use engine::int8::pack::DEPTH_BLOCK;
+use engine::int8::requant::{CHANNEL_BLOCK, Epilogue};
+use libfuzzer_sys::fuzz_target;
+
+#[derive(Arbitrary, Debug)]
+struct Case {
+    operation: Operation,
+    seed: u64,
+    /// Makes extreme values likely.
+    extreme: bool,
+    zero_points: [i8; 3],
+    clamp: [i8; 2],
+    step: u16,
+    slope: Option<i8>,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Operation {
+    Gemm { rows: u8, depth: u16, columns: u8 },
+    Dwconv { size: [u8; 2], stride: u8, left: u8, right: u8, width: u8, channels: u8 },
+    Vadd { length: u16 },
+}
+
+fuzz_target!(|case: Case| check(&case));
+
+fn check(case: &Case) {
+    let reference = Kernels::of(Isa::Scalar).expect("it is everywhere");
+    let expected = run(case, reference);
+    for isa in Isa::available() {
+        let kernels = Kernels::of(isa).expect("it is available");
+        assert!(run(case, kernels) == expected, "{isa}: {case:?}");
+    }
+}
+
+struct Random<'a>(u64, &'a Case);
+
+impl Random<'_> {
+    fn codes(&mut self, count: usize) -> Vec<i8> {
+        (0..count)
+            .map(|_| {
+                self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let code = (self.0 >> 40) as i8;
+                match (self.1.extreme, code & 3) {
+                    (true, 0) => i8::MIN,
+                    (true, 1) => i8::MAX,
+                    _ => code,
+                }
+            })
+            .collect()
+    }
+}
+
+fn convolution(case: &Case, channels: usize, per_channel: usize) -> Convolution {
+    let mut random = Random(case.seed, case);
+    let weights = random.codes(channels * per_channel);
+    let step = f32::from(case.step.max(1)) * 1e-6;
+    Convolution {
+        window: Window::POINT,
+        weights: weights.into_iter().map(|weight| weight.max(-127)).collect(),
+        weight_scales: random.codes(channels).iter().map(|&c| step * (f32::from(c) + 129.0)).collect(),
+        bias: random.codes(channels).iter().map(|&code| i32::from(code) * 50).collect(),
+        slope: case
+            .slope
+            .map(|slope| random.codes(channels).iter().map(|&c| f32::from(c ^ slope) / 90.0).collect()),
+        clamp: Clamp {
+            min: case.clamp[0].min(case.clamp[1]),
+            max: case.clamp[0].max(case.clamp[1]),
+        },
+    }
+}
+
+fn epilogue(case: &Case, convolution: &Convolution, kernels: &Kernels) -> Option<Epilogue> {
+    let [input, output] =
+        [0, 1].map(|at| Quantization { scale: 0.02, zero_point: case.zero_points[at] });
+    Epilogue::new(convolution, input, output, kernels.encoding()).ok()
+}
+
+/// The codes that come out; empty when the case is refused.
+fn run(case: &Case, kernels: &Kernels) -> Vec<i8> {
+    match case.operation {
+        Operation::Gemm { rows, depth, columns } => {
+            let size = [usize::from(rows % 32), usize::from(depth % 600) + 1, usize::from(columns) + 1];
+            gemm(case, kernels, size).unwrap_or_default()
+        }
+        Operation::Dwconv { .. } => dwconv(case, kernels).unwrap_or_default(),
+        Operation::Vadd { length } => vadd(case, kernels, usize::from(length % 2000)),
+    }
+}
+
+fn gemm(case: &Case, kernels: &Kernels, [rows, depth, columns]: [usize; 3]) -> Option<Vec<i8>> {
+    let convolution = convolution(case, columns, depth);
+    let gemm = kernels.pack_gemm(&convolution.weights, depth, epilogue(case, &convolution, kernels)?);
+    let padded = depth.next_multiple_of(DEPTH_BLOCK);
+    let codes = Random(case.seed ^ 1, case).codes(rows * padded);
+    let encoding = kernels.encoding();
+    let (input, stride): (Vec<u8>, usize) = if kernels.reads_words() {
+        let words = codes.iter().flat_map(|&code| (encoding.value(code) as i16).to_le_bytes());
+        (words.collect(), padded * 2)
+    } else {
+        (codes.iter().map(|&code| encoding.encode(code)).collect(), padded)
+    };
+    let width = columns.next_multiple_of(CHANNEL_BLOCK);
+    let mut output = vec![0; rows * width];
+    kernels.gemm(&gemm, rows, &input, stride, &mut output, width);
+    let columns_only = output.chunks(width).flat_map(|row| &row[..columns]);
+    Some(columns_only.map(|&byte| encoding.decode(byte)).collect())
+}
+
+fn dwconv(case: &Case, kernels: &Kernels) -> Option<Vec<i8>> {
+    let Operation::Dwconv { size, stride, left, right, width, channels } = case.operation else {
+        return None;
+    };
+    let size = size.map(|length| usize::from(length % 7) + 1);
+    let [left, right] = [left, right].map(|padding| usize::from(padding) % size[1]);
+    let [width, channels] = [usize::from(width % 40) + 1, usize::from(channels) + 1];
+    let stride = usize::from(stride % 3) + 1;
+    let output_width = (width + left + right).checked_sub(size[1])? / stride + 1;
+    let convolution = convolution(case, channels, size[0] * size[1]);
+    let epilogue = epilogue(case, &convolution, kernels)?;
+    let dwconv = kernels.pack_dwconv(&convolution.weights, size, epilogue);
+    let encoding = kernels.encoding();
+    let padded = channels.next_multiple_of(CHANNEL_BLOCK);
+    let codes = Random(case.seed ^ 2, case).codes(size[0] * width * padded);
+    let bytes: Vec<u8> = codes.iter().map(|&code| encoding.encode(code)).collect();
+    let rows: Vec<&[u8]> = bytes.chunks(width * padded).collect();
+    let input = DwconvInput {
+        rows: &rows,
+        stride,
+        left,
+        zero_point: encoding.encode(case.zero_points[0]),
+    };
+    let mut output = vec![0; output_width * padded];
+    kernels.dwconv(&dwconv, &input, &mut output, output_width);
+    let channels_only = output.chunks(padded).flat_map(|position| &position[..channels]);
+    Some(channels_only.map(|&byte| encoding.decode(byte)).collect())
+}
+
+fn vadd(case: &Case, kernels: &Kernels, length: usize) -> Vec<i8> {
+    let encoding = kernels.encoding();
+    let [zero_a, zero_b, zero_point] = case.zero_points.map(|code| encoding.value(code));
+    let sum = Sum {
+        zero_a,
+        zero_b,
+        scale_a: f32::from(case.step) * 1e-4,
+        scale_b: f32::from(case.slope.unwrap_or(1)).abs() * 0.02,
+        zero_point,
+        min: encoding.value(case.clamp[0].min(case.clamp[1])),
+        max: encoding.value(case.clamp[0].max(case.clamp[1])),
+    };
+    let encode = |seed| -> Vec<u8> {
+        Random(seed, case).codes(length).iter().map(|&code| encoding.encode(code)).collect()
+    };
+    let mut output = vec![0; length];
+    kernels.vadd(&encode(case.seed), &encode(case.seed ^ 3), &mut output, &sum);
+    output.into_iter().map(|byte| encoding.decode(byte)).collect()
+}

@@ -1,0 +1,192 @@
+//! The epilogue, 16 results at a time.
+
+use std::arch::aarch64::*;
+
+use crate::engine::int8::requant::Epilogue;
+
+/// What the epilogue of a layer needs: no bit for a result of at most 16 bits whose bounds are
+/// those of a byte and whose zero point is even.
+pub(in super::super) const BARE: u8 = 0;
+/// Another scale below zero.
+pub(in super::super) const SLOPE: u8 = 1;
+/// A zero point that may be odd, and bounds.
+pub(in super::super) const BOUNDED: u8 = 2;
+/// Both.
+pub(in super::super) const SLOPE_AND_BOUNDED: u8 = SLOPE | BOUNDED;
+/// Results of more than 16 bits; with bounds, and with two scales that may be equal.
+pub(in super::super) const WIDE: u8 = 4 | SLOPE | BOUNDED;
+
+/// The sum of a float with this and `x` has `x`, rounded, in its low bits.
+const MAGIC: f32 = 12_582_912.0;
+
+/// Runs the body with the constant `$form` equal to the form of the requantizer.
+macro_rules! for_form {
+    ($requantizer:expr, $form:ident => $body:block) => {{
+        use $crate::engine::int8::kernels::neon::requantize::{
+            BARE, BOUNDED, SLOPE, SLOPE_AND_BOUNDED, WIDE,
+        };
+        for_form!($requantizer, $form => $body, BARE, SLOPE, BOUNDED, SLOPE_AND_BOUNDED; WIDE)
+    }};
+    ($requantizer:expr, $form:ident => $body:block, $($one:ident),+; $last:ident) => {
+        match $requantizer.form() {
+            $($one => {
+                const $form: u8 = $one;
+                $body
+            })+
+            _ => {
+                const $form: u8 = $last;
+                $body
+            }
+        }
+    };
+}
+pub(in super::super) use for_form;
+
+/// The epilogue of a layer, ready for vectors.
+pub(in super::super) struct Requantizer<'a> {
+    epilogue: &'a Epilogue,
+    form: u8,
+    magic: f32,
+}
+
+/// Scales of 16 results.
+pub(in super::super) struct Scales {
+    scale: [float32x4_t; 4],
+    negative_scale: [float32x4_t; 4],
+}
+
+impl<'a> Requantizer<'a> {
+    pub(in super::super) fn new(epilogue: &'a Epilogue) -> Self {
+        let bounded = epilogue.min > -128 || epilogue.max < 127 || epilogue.zero_point % 2 != 0;
+        let form = match (epilogue.narrow, epilogue.negative_scale.is_empty(), bounded) {
+            (false, ..) => WIDE,
+            (true, true, false) => BARE,
+            (true, true, true) => BOUNDED,
+            (true, false, false) => SLOPE,
+            (true, false, true) => SLOPE_AND_BOUNDED,
+        };
+        // Ties go to an even sum, so only an even zero point can be added before rounding.
+        let before = if form & BOUNDED == 0 { epilogue.zero_point as f32 } else { 0.0 };
+        Self { epilogue, form, magic: MAGIC + before }
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn form(&self) -> u8 {
+        self.form
+    }
+
+    /// The biases from `channel` on, up to the end of a block.
+    #[inline(always)]
+    pub(in super::super) fn bias(&self, channel: usize) -> *const i32 {
+        self.epilogue.bias.as_ptr().wrapping_add(channel)
+    }
+
+    /// The 16 biases from `channel` on.
+    ///
+    /// # Safety
+    ///
+    /// The epilogue has the channels.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(in super::super) unsafe fn biases(&self, channel: usize) -> [int32x4_t; 4] {
+        let bias = self.bias(channel);
+        // SAFETY: as promised.
+        std::array::from_fn(|quarter| unsafe { vld1q_s32(bias.add(4 * quarter)) })
+    }
+
+    #[inline]
+    #[target_feature(enable = "neon")]
+    fn negative_scale<const FORM: u8>(&self) -> &[f32] {
+        if FORM == WIDE && self.epilogue.negative_scale.is_empty() {
+            &self.epilogue.scale
+        } else {
+            &self.epilogue.negative_scale
+        }
+    }
+
+    /// The scales of the 16 channels from `channel` on.
+    ///
+    /// # Safety
+    ///
+    /// The epilogue has the channels, and `FORM` is its form.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(in super::super) unsafe fn scales<const FORM: u8>(&self, channel: usize) -> Scales {
+        // SAFETY: all slices that are not empty have the channels.
+        unsafe {
+            let load = |from: &[f32]| -> [float32x4_t; 4] {
+                let from = from.as_ptr().add(channel);
+                std::array::from_fn(|quarter| vld1q_f32(from.add(4 * quarter)))
+            };
+            let scale = load(&self.epilogue.scale);
+            let negative_scale =
+                if FORM & SLOPE != 0 { load(self.negative_scale::<FORM>()) } else { scale };
+            Scales { scale, negative_scale }
+        }
+    }
+
+    /// The scales of four times the four channels from `channel` on.
+    ///
+    /// # Safety
+    ///
+    /// The epilogue has the channels, and `FORM` is its form.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(in super::super) unsafe fn scales_of_four<const FORM: u8>(&self, channel: usize) -> Scales {
+        // SAFETY: all slices that are not empty have the channels.
+        unsafe {
+            let load = |from: &[f32]| [vld1q_f32(from.as_ptr().add(channel)); 4];
+            let scale = load(&self.epilogue.scale);
+            let negative_scale =
+                if FORM & SLOPE != 0 { load(self.negative_scale::<FORM>()) } else { scale };
+            Scales { scale, negative_scale }
+        }
+    }
+
+    /// The stored results of 16 sums, bias included. `FORM` is [`Self::form`].
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(in super::super) fn codes<const FORM: u8>(
+        &self,
+        sums: [int32x4_t; 4],
+        scales: &Scales,
+    ) -> int8x16_t {
+        let products: [float32x4_t; 4] = std::array::from_fn(|quarter| {
+            let sum = sums[quarter];
+            let scale = if FORM & SLOPE != 0 {
+                vbslq_f32(vcltzq_s32(sum), scales.negative_scale[quarter], scales.scale[quarter])
+            } else {
+                scales.scale[quarter]
+            };
+            vmulq_f32(vcvtq_f32_s32(sum), scale)
+        });
+        let zero_point = self.epilogue.zero_point;
+        let words: [int16x8_t; 2] = if FORM == WIDE {
+            let zero_point = vdupq_n_s32(zero_point);
+            let rounded = products.map(|product| vaddq_s32(vcvtnq_s32_f32(product), zero_point));
+            std::array::from_fn(|half| {
+                vqmovn_high_s32(vqmovn_s32(rounded[2 * half]), rounded[2 * half + 1])
+            })
+        } else {
+            let magic = vdupq_n_f32(self.magic);
+            let rounded =
+                products.map(|product| vreinterpretq_s16_f32(vaddq_f32(product, magic)));
+            std::array::from_fn(|half| {
+                let words = vuzp1q_s16(rounded[2 * half], rounded[2 * half + 1]);
+                if FORM & BOUNDED != 0 {
+                    vaddq_s16(words, vdupq_n_s16(zero_point as i16))
+                } else {
+                    words
+                }
+            })
+        };
+        let codes = vqmovn_high_s16(vqmovn_s16(words[0]), words[1]);
+        if FORM & BOUNDED != 0 {
+            let min = vdupq_n_s8(self.epilogue.min as i8);
+            let max = vdupq_n_s8(self.epilogue.max as i8);
+            vminq_s8(vmaxq_s8(codes, min), max)
+        } else {
+            codes
+        }
+    }
+}

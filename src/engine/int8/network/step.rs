@@ -1,0 +1,526 @@
+//! The steps of a network, and how each is shared between threads.
+
+use std::ops::Range;
+
+use super::memory::{Memory, Place};
+use crate::engine::int8::buffer::Buffer;
+use crate::engine::int8::graph::{Quantization, Window};
+use crate::engine::int8::kernels::{Dwconv, DwconvInput, Gemm, Kernels, MOST_WINDOW_ROWS, Sum};
+use crate::engine::int8::pool::Pool;
+use crate::engine::int8::requant::{Encoding, round_to_byte};
+
+/// One step; numbers are positions in the list of places.
+pub struct Step {
+    pub inputs: Vec<usize>,
+    pub output: usize,
+    pub work: Work,
+}
+
+/// What a step does.
+pub enum Work {
+    /// Bytes through a table for each channel of three.
+    PictureTables(Box<[[u8; 256]; 3]>),
+    /// A matrix product for each position of the output.
+    Product(Product),
+    /// A depthwise convolution that no product takes up.
+    Depthwise(Depthwise),
+    Add(Sum),
+    Multiply(Multiply),
+    MaxPool(Window),
+    GlobalAveragePool(Average),
+    /// The byte of the channels that are added.
+    PadChannels(u8),
+    /// Bytes through one table.
+    Table(Box<[u8; 256]>),
+    Quantize(Quantization),
+    Dequantize(Quantization),
+    Dense(Dense),
+    Normalise(f32),
+    Concatenate,
+    PlanesToPositions,
+    PositionsToPlanes,
+}
+
+/// A matrix product, in bands of rows of the output.
+pub struct Product {
+    pub gemm: Gemm,
+    pub source: Source,
+    /// Bytes of inputs for each position, or words where the kernel reads those.
+    pub depth: usize,
+    pub band_rows: usize,
+}
+
+/// Where a matrix product finds its inputs.
+pub enum Source {
+    /// The positions of the input, as they lie.
+    Positions,
+    /// The window around each position, gathered; the byte stands for 0.
+    Windows(Window, u8),
+    /// A depthwise convolution, computed band by band so that it never leaves the cache.
+    Depthwise(Depthwise),
+}
+
+/// A depthwise convolution.
+pub struct Depthwise {
+    pub dwconv: Dwconv,
+    pub window: Window,
+    pub zero_point: u8,
+    /// A row of padding.
+    pub padding: Buffer,
+}
+
+/// How two codes are multiplied: `round((a - zero_a) * (b - zero_b) * scale) + zero_point`.
+pub struct Multiply {
+    pub zero_a: i32,
+    pub zero_b: i32,
+    pub scale: f32,
+    pub zero_point: i32,
+    pub min: i32,
+    pub max: i32,
+}
+
+/// How a sum over all positions becomes their mean.
+pub struct Average {
+    pub zero: i32,
+    pub scale: f32,
+    pub zero_point: i32,
+    pub min: i32,
+    pub max: i32,
+}
+
+/// float32 weights, [input][output].
+pub struct Dense {
+    pub weights: Vec<f32>,
+    pub bias: Vec<f32>,
+}
+
+/// What a step works with.
+struct Context<'a> {
+    kernels: &'static Kernels,
+    memory: &'a Memory<'a>,
+    pool: &'a Pool,
+    inputs: [&'a Place; 2],
+    output: &'a Place,
+}
+
+impl Step {
+    /// Runs the step on all threads of `pool`.
+    pub fn run(
+        &self,
+        kernels: &'static Kernels,
+        places: &[Place],
+        memory: &Memory<'_>,
+        pool: &Pool,
+    ) {
+        let first = &places[self.inputs[0]];
+        let second = self.inputs.get(1).map_or(first, |&input| &places[input]);
+        let output = &places[self.output];
+        let context = Context { kernels, memory, pool, inputs: [first, second], output };
+        match &self.work {
+            Work::PictureTables(tables) => context.picture_tables(tables),
+            Work::Product(product) => context.product(product),
+            Work::Depthwise(depthwise) => context.depthwise(depthwise),
+            Work::Add(sum) => context.add(sum),
+            Work::Multiply(multiply) => context.multiply(multiply),
+            Work::MaxPool(window) => context.max_pool(*window),
+            Work::GlobalAveragePool(average) => context.global_average_pool(average),
+            Work::PadChannels(byte) => context.pad_channels(*byte),
+            Work::Table(table) => context.table(table),
+            Work::Quantize(quantization) => context.quantize(*quantization),
+            Work::Dequantize(quantization) => context.dequantize(*quantization),
+            Work::Dense(dense) => context.dense(dense),
+            Work::Normalise(epsilon) => context.normalise(*epsilon),
+            Work::Concatenate => context.concatenate(self.inputs.iter().map(|&at| &places[at])),
+            Work::PlanesToPositions | Work::PositionsToPlanes => {
+                let to_positions = matches!(self.work, Work::PlanesToPositions);
+                context.transpose(to_positions);
+            }
+        }
+    }
+}
+
+impl Context<'_> {
+    fn encoding(&self) -> Encoding {
+        self.kernels.encoding()
+    }
+
+    /// Calls `work` for bands of rows of the output: thread, rows, bytes of these rows.
+    fn bands(&self, rows: usize, work: &(dyn Fn(usize, Range<usize>, &mut [u8]) + Sync)) {
+        let height = self.output.tensor.shape.height;
+        let row_bytes = self.output.row_bytes();
+        self.pool.run(height.div_ceil(rows), &|thread, band| {
+            let band = band * rows..height.min((band + 1) * rows);
+            // SAFETY: bands do not overlap, and the output is no input of this step.
+            let bytes = unsafe {
+                self.memory.write(self.output, band.start * row_bytes..band.end * row_bytes)
+            };
+            work(thread, band, bytes);
+        });
+    }
+
+    /// Rows of the output for each thread.
+    fn share(&self) -> usize {
+        self.output.tensor.shape.height.div_ceil(self.pool.threads()).max(1)
+    }
+
+    fn picture_tables(&self, tables: &[[u8; 256]; 3]) {
+        let input = self.memory.read(self.inputs[0]);
+        let row_bytes = self.inputs[0].row_bytes();
+        let stride = self.output.stride_bytes;
+        self.bands(self.share(), &|_, rows, output| {
+            let input = &input[rows.start * row_bytes..rows.end * row_bytes];
+            for (codes, pixel) in output.chunks_exact_mut(stride).zip(input.chunks_exact(3)) {
+                for ((code, &value), table) in codes.iter_mut().zip(pixel).zip(tables) {
+                    *code = table[usize::from(value)];
+                }
+            }
+        });
+    }
+
+    fn product(&self, product: &Product) {
+        let input = self.memory.read(self.inputs[0]);
+        let width = self.output.tensor.shape.width;
+        self.bands(product.band_rows, &|thread, rows, output| {
+            let positions = rows.len() * width;
+            let at = rows.start * width * product.depth;
+            // SAFETY: the pool runs one part on a thread at a time.
+            let scratch = unsafe { self.memory.scratch(thread) };
+            let bytes = positions * product.depth;
+            let (gathered, words) = scratch.split_at_mut(bytes + SCRATCH_SLACK_BYTES);
+            let inputs: &[u8] = match &product.source {
+                Source::Positions => &input[at..at + bytes],
+                Source::Windows(window, zero) => {
+                    self.gather(input, *window, *zero, rows, product.depth, gathered);
+                    &gathered[..bytes]
+                }
+                Source::Depthwise(depthwise) => {
+                    for (y, row) in rows.zip(gathered.chunks_exact_mut(width * product.depth)) {
+                        self.depthwise_row(depthwise, input, y, row, width);
+                    }
+                    &gathered[..bytes]
+                }
+            };
+            let (inputs, stride) = if self.kernels.reads_words() {
+                widen(inputs, words, self.encoding());
+                (&words[..bytes * 2], product.depth * 2)
+            } else {
+                (inputs, product.depth)
+            };
+            let stride_bytes = self.output.stride_bytes;
+            self.kernels.gemm(&product.gemm, positions, inputs, stride, output, stride_bytes);
+        });
+    }
+
+    /// Copies the window around each output position of `rows` behind each other, row by row of the
+    /// window, each padded to `depth` bytes.
+    fn gather(
+        &self,
+        input: &[u8],
+        window: Window,
+        zero: u8,
+        rows: Range<usize>,
+        depth: usize,
+        gathered: &mut [u8],
+    ) {
+        let shape = self.inputs[0].tensor.shape;
+        let pixel = self.inputs[0].stride_bytes;
+        let [window_height, window_width] = window.size;
+        let width = self.output.tensor.shape.width;
+        let bytes = window_width * pixel;
+        let source_row = shape.width * pixel;
+        // Output positions whose window lies inside the row.
+        let first = window.padding.left.div_ceil(window.stride[1]).min(width);
+        let end = (shape.width + window.padding.left)
+            .checked_sub(window_width)
+            .map_or(0, |last| (last / window.stride[1] + 1).min(width))
+            .max(first);
+        for (index, y) in rows.enumerate() {
+            let mut sources = [None; MOST_WINDOW_ROWS];
+            for (row, source) in sources[..window_height].iter_mut().enumerate() {
+                let y = (y * window.stride[0] + row).wrapping_sub(window.padding.top);
+                *source = (y < shape.height).then(|| &input[y * source_row..]);
+            }
+            // From left to right and from top to bottom: a copy may write behind its end.
+            for x in 0..width {
+                let target = &mut gathered[(index * width + x) * depth..];
+                for (row, source) in sources[..window_height].iter().enumerate() {
+                    let target = &mut target[row * bytes..];
+                    match source {
+                        None => target[..bytes].fill(zero),
+                        Some(source) if (first..end).contains(&x) => {
+                            let left = x * window.stride[1] - window.padding.left;
+                            copy(target, &source[left * pixel..], bytes);
+                        }
+                        Some(source) => {
+                            for (column, target) in
+                                target[..bytes].chunks_exact_mut(pixel).enumerate()
+                            {
+                                let x = (x * window.stride[1] + column)
+                                    .wrapping_sub(window.padding.left);
+                                if x < shape.width {
+                                    target.copy_from_slice(&source[x * pixel..][..pixel]);
+                                } else {
+                                    target.fill(zero);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn depthwise_row(
+        &self,
+        depthwise: &Depthwise,
+        input: &[u8],
+        y: usize,
+        output: &mut [u8],
+        width: usize,
+    ) {
+        let row_bytes = self.inputs[0].row_bytes();
+        let window = depthwise.window;
+        let mut rows = [&[][..]; MOST_WINDOW_ROWS];
+        for (index, row) in rows[..window.size[0]].iter_mut().enumerate() {
+            let source = (y * window.stride[0] + index).wrapping_sub(window.padding.top);
+            *row = if source < self.inputs[0].tensor.shape.height {
+                &input[source * row_bytes..(source + 1) * row_bytes]
+            } else {
+                depthwise.padding.bytes()
+            };
+        }
+        let input = DwconvInput {
+            rows: &rows[..window.size[0]],
+            stride: window.stride[1],
+            left: window.padding.left,
+            zero_point: depthwise.zero_point,
+        };
+        self.kernels.dwconv(&depthwise.dwconv, &input, output, width);
+    }
+
+    fn depthwise(&self, depthwise: &Depthwise) {
+        let input = self.memory.read(self.inputs[0]);
+        let width = self.output.tensor.shape.width;
+        self.bands(self.share(), &|_, rows, output| {
+            for (y, row) in rows.zip(output.chunks_exact_mut(self.output.row_bytes())) {
+                self.depthwise_row(depthwise, input, y, row, width);
+            }
+        });
+    }
+
+    fn add(&self, sum: &Sum) {
+        let [a, b] = self.inputs.map(|place| self.memory.read(place));
+        let row_bytes = self.output.row_bytes();
+        self.bands(self.share(), &|_, rows, output| {
+            let bytes = rows.start * row_bytes..rows.end * row_bytes;
+            self.kernels.vadd(&a[bytes.clone()], &b[bytes], output, sum);
+        });
+    }
+
+    fn multiply(&self, multiply: &Multiply) {
+        let [a, b] = self.inputs.map(|place| self.memory.read(place));
+        let stride = self.output.stride_bytes;
+        let row_bytes = self.output.row_bytes();
+        let encoding = self.encoding();
+        let factors = |position: usize| {
+            let at = if self.inputs[1].tensor.shape.positions() == 1 { 0 } else { position };
+            &b[at * stride..(at + 1) * stride]
+        };
+        self.bands(self.share(), &|_, rows, output| {
+            let a = &a[rows.start * row_bytes..rows.end * row_bytes];
+            let first = rows.start * self.output.tensor.shape.width;
+            let positions = output.chunks_exact_mut(stride).zip(a.chunks_exact(stride));
+            for (position, (output, a)) in positions.enumerate() {
+                for ((output, &a), &b) in output.iter_mut().zip(a).zip(factors(first + position)) {
+                    let a = encoding.read(a) - multiply.zero_a;
+                    let b = encoding.read(b) - multiply.zero_b;
+                    let value = (a * b) as f32 * multiply.scale;
+                    *output =
+                        round_to_byte(value, multiply.zero_point, multiply.min, multiply.max);
+                }
+            }
+        });
+    }
+
+    fn max_pool(&self, window: Window) {
+        let input = self.memory.read(self.inputs[0]);
+        let shape = self.inputs[0].tensor.shape;
+        let stride = self.output.stride_bytes;
+        let encoding = self.encoding();
+        self.bands(self.share(), &|_, rows, output| {
+            output.fill(encoding.encode(i8::MIN));
+            for (index, target) in output.chunks_exact_mut(stride).enumerate() {
+                let y = rows.start + index / self.output.tensor.shape.width;
+                let x = index % self.output.tensor.shape.width;
+                for tap in 0..window.size[0] * window.size[1] {
+                    let [row, column] = [tap / window.size[1], tap % window.size[1]];
+                    let y = (y * window.stride[0] + row).wrapping_sub(window.padding.top);
+                    let x = (x * window.stride[1] + column).wrapping_sub(window.padding.left);
+                    if y >= shape.height || x >= shape.width {
+                        continue;
+                    }
+                    let source = &input[(y * shape.width + x) * stride..][..stride];
+                    for (largest, &value) in target.iter_mut().zip(source) {
+                        if encoding.read(value) > encoding.read(*largest) {
+                            *largest = value;
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    fn global_average_pool(&self, average: &Average) {
+        const BLOCK: usize = 16;
+        let input = self.memory.read(self.inputs[0]);
+        let stride = self.output.stride_bytes;
+        let encoding = self.encoding();
+        self.bands(1, &|_, _, output| {
+            for (block, target) in output.chunks_exact_mut(BLOCK).enumerate() {
+                let mut sums = [0_i32; BLOCK];
+                for position in input.chunks_exact(stride) {
+                    let bytes = &position[block * BLOCK..(block + 1) * BLOCK];
+                    for (sum, &byte) in sums.iter_mut().zip(bytes) {
+                        *sum += encoding.read(byte) - average.zero;
+                    }
+                }
+                for (target, sum) in target.iter_mut().zip(sums) {
+                    let value = sum as f32 * average.scale;
+                    *target = round_to_byte(value, average.zero_point, average.min, average.max);
+                }
+            }
+        });
+    }
+
+    fn pad_channels(&self, byte: u8) {
+        let input = self.memory.read(self.inputs[0]);
+        let channels = self.inputs[0].tensor.shape.channels;
+        let strides = [self.inputs[0].stride_bytes, self.output.stride_bytes];
+        self.bands(self.share(), &|_, rows, output| {
+            let first = rows.start * self.output.tensor.shape.width;
+            for (index, target) in output.chunks_exact_mut(strides[1]).enumerate() {
+                let source = &input[(first + index) * strides[0]..][..channels];
+                target[..channels].copy_from_slice(source);
+                target[channels..].fill(byte);
+            }
+        });
+    }
+
+    fn table(&self, table: &[u8; 256]) {
+        let input = self.memory.read(self.inputs[0]);
+        let row_bytes = self.output.row_bytes();
+        self.bands(self.share(), &|_, rows, output| {
+            let input = &input[rows.start * row_bytes..rows.end * row_bytes];
+            for (output, &byte) in output.iter_mut().zip(input) {
+                *output = table[usize::from(byte)];
+            }
+        });
+    }
+
+    fn quantize(&self, quantization: Quantization) {
+        let input = self.memory.floats(self.inputs[0]);
+        let channels = self.output.tensor.shape.channels;
+        let [zero, min, max] =
+            [quantization.zero_point, i8::MIN, i8::MAX].map(|code| self.encoding().value(code));
+        self.bands(self.share(), &|_, rows, output| {
+            let first = rows.start * self.output.tensor.shape.width * channels;
+            let positions = output.chunks_exact_mut(self.output.stride_bytes);
+            for (target, source) in positions.zip(input[first..].chunks_exact(channels)) {
+                for (byte, &value) in target.iter_mut().zip(source) {
+                    *byte = round_to_byte(value / quantization.scale, zero, min, max);
+                }
+            }
+        });
+    }
+
+    fn dequantize(&self, quantization: Quantization) {
+        let input = self.memory.read(self.inputs[0]);
+        // SAFETY: this step runs on one thread and its output is no input.
+        let output = unsafe { self.memory.write_floats(self.output) };
+        let zero = self.encoding().value(quantization.zero_point);
+        let positions = input.chunks_exact(self.inputs[0].stride_bytes);
+        let channels = self.output.tensor.shape.channels;
+        for (target, source) in output.chunks_exact_mut(channels).zip(positions) {
+            for (value, &byte) in target.iter_mut().zip(source) {
+                *value = (self.encoding().read(byte) - zero) as f32 * quantization.scale;
+            }
+        }
+    }
+
+    fn dense(&self, dense: &Dense) {
+        let input = self.memory.floats(self.inputs[0]);
+        // SAFETY: this step runs on one thread and its output is no input.
+        let output = unsafe { self.memory.write_floats(self.output) };
+        let outputs = dense.bias.len();
+        let channels = self.inputs[0].tensor.shape.channels;
+        for (sums, position) in output.chunks_exact_mut(outputs).zip(input.chunks_exact(channels)) {
+            sums.copy_from_slice(&dense.bias);
+            for (&value, weights) in position.iter().zip(dense.weights.chunks_exact(outputs)) {
+                for (sum, &weight) in sums.iter_mut().zip(weights) {
+                    *sum += value * weight;
+                }
+            }
+        }
+    }
+
+    fn normalise(&self, epsilon: f32) {
+        let input = self.memory.floats(self.inputs[0]);
+        // SAFETY: this step runs on one thread and its output is no input.
+        let output = unsafe { self.memory.write_floats(self.output) };
+        let square: f64 = input.iter().map(|&value| f64::from(value) * f64::from(value)).sum();
+        let length = square.sqrt() as f32 + epsilon;
+        for (output, &value) in output.iter_mut().zip(input) {
+            *output = value / length;
+        }
+    }
+
+    fn concatenate<'b>(&self, inputs: impl Iterator<Item = &'b Place>) {
+        // SAFETY: this step runs on one thread and its output is no input.
+        let mut output = unsafe { self.memory.write_floats(self.output) };
+        for place in inputs {
+            let input = self.memory.floats(place);
+            let (target, rest) = output.split_at_mut(input.len());
+            target.copy_from_slice(input);
+            output = rest;
+        }
+    }
+
+    fn transpose(&self, to_positions: bool) {
+        let input = self.memory.floats(self.inputs[0]);
+        // SAFETY: this step runs on one thread and its output is no input.
+        let output = unsafe { self.memory.write_floats(self.output) };
+        let shape = self.output.tensor.shape;
+        let [rows, columns] = if to_positions {
+            [shape.channels, shape.positions()]
+        } else {
+            [shape.positions(), shape.channels]
+        };
+        for row in 0..rows {
+            for column in 0..columns {
+                output[column * rows + row] = input[row * columns + column];
+            }
+        }
+    }
+}
+
+/// Room behind gathered bytes for a whole vector.
+pub const SCRATCH_SLACK_BYTES: usize = 64;
+
+/// Copies `bytes` bytes, in whole vectors where both slices have room: what follows in `target` is
+/// not yet filled.
+#[inline(always)]
+fn copy(target: &mut [u8], source: &[u8], bytes: usize) {
+    const VECTOR: usize = 16;
+    if bytes <= VECTOR && target.len() >= VECTOR && source.len() >= VECTOR {
+        target[..VECTOR].copy_from_slice(&source[..VECTOR]);
+    } else {
+        target[..bytes].copy_from_slice(&source[..bytes]);
+    }
+}
+
+/// Bytes to 16-bit words.
+fn widen(bytes: &[u8], words: &mut [u8], encoding: Encoding) {
+    for (word, &byte) in words.chunks_exact_mut(2).zip(bytes) {
+        word.copy_from_slice(&(encoding.read(byte) as i16).to_le_bytes());
+    }
+}

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Runs the fuzzer on the kernels for a number of seconds, with the stable compiler: its coverage
+# instrumentation needs no nightly features.
+# usage: tools/repo/fuzz.sh [SECONDS]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+target=$(rustc -vV | sed -n 's/^host: //p')
+export CARGO_TARGET_DIR=$PWD/target/fuzz
+export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
+mkdir -p target/fuzz/corpus
+cargo build --release --locked --manifest-path fuzz/Cargo.toml --target "$target"
+"target/fuzz/$target/release/kernels" target/fuzz/corpus -max_total_time="${1:-180}" -timeout=20 \
+  -artifact_prefix=target/fuzz/
