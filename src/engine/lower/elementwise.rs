@@ -6,7 +6,7 @@ use tract_onnx::pb::NodeProto;
 
 use super::proto::{float, input, integer};
 use super::recognise::{At, Recogniser};
-use super::value::{Content, Pending, Sum, View, is_planes};
+use super::value::{Content, Pending, Step, Sum, ValueId, View, is_planes};
 use crate::engine::int8::graph::{Elements, Op, Shape, Tensor};
 
 impl Recogniser<'_> {
@@ -189,18 +189,28 @@ impl Recogniser<'_> {
 
     /// Two functions of the same code are one function of it.
     fn combine(&self, left: &View, right: &View, operation: fn(f32, f32) -> f32) -> Option<View> {
-        let (Content::Function(value, first), Content::Function(other, second)) =
-            (&left.content, &right.content)
-        else {
-            return None;
-        };
+        let (value, first) = self.root(&left.content)?;
+        let (other, second) = self.root(&right.content)?;
         if value != other || left.dims != right.dims || left.planes != right.planes {
             return None;
         }
-        let first = self.function(*value, first.as_ref())?;
-        let second = self.function(*value, second.as_ref())?;
         let table = std::array::from_fn(|code| operation(first[code], second[code]));
-        Some(View { content: Content::Function(*value, Some(Rc::new(table))), ..left.clone() })
+        Some(View { content: Content::Function(value, Some(Rc::new(table))), ..left.clone() })
+    }
+
+    /// The codes that all tables before this function go back to, and the function of them.
+    fn root(&self, content: &Content) -> Option<(ValueId, [f32; 256])> {
+        let Content::Function(value, function) = content else { return None };
+        let mut value = *value;
+        let mut function = self.function(value, function.as_ref())?;
+        while let Some(step) = self.lowering.producer(value)
+            && let Step { op: Op::Table(table), inputs, .. } = &self.lowering.steps[step]
+        {
+            let of = function;
+            function = table.map(|code| of[usize::from(code as u8)]);
+            value = inputs[0];
+        }
+        Some((value, function))
     }
 
     fn pair(&mut self, at: At<'_>, node: &NodeProto, left: &View, right: &View) -> Option<View> {

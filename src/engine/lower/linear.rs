@@ -40,6 +40,9 @@ impl Weights {
     fn channels_last(&self) -> Vec<i8> {
         let [outputs, inputs, rows, columns] = self.dims;
         let positions = rows * columns;
+        if positions == 1 {
+            return self.codes.clone();
+        }
         let mut codes = Vec::with_capacity(self.codes.len());
         for kernel in self.codes.chunks_exact(inputs * positions).take(outputs) {
             for position in 0..positions {

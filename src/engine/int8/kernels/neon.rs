@@ -3,14 +3,17 @@
 
 pub(super) mod requantize;
 mod vadd;
+pub(super) mod window;
 
 use std::arch::aarch64::*;
+use std::arch::asm;
 
 use super::{DwconvKernel, GemmKernel, Kernels, Row, Tile, VaddKernel};
 use crate::engine::int8::isa::Isa;
 use crate::engine::int8::pack::{DEPTH_BLOCK, DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
 use requantize::{Requantizer, for_form};
+use window::{Window, three_by_three};
 pub(super) use vadd::qs8_vadd_neon;
 
 pub(super) static KERNELS: Kernels = Kernels {
@@ -32,6 +35,54 @@ pub(super) static KERNELS: Kernels = Kernels {
 };
 
 const COLUMNS: usize = 4;
+
+/// Loads 32 positions of four rows.
+macro_rules! load_four {
+    () => {
+        concat!(
+            "ldp q16, q17, [{a0}], #32\n",
+            "ldp q18, q19, [{a1}], #32\n",
+            "ldp q20, q21, [{a2}], #32\n",
+            "ldp q22, q23, [{a3}], #32\n",
+        )
+    };
+}
+
+/// Adds the products of a column's weights and four rows to the sums.
+macro_rules! column_of_four {
+    ($add:literal, $weights:literal, $($a:literal $products:literal $sums:literal),+) => {
+        concat!(
+            $("smull ", $products, ".8h, ", $a, ".8b, ", $weights, ".8b\n",)+
+            $("smlal2 ", $products, ".8h, ", $a, ".16b, ", $weights, ".16b\n",)+
+            $($add, " ", $sums, ".4s, ", $products, ".8h\n",)+
+        )
+    };
+}
+
+/// Adds 16 positions of four rows to the sums.
+macro_rules! step_of_four {
+    ($add:literal, $a0:literal, $a1:literal, $a2:literal, $a3:literal) => {
+        concat!(
+            "ldp q24, q25, [{weights}], #32\n",
+            "ldp q26, q27, [{weights}], #32\n",
+            column_of_four!($add, "v24", $a0 "v28" "v0", $a1 "v29" "v1", $a2 "v30" "v2", $a3 "v31" "v3"),
+            column_of_four!($add, "v25", $a0 "v28" "v4", $a1 "v29" "v5", $a2 "v30" "v6", $a3 "v31" "v7"),
+            column_of_four!($add, "v26", $a0 "v28" "v8", $a1 "v29" "v9", $a2 "v30" "v10", $a3 "v31" "v11"),
+            column_of_four!($add, "v27", $a0 "v28" "v12", $a1 "v29" "v13", $a2 "v30" "v14", $a3 "v31" "v15"),
+        )
+    };
+}
+
+/// Adds up the four parts of each column's sum; the sums of a row go to its first register.
+macro_rules! add_parts {
+    ($($c0:literal $c1:literal $c2:literal $c3:literal),+) => {
+        concat!($(
+            "addp ", $c0, ".4s, ", $c0, ".4s, ", $c1, ".4s\n",
+            "addp ", $c2, ".4s, ", $c2, ".4s, ", $c3, ".4s\n",
+            "addp ", $c0, ".4s, ", $c0, ".4s, ", $c2, ".4s\n",
+        )+)
+    };
+}
 
 /// A few rows of a tile and one panel, and where they are in memory.
 struct Strip<'a> {
@@ -86,13 +137,16 @@ impl Strip<'_> {
     unsafe fn run<const ROWS: usize>(&mut self) {
         // SAFETY: the rows and the panel are the tile's; the epilogue has its channels.
         unsafe {
-            let sums = self.accumulate::<ROWS>();
             let bias = vld1q_s32(self.requantizer.bias(self.channel));
             let mut rows = [bias; 4];
-            for (row, sums) in rows.iter_mut().zip(sums) {
-                let low = vpaddq_s32(sums[0], sums[1]);
-                let high = vpaddq_s32(sums[2], sums[3]);
-                *row = vaddq_s32(vpaddq_s32(low, high), bias);
+            if ROWS == 4 {
+                rows = self.accumulate_four().map(|sums| vaddq_s32(sums, bias));
+            } else {
+                for (row, sums) in rows.iter_mut().zip(self.accumulate::<ROWS>()) {
+                    let low = vpaddq_s32(sums[0], sums[1]);
+                    let high = vpaddq_s32(sums[2], sums[3]);
+                    *row = vaddq_s32(vpaddq_s32(low, high), bias);
+                }
             }
             let requantizer = self.requantizer;
             let channel = self.channel;
@@ -116,6 +170,67 @@ impl Strip<'_> {
             self.input = self.input.add(ROWS * self.tile.input_stride);
             self.output = self.output.add(ROWS * stride);
         }
+    }
+
+    /// The sums of four rows.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::run`].
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn accumulate_four(&self) -> [int32x4_t; 4] {
+        let stride = self.tile.input_stride;
+        let input: [*const u8; 4] =
+            std::array::from_fn(|row| self.input.wrapping_add(row * stride));
+        let (s0, s1, s2, s3);
+        // SAFETY: each row has `depth` bytes, a multiple of 16 and not 0, and the panel four times
+        // as many; the registers that change are operands.
+        unsafe {
+            asm!(
+                // An odd multiple of 16 starts with one step, an even one with two.
+                "tbz {depth}, #4, 2f",
+                "ldr q16, [{a0}], #16",
+                "ldr q18, [{a1}], #16",
+                "ldr q20, [{a2}], #16",
+                "ldr q22, [{a3}], #16",
+                step_of_four!("saddlp", "v16", "v18", "v20", "v22"),
+                "subs {depth}, {depth}, #16",
+                "b.ne 3f",
+                "b 4f",
+                "2:",
+                load_four!(),
+                step_of_four!("saddlp", "v16", "v18", "v20", "v22"),
+                step_of_four!("sadalp", "v17", "v19", "v21", "v23"),
+                "subs {depth}, {depth}, #32",
+                "b.eq 4f",
+                "3:",
+                load_four!(),
+                step_of_four!("sadalp", "v16", "v18", "v20", "v22"),
+                step_of_four!("sadalp", "v17", "v19", "v21", "v23"),
+                "subs {depth}, {depth}, #32",
+                "b.ne 3b",
+                "4:",
+                add_parts!("v0" "v4" "v8" "v12", "v1" "v5" "v9" "v13", "v2" "v6" "v10" "v14",
+                    "v3" "v7" "v11" "v15"),
+                depth = inout(reg) self.tile.depth => _,
+                weights = inout(reg) self.weights => _,
+                a0 = inout(reg) input[0] => _,
+                a1 = inout(reg) input[1] => _,
+                a2 = inout(reg) input[2] => _,
+                a3 = inout(reg) input[3] => _,
+                out("v0") s0, out("v1") s1, out("v2") s2, out("v3") s3,
+                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+                out("v8") _, out("v9") _, out("v10") _, out("v11") _,
+                out("v12") _, out("v13") _, out("v14") _, out("v15") _,
+                out("v16") _, out("v17") _, out("v18") _, out("v19") _,
+                out("v20") _, out("v21") _, out("v22") _, out("v23") _,
+                out("v24") _, out("v25") _, out("v26") _, out("v27") _,
+                out("v28") _, out("v29") _, out("v30") _, out("v31") _,
+                options(readonly, nostack),
+            );
+        }
+        [s0, s1, s2, s3]
     }
 
     /// Parts of the sums of each row and column.
@@ -195,9 +310,100 @@ unsafe fn step<const ROWS: usize, const STEPS: usize, const FIRST: bool>(
 #[target_feature(enable = "neon")]
 unsafe fn qs8_dwconv_16c_neon(row: &Row<'_>) {
     let requantizer = Requantizer::new(row.epilogue);
+    // SAFETY: as promised.
+    if unsafe { three_by_three::<Taps>(row, &requantizer) } {
+        return;
+    }
     for block in 0..row.stride_bytes / CHANNEL_BLOCK {
         // SAFETY: the row has this block.
         unsafe { any_window(row, &requantizer, block) };
+    }
+}
+
+/// Adds the products of 16 channels to their sums.
+macro_rules! add_products {
+    () => {
+        concat!(
+            "saddw {s0:v}.4s, {s0:v}.4s, {low:v}.4h\n",
+            "saddw2 {s1:v}.4s, {s1:v}.4s, {low:v}.8h\n",
+            "saddw {s2:v}.4s, {s2:v}.4s, {high:v}.4h\n",
+            "saddw2 {s3:v}.4s, {s3:v}.4s, {high:v}.8h\n",
+        )
+    };
+}
+
+/// Adds the products of two inputs and their weights to the sums.
+macro_rules! add_two_taps {
+    ($a:literal $v:literal, $b:literal $w:literal) => {
+        concat!(
+            "smull {low:v}.8h, {", $a, ":v}.8b, {", $v, ":v}.8b\n",
+            "smull2 {high:v}.8h, {", $a, ":v}.16b, {", $v, ":v}.16b\n",
+            "smlal {low:v}.8h, {", $b, ":v}.8b, {", $w, ":v}.8b\n",
+            "smlal2 {high:v}.8h, {", $b, ":v}.16b, {", $w, ":v}.16b\n",
+            add_products!(),
+        )
+    };
+}
+
+/// Nine taps of 16 channels.
+#[derive(Clone, Copy)]
+struct Taps([[int8x16_t; 3]; 3]);
+
+impl Window for Taps {
+    type Column = [int8x16_t; 3];
+
+    #[inline(always)]
+    unsafe fn new(weights: *const i8, block: usize) -> Self {
+        // SAFETY: the packed weights have nine vectors for each block.
+        Self(std::array::from_fn(|row| {
+            std::array::from_fn(|column| unsafe {
+                vld1q_s8(weights.add(16 * (9 * block + 3 * row + column)))
+            })
+        }))
+    }
+
+    #[inline(always)]
+    unsafe fn read(&self, rows: [*const i8; 3], offset: usize) -> Self::Column {
+        // SAFETY: 16 bytes can be read at each.
+        rows.map(|row| unsafe { vld1q_s8(row.wrapping_add(offset)) })
+    }
+
+    #[inline(always)]
+    fn fill(&self, byte: i8) -> Self::Column {
+        // SAFETY: every 64-bit ARM has this instruction.
+        unsafe { [vdupq_n_s8(byte); 3] }
+    }
+
+    #[inline(always)]
+    unsafe fn sums(&self, biases: *const i32, columns: [&Self::Column; 3]) -> [int32x4_t; 4] {
+        let [[a0, a1, a2], [b0, b1, b2], [c0, c1, c2]] = columns;
+        let [[u0, v0, w0], [u1, v1, w1], [u2, v2, w2]] = self.0;
+        let (s0, s1, s2, s3);
+        // SAFETY: the biases can be read; the registers that change are operands.
+        unsafe {
+            asm!(
+                "ldp {s0:q}, {s1:q}, [{biases}]",
+                "ldp {s2:q}, {s3:q}, [{biases}, #32]",
+                add_two_taps!("a0" "u0", "a1" "u1"),
+                add_two_taps!("a2" "u2", "b0" "v0"),
+                add_two_taps!("b1" "v1", "b2" "v2"),
+                add_two_taps!("c0" "w0", "c1" "w1"),
+                "smull {low:v}.8h, {c2:v}.8b, {w2:v}.8b",
+                "smull2 {high:v}.8h, {c2:v}.16b, {w2:v}.16b",
+                add_products!(),
+                biases = in(reg) biases,
+                a0 = in(vreg) *a0, a1 = in(vreg) *a1, a2 = in(vreg) *a2,
+                b0 = in(vreg) *b0, b1 = in(vreg) *b1, b2 = in(vreg) *b2,
+                c0 = in(vreg) *c0, c1 = in(vreg) *c1, c2 = in(vreg) *c2,
+                u0 = in(vreg) u0, u1 = in(vreg) u1, u2 = in(vreg) u2,
+                v0 = in(vreg) v0, v1 = in(vreg) v1, v2 = in(vreg) v2,
+                w0 = in(vreg) w0, w1 = in(vreg) w1, w2 = in(vreg) w2,
+                s0 = out(vreg) s0, s1 = out(vreg) s1, s2 = out(vreg) s2, s3 = out(vreg) s3,
+                low = out(vreg) _, high = out(vreg) _,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        [s0, s1, s2, s3]
     }
 }
 

@@ -1,0 +1,255 @@
+//! Networks on every instruction set against the interpreter of graphs.
+
+use super::*;
+use crate::engine::int8::graph::{
+    Clamp, Convolution, Node, Op, Padding, Quantization, Shape, Tensor, Window,
+};
+use crate::engine::int8::reference;
+
+/// Reproducible numbers.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) % end as u64) as usize
+    }
+
+    fn weights(&mut self, count: usize) -> Vec<i8> {
+        (0..count).map(|_| (self.below(255) as i32 - 127) as i8).collect()
+    }
+}
+
+/// Builds a graph node by node; each node works on the last value unless told otherwise.
+struct Builder {
+    graph: Graph,
+    random: Random,
+    last: usize,
+}
+
+impl Builder {
+    fn new(seed: u64, height: usize, width: usize) -> Self {
+        let shape = Shape { height, width, channels: 3 };
+        let graph = Graph {
+            tensors: vec![Tensor { shape, elements: Elements::Pixels }],
+            inputs: vec![0],
+            ..Graph::default()
+        };
+        let mut builder = Self { graph, random: Random(seed), last: 0 };
+        let tables = Box::new([0, 1, 2].map(|channel| {
+            std::array::from_fn(|value| (value as i32 - 128 + channel).clamp(-128, 127) as i8)
+        }));
+        builder.codes(Op::QuantizePicture(tables), shape);
+        builder
+    }
+
+    fn shape(&self) -> Shape {
+        self.graph.tensors[self.last].shape
+    }
+
+    fn push(&mut self, op: Op, inputs: Vec<usize>, tensor: Tensor) -> usize {
+        let name = format!("node {}", self.graph.nodes.len());
+        self.graph.tensors.push(tensor);
+        self.last = self.graph.tensors.len() - 1;
+        self.graph.nodes.push(Node { name, op, inputs, output: self.last });
+        self.last
+    }
+
+    fn codes(&mut self, op: Op, shape: Shape) -> usize {
+        let quantization = Quantization {
+            scale: 0.01 + self.random.below(100) as f32 / 3000.0,
+            zero_point: (self.random.below(256) as i32 - 128) as i8,
+        };
+        let tensor = Tensor { shape, elements: Elements::Codes(quantization) };
+        self.push(op, vec![self.last], tensor)
+    }
+
+    fn convolution(&mut self, channels: usize, size: usize, stride: usize, depthwise: bool) {
+        let input = self.shape();
+        let channels = if depthwise { input.channels } else { channels };
+        let per_channel = size * size * if depthwise { 1 } else { input.channels };
+        let [before, after] = [(size - 1) / 2, size / 2];
+        let padding = Padding { top: before, left: before, bottom: after, right: after };
+        let window = Window { size: [size, size], stride: [stride, stride], padding };
+        let [height, width] = window.output_size(input).expect("it fits");
+        let slope = (self.random.below(2) == 0)
+            .then(|| (0..channels).map(|_| self.random.below(100) as f32 / 150.0).collect());
+        let step = 0.02 / (per_channel as f32).sqrt();
+        let convolution = Convolution {
+            window,
+            weights: self.random.weights(channels * per_channel),
+            weight_scales: (0..channels).map(|_| step * (1 + self.random.below(9)) as f32 / 9.0).collect(),
+            bias: (0..channels).map(|_| self.random.below(2000) as i32 - 1000).collect(),
+            slope,
+            clamp: if self.random.below(2) == 0 { Clamp::NONE } else { Clamp { min: -90, max: 115 } },
+        };
+        let op = if depthwise { Op::Depthwise(convolution) } else { Op::Convolution(convolution) };
+        self.codes(op, Shape { height, width, channels });
+    }
+
+    fn residual(&mut self) {
+        let start = self.last;
+        let channels = self.shape().channels;
+        self.convolution(channels + 7, 1, 1, false);
+        self.convolution(0, 3, 1, true);
+        self.convolution(channels, 1, 1, false);
+        let shape = self.shape();
+        let end = self.last;
+        self.codes(Op::Add(Clamp { min: -128, max: 120 }), shape);
+        self.graph.nodes.last_mut().expect("just added").inputs = vec![start, end];
+    }
+
+    /// A gate for each channel, from the mean of all positions.
+    fn squeeze_and_excite(&mut self) {
+        let start = self.last;
+        let shape = self.shape();
+        self.codes(Op::GlobalAveragePool(Clamp::NONE), Shape { height: 1, width: 1, ..shape });
+        self.convolution(5, 1, 1, false);
+        self.convolution(shape.channels, 1, 1, false);
+        let table = std::array::from_fn(|code| (code as u8 as i8).max(-60));
+        self.codes(Op::Table(Box::new(table)), self.shape());
+        let gate = self.last;
+        self.codes(Op::Multiply(Clamp::NONE), shape);
+        self.graph.nodes.last_mut().expect("just added").inputs = vec![start, gate];
+    }
+
+    /// A maximum and more channels, which keep the quantization.
+    fn shrink(&mut self) {
+        let window = Window { size: [2, 2], stride: [2, 2], padding: Padding::default() };
+        let elements = self.graph.tensors[self.last].elements;
+        let channels = self.shape().channels;
+        let [height, width] = window.output_size(self.shape()).expect("it fits");
+        let shape = Shape { height, width, channels };
+        self.push(Op::MaxPool(window), vec![self.last], Tensor { shape, elements });
+        let shape = Shape { channels: channels + 9, ..shape };
+        self.push(Op::PadChannels, vec![self.last], Tensor { shape, elements });
+    }
+
+    fn floats(&mut self, op: Op, inputs: Vec<usize>, shape: Shape) -> usize {
+        self.push(op, inputs, Tensor { shape, elements: Elements::Floats })
+    }
+
+    /// Two outputs: all values, and some sums of the normalised ones.
+    fn finish(mut self) -> Graph {
+        let shape = self.shape();
+        let floats = self.floats(Op::Dequantize, vec![self.last], shape);
+        let weights = (0..4 * shape.channels).map(|at| at as f32 / 100.0 - 0.3).collect();
+        let dense = Op::Dense { weights, bias: vec![0.5, 0.0, -1.0, 2.0] };
+        let sums = self.floats(dense, vec![floats], Shape { channels: 4, ..shape });
+        let normalised = self.floats(Op::Normalise { epsilon: 1e-6 }, vec![sums], self.shape());
+        let planes = self.floats(Op::PositionsToPlanes, vec![floats], shape);
+        let all = Shape { height: 1, width: 1, channels: shape.positions() * 4 + shape.values() };
+        let both = self.floats(Op::Concatenate, vec![normalised, planes], all);
+        self.graph.outputs = vec![floats, both];
+        self.graph
+    }
+}
+
+fn networks() -> Vec<Graph> {
+    let mut graphs = Vec::new();
+    for seed in 0..12 {
+        let mut builder = Builder::new(seed, 13 + seed as usize, 9 + 2 * seed as usize);
+        let size = [3, 5, 1][seed as usize % 3];
+        builder.convolution(8 + 5 * seed as usize, size, 2, false);
+        builder.convolution(0, [3, 5, 7][seed as usize % 3], 1 + seed as usize % 2, true);
+        builder.residual();
+        builder.squeeze_and_excite();
+        builder.residual();
+        builder.shrink();
+        builder.convolution(0, 3, 2, true);
+        builder.convolution(70, 1, 1, false);
+        if seed % 2 == 0 {
+            let shape = Shape { height: 1, width: 1, ..builder.shape() };
+            builder.codes(Op::GlobalAveragePool(Clamp::NONE), shape);
+            builder.convolution(33, 1, 1, false);
+        }
+        graphs.push(builder.finish());
+    }
+    graphs
+}
+
+fn picture(graph: &Graph, seed: u64) -> Vec<u8> {
+    let mut random = Random(seed);
+    (0..graph.tensors[0].shape.values()).map(|_| random.below(256) as u8).collect()
+}
+
+fn assert_alike(found: &[Vec<f32>], expected: &[Vec<f32>], what: &str) {
+    assert_eq!(found[0], expected[0], "{what}: codes");
+    let far = found[1].iter().zip(&expected[1]).any(|(a, b)| (a - b).abs() > 1e-5 * b.abs().max(1.0));
+    assert!(found[1].len() == expected[1].len() && !far, "{what}: floats");
+}
+
+#[test]
+fn a_network_computes_what_its_graph_says() {
+    for (at, graph) in networks().iter().enumerate() {
+        let pixels = picture(graph, 77);
+        let expected = reference::run(graph, &[Input::Pixels(&pixels)]);
+        assert!(expected[0].iter().any(|&value| value != expected[0][0]), "something to compare");
+        for isa in Isa::available() {
+            for threads in [1, 3] {
+                let network = Network::new(graph, isa, threads).expect("it compiles");
+                let mut outputs = vec![Vec::new(); 2];
+                // Twice: nothing of the first picture may be left.
+                network.run(&[Input::Pixels(&picture(graph, 5))], &mut outputs).expect("it runs");
+                network.run(&[Input::Pixels(&pixels)], &mut outputs).expect("it runs");
+                assert_alike(&outputs, &expected, &format!("graph {at}, {isa}, {threads} threads"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_network_can_be_run_by_several_threads_at_once() {
+    let graph = &networks()[3];
+    let isa = Isa::choose(None).expect("there is always one");
+    let network = Network::new(graph, isa, 2).expect("it compiles");
+    std::thread::scope(|scope| {
+        for seed in 0..4 {
+            let network = &network;
+            scope.spawn(move || {
+                let pixels = picture(graph, seed);
+                let expected = reference::run(graph, &[Input::Pixels(&pixels)]);
+                for _ in 0..10 {
+                    let mut outputs = vec![Vec::new(); 2];
+                    network.run(&[Input::Pixels(&pixels)], &mut outputs).expect("it runs");
+                    assert_alike(&outputs, &expected, "at once");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn inputs_of_the_wrong_size_are_refused() {
+    let graph = &networks()[0];
+    let network = Network::new(graph, Isa::Scalar, 1).expect("it compiles");
+    let mut outputs = vec![Vec::new(); 2];
+    assert!(network.run(&[Input::Pixels(&[0; 5])], &mut outputs).is_err());
+    assert!(network.run(&[Input::Floats(&[0.0; 351])], &mut outputs).is_err());
+    assert!(network.run(&[], &mut outputs).is_err());
+    assert!(network.run(&[Input::Pixels(&picture(graph, 1))], &mut []).is_err());
+}
+
+#[test]
+fn a_graph_that_does_not_fit_together_is_refused() {
+    let graph = &networks()[0];
+    let refused = |change: &dyn Fn(&mut Graph)| {
+        let mut graph = graph.clone();
+        change(&mut graph);
+        Network::new(&graph, Isa::Scalar, 1).err().expect("it is refused")
+    };
+    refused(&|graph| graph.nodes.swap(1, 2));
+    refused(&|graph| graph.outputs[0] = 1);
+    refused(&|graph| graph.nodes[1].inputs.clear());
+    refused(&|graph| graph.nodes[1].inputs[0] = 10_000);
+    let message = refused(&|graph| match &mut graph.nodes[1].op {
+        Op::Convolution(convolution) => convolution.weights[0] = -128,
+        _ => unreachable!("the first layer is a convolution"),
+    });
+    assert_eq!(message, "layer node 1: it has a weight of -128; weights must be symmetric");
+    let message = refused(&|graph| match &mut graph.nodes[1].op {
+        Op::Convolution(convolution) => convolution.bias.truncate(1),
+        _ => unreachable!("the first layer is a convolution"),
+    });
+    assert!(message.contains("do not fit together"), "{message}");
+}

@@ -72,8 +72,13 @@ fn activations_behind_a_convolution() {
 
 #[test]
 fn activations_of_codes_are_tables() {
-    let spellings: [fn(&mut Model, &str) -> String; 6] = [
+    let spellings: [fn(&mut Model, &str) -> String; 7] = [
         |model, x| model.node("Relu", &[x], &[]),
+        |model, x| {
+            let gate = model.node("HardSigmoid", &[x], &[]);
+            let gate = model.quantized(&gate, 1.0 / 255.0, -128);
+            model.node("Mul", &[&gate, x], &[])
+        },
         |model, x| {
             let attributes =
                 [("alpha", Attribute::Float(1.0 / 6.0)), ("beta", Attribute::Float(0.5))];

@@ -1,0 +1,223 @@
+//! Windows of three by three positions: each column is read once and stays in registers for all
+//! windows that it is in.
+
+use std::arch::aarch64::*;
+use std::arch::asm;
+
+use super::super::Row;
+use super::requantize::{Requantizer, for_form};
+use crate::engine::int8::requant::CHANNEL_BLOCK;
+
+/// The arithmetic of a window of three by three positions and one block of channels.
+pub(in super::super) trait Window: Copy {
+    /// Three positions, one above the other.
+    type Column: Copy;
+
+    /// The weights of a block of channels.
+    ///
+    /// # Safety
+    ///
+    /// The packed weights have the block.
+    unsafe fn new(weights: *const i8, block: usize) -> Self;
+
+    /// A column of the positions that these point to.
+    ///
+    /// # Safety
+    ///
+    /// 16 bytes can be read at each.
+    unsafe fn read(&self, rows: [*const i8; 3], offset: usize) -> Self::Column;
+
+    /// A column with the same byte everywhere.
+    fn fill(&self, byte: i8) -> Self::Column;
+
+    /// The sums of the window with these columns, on top of the 16 biases.
+    ///
+    /// # Safety
+    ///
+    /// The biases can be read.
+    unsafe fn sums(&self, biases: *const i32, columns: [&Self::Column; 3]) -> [int32x4_t; 4];
+}
+
+/// Computes a row with a window of three by three, if it is one and `W` slides over it.
+///
+/// # Safety
+///
+/// As for [`super::super::RowFn`].
+#[inline]
+#[target_feature(enable = "neon")]
+pub(in super::super) unsafe fn three_by_three<W: Window>(
+    row: &Row<'_>,
+    requantizer: &Requantizer<'_>,
+) -> bool {
+    let &[top, middle, bottom] = row.input else { return false };
+    if row.columns != 3 || row.left > 2 || row.stride > 2 {
+        return false;
+    }
+    let rows = [top.cast(), middle.cast(), bottom.cast()];
+    // SAFETY: as promised, and the row has the blocks.
+    unsafe {
+        for_form!(requantizer, FORM => {
+            for block in 0..row.stride_bytes / CHANNEL_BLOCK {
+                if row.stride == 1 {
+                    Slide::<W, FORM>::new(row, rows, requantizer, block).by_one();
+                } else {
+                    Slide::<W, FORM>::new(row, rows, requantizer, block).by_two();
+                }
+            }
+        });
+    }
+    true
+}
+
+/// A window on its way along one block of channels of a row.
+struct Slide<'a, W, const FORM: u8> {
+    row: &'a Row<'a>,
+    rows: [*const i8; 3],
+    requantizer: &'a Requantizer<'a>,
+    window: W,
+    channel: usize,
+}
+
+impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
+    /// # Safety
+    ///
+    /// As for [`super::super::RowFn`]; the row has the block of channels.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn new(
+        row: &'a Row<'a>,
+        rows: [*const i8; 3],
+        requantizer: &'a Requantizer<'a>,
+        block: usize,
+    ) -> Self {
+        // SAFETY: the row has the block.
+        let window = unsafe { W::new(row.weights.cast(), block) };
+        Self { row, rows, requantizer, window, channel: block * CHANNEL_BLOCK }
+    }
+
+    /// All windows, side by side.
+    ///
+    /// # Safety
+    ///
+    /// As for [`super::super::RowFn`]; the row moves by one position.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn by_one(&self) {
+        let row = self.row;
+        let step = row.stride_bytes;
+        // SAFETY: the windows before `inside` end within the row.
+        unsafe {
+            let inside = (row.width + row.left).saturating_sub(2).min(row.output_width);
+            let mut output = row.output.add(self.channel).cast();
+            let mut a = self.read(0);
+            let mut b = self.read(1);
+            let mut x = 0;
+            let mut offset = self.offset(2);
+            while x + 3 <= inside {
+                let c = self.window.read(self.rows, offset);
+                self.put([&a, &b, &c], output);
+                a = self.window.read(self.rows, offset.wrapping_add(step));
+                self.put([&b, &c, &a], output.add(step));
+                b = self.window.read(self.rows, offset.wrapping_add(2 * step));
+                self.put([&c, &a, &b], output.add(2 * step));
+                output = output.wrapping_add(3 * step);
+                offset = offset.wrapping_add(3 * step);
+                x += 3;
+            }
+            while x < row.output_width {
+                let c = self.read(x + 2);
+                self.put([&a, &b, &c], output);
+                (a, b) = (b, c);
+                output = output.wrapping_add(step);
+                x += 1;
+            }
+        }
+    }
+
+    /// Every other window.
+    ///
+    /// # Safety
+    ///
+    /// As for [`super::super::RowFn`]; the row moves by two positions.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn by_two(&self) {
+        let row = self.row;
+        let step = row.stride_bytes;
+        // SAFETY: the windows before `inside` end within the row.
+        unsafe {
+            let inside = ((row.width + row.left).saturating_sub(1) / 2).min(row.output_width);
+            let mut output = row.output.add(self.channel).cast();
+            let mut a = self.read(0);
+            let mut x = 0;
+            if row.left == 2 && row.output_width > 0 {
+                let [b, c] = [self.read(1), self.read(2)];
+                self.put([&a, &b, &c], output);
+                a = c;
+                output = output.wrapping_add(step);
+                x = 1;
+            }
+            let mut offset = self.offset(2 * x + 1);
+            while x + 2 <= inside {
+                let b = self.window.read(self.rows, offset);
+                let c = self.window.read(self.rows, offset.wrapping_add(step));
+                self.put([&a, &b, &c], output);
+                let b = self.window.read(self.rows, offset.wrapping_add(2 * step));
+                a = self.window.read(self.rows, offset.wrapping_add(3 * step));
+                self.put([&c, &b, &a], output.add(step));
+                output = output.wrapping_add(2 * step);
+                offset = offset.wrapping_add(4 * step);
+                x += 2;
+            }
+            while x < row.output_width {
+                let [b, c] = [self.read(2 * x + 1), self.read(2 * x + 2)];
+                self.put([&a, &b, &c], output);
+                a = c;
+                output = output.wrapping_add(step);
+                x += 1;
+            }
+        }
+    }
+
+    /// Bytes from the start of a row to a position, counted from the padding's first.
+    #[inline]
+    fn offset(&self, position: usize) -> usize {
+        position.wrapping_sub(self.row.left).wrapping_mul(self.row.stride_bytes).wrapping_add(self.channel)
+    }
+
+    /// The column at a position, counted from the padding's first; it may lie outside the row.
+    ///
+    /// # Safety
+    ///
+    /// As for [`super::super::RowFn`].
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn read(&self, position: usize) -> W::Column {
+        if position.wrapping_sub(self.row.left) < self.row.width {
+            // SAFETY: the row has the position.
+            unsafe { self.window.read(self.rows, self.offset(position)) }
+        } else {
+            self.window.fill(self.row.zero_point as i8)
+        }
+    }
+
+    /// Stores the results of a window.
+    ///
+    /// # Safety
+    ///
+    /// 16 bytes can be written at `output`.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn put(&self, columns: [&W::Column; 3], output: *mut i8) {
+        // SAFETY: as promised; the epilogue has the channels.
+        unsafe {
+            // Hidden from the compiler, which would keep what is behind in registers that the
+            // columns need.
+            let mut channel = self.channel;
+            asm!("/* {channel} */", channel = inout(reg) channel, options(nomem, nostack, preserves_flags));
+            let sums = self.window.sums(self.requantizer.bias(channel), columns);
+            let scales = self.requantizer.scales::<FORM>(channel);
+            vst1q_s8(output, self.requantizer.codes::<FORM>(sums, &scales));
+        }
+    }
+}
