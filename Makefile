@@ -68,6 +68,16 @@ bench: build ## measure how fast this machine runs the models, and the single ke
 	target/release/celebcam bench --layers
 	cargo bench $(CARGO_FLAGS) --bench kernels
 
+.PHONY: bench-peers
+bench-peers: .venv .venv-bench build ## compare with onnxruntime, OpenVINO and LiteRT on a MobileNet V1: [MODEL=int8.onnx] [ISA=avx2]
+	$(PYTHON) tools/bench_peers.py $(if $(MODEL),--model "$(MODEL)") $(if $(ISA),--isa "$(ISA)")
+
+.PHONY: bench-arm
+bench-arm: ## count instructions and estimate cycles on emulated boards: make bench-arm [MODEL=file.onnx]
+	tools/repo/system-packages.sh aarch64 emulator bench-arm
+	tools/repo/cross.sh aarch64-unknown-linux-gnu build --release $(CARGO_FLAGS)
+	python3 tools/arm/bench.py --cpus $(CPUS) $(if $(MODEL),--model "$(MODEL)")
+
 .PHONY: fuzz
 fuzz: ## compare the kernels with the reference on inputs that a fuzzer chooses, for SECONDS
 	tools/repo/fuzz.sh $(SECONDS_TO_FUZZ)
@@ -80,6 +90,10 @@ cross: ## build for a board: make cross TARGET=aarch64-unknown-linux-gnu
 	tools/repo/system-packages.sh python
 	tools/repo/python-environment.sh
 
+.venv-bench: tools/requirements-bench.txt tools/repo/uv.txt
+	tools/repo/system-packages.sh python
+	tools/repo/python-environment.sh .venv-bench tools/requirements-bench.txt
+
 .PHONY: train
 train: .venv build ## train a model: make train DATA=folder OUT=model.onnx [PRESET=default] [WEIGHTS=file]
 	@test -n "$(DATA)" -a -n "$(OUT)" || { echo "usage: make train DATA=folder OUT=model.onnx [PRESET=default|mobilenet_v1|original] [WEIGHTS=file]"; exit 2; }
@@ -87,4 +101,4 @@ train: .venv build ## train a model: make train DATA=folder OUT=model.onnx [PRES
 
 .PHONY: clean
 clean: ## remove everything that was built
-	rm -rf target build .venv
+	rm -rf target build .venv .venv-bench

@@ -91,8 +91,12 @@ fn dwconv(bencher: Bencher, case: &Case) {
     let row = vec![3; width * channels];
     let output_width = width / stride;
     let mut output = vec![0; output_width * channels];
-    let input =
-        DwconvInput { rows: &[&row, &row, &row], stride, left: usize::from(stride == 1), zero_point: 0 };
+    let input = DwconvInput {
+        rows: &[&row, &row, &row],
+        stride,
+        left: usize::from(stride == 1),
+        zero_point: 0,
+    };
     bencher.counter(ItemsCount::new(output_width * channels * 9)).bench_local(|| {
         kernels.dwconv(&dwconv, &input, &mut output, output_width);
     });

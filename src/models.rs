@@ -26,12 +26,7 @@ pub fn detector(path: Option<&Path>, settings: &Settings) -> Result<Model> {
     load(path, DETECTOR, "built in (detector)", settings)
 }
 
-fn load(
-    path: Option<&Path>,
-    built_in: &[u8],
-    origin: &str,
-    settings: &Settings,
-) -> Result<Model> {
+fn load(path: Option<&Path>, built_in: &[u8], origin: &str, settings: &Settings) -> Result<Model> {
     match path {
         Some(path) => Model::read(path, settings),
         None => Model::load(built_in, origin, settings),

@@ -12,7 +12,7 @@ const KEPT_BITS: u32 = 6;
 /// The source pixels that make up one output pixel: `first`, and the weights from there on.
 struct Taps {
     first: usize,
-    weights: Vec<i32>,
+    weights: Vec<i16>,
 }
 
 /// Scales a picture to `width` x `height` pixels, both at least 1.
@@ -36,7 +36,7 @@ fn sum_rows(pixels: &[u8], stride: usize, row: &Taps, sums: &mut [i32]) {
     for (index, &weight) in row.weights.iter().enumerate() {
         let start = (row.first + index) * stride;
         for (sum, &value) in sums.iter_mut().zip(&pixels[start..start + stride]) {
-            *sum += weight * i32::from(value);
+            *sum += i32::from(weight) * i32::from(value);
         }
     }
     for sum in sums {
@@ -50,7 +50,7 @@ fn sum_columns(sums: &[i32], columns: &[Taps], line: &mut [u8]) {
         let taken = sums[column.first * 3..].chunks_exact(3);
         for (&weight, channels) in column.weights.iter().zip(taken) {
             for (value, channel) in value.iter_mut().zip(channels) {
-                *value += weight * channel;
+                *value += i32::from(weight) * channel;
             }
         }
         for (channel, value) in pixel.iter_mut().zip(value) {
@@ -77,7 +77,7 @@ fn taps(from: usize, to: usize) -> Vec<Taps> {
 }
 
 /// Weights that sum up to exactly one, so that an even area keeps its colour.
-fn quantize(weights: &[f64]) -> Vec<i32> {
+fn quantize(weights: &[f64]) -> Vec<i16> {
     let one = 1i32 << WEIGHT_BITS;
     let sum: f64 = weights.iter().sum();
     let mut quantized: Vec<i32> =
@@ -86,7 +86,7 @@ fn quantize(weights: &[f64]) -> Vec<i32> {
     if let Some(largest) = quantized.iter_mut().max() {
         *largest += rest;
     }
-    quantized
+    quantized.into_iter().map(|weight| weight as i16).collect()
 }
 
 #[cfg(test)]

@@ -94,42 +94,140 @@ pub fn warp(rgb: &RgbImage, to_square: &Similarity, side: u32) -> RgbImage {
     let source = source.as_ref().unwrap_or(rgb);
     // Between 1 and 2 picture pixels to an output pixel are left: four samples cover them.
     let offsets: &[f32] = if back.scale() > 1.0 { &[0.25, 0.75] } else { &[0.5] };
-    let weight = 1.0 / (offsets.len() * offsets.len()) as f32;
-    for (x, y, pixel) in square.enumerate_pixels_mut() {
-        let mut sum = [0.0; 3];
-        for dy in offsets {
-            for dx in offsets {
-                let at = back.apply(Point { x: x as f32 + dx, y: y as f32 + dy });
-                add_sample(source, at, &mut sum);
+    let bits = WEIGHT_BITS + offsets.len().ilog2() * 2;
+    let sampler = Sampler::new(source);
+    let step = [fixed(back.a), fixed(back.b)];
+    for (y, line) in square.as_mut().chunks_exact_mut(side as usize * 3).enumerate() {
+        let mut positions = [[0; 2]; 4];
+        let starts = offsets.iter().flat_map(|dy| offsets.iter().map(move |dx| [*dx, *dy]));
+        for (start, [dx, dy]) in positions.iter_mut().zip(starts) {
+            let at = back.apply(Point { x: dx, y: y as f32 + dy });
+            *start = [fixed(at.x - 0.5), fixed(at.y - 0.5)];
+        }
+        let positions = &mut positions[..offsets.len() * offsets.len()];
+        for pixel in line.chunks_exact_mut(3) {
+            let mut sum = Lanes::splat(1 << (bits - 1));
+            for at in positions.iter_mut() {
+                sum.0 += sampler.sample(*at).0;
+                *at = [at[0] + step[0], at[1] + step[1]];
+            }
+            for (channel, value) in pixel.iter_mut().enumerate() {
+                *value = sum.lane(channel, bits);
             }
         }
-        pixel.0 = sum.map(|value| (value * weight + 0.5) as u8);
     }
     square
 }
 
-/// Adds the bilinear sample of `rgb` at `at`; pixels outside count as black.
-fn add_sample(rgb: &RgbImage, at: Point, sum: &mut [f32; 3]) {
-    let (x, y) = (at.x - 0.5, at.y - 0.5);
-    let (left, top) = (x.floor(), y.floor());
-    if !(left >= -1.0 && top >= -1.0 && left < rgb.width() as f32 && top < rgb.height() as f32) {
-        return;
+/// Fraction bits of a position: they do not add up to a thousandth of a pixel along a line.
+const POSITION_BITS: u32 = 32;
+
+/// Fraction bits of a weight in interpolation.
+const WEIGHT_BITS: u32 = 8;
+
+/// Positions farther out than this count as outside of every picture.
+const FARTHEST: f32 = 1e8;
+
+fn fixed(value: f32) -> i64 {
+    (f64::from(value.clamp(-FARTHEST, FARTHEST)) * (1u64 << POSITION_BITS) as f64) as i64
+}
+
+/// The three channels of a pixel, each in 21 bits of one number, so that one multiplication weighs
+/// all.
+#[derive(Clone, Copy)]
+struct Lanes(u64);
+
+impl Lanes {
+    const BITS: u32 = 21;
+
+    fn splat(value: u64) -> Self {
+        Self(value | value << Self::BITS | value << (2 * Self::BITS))
     }
-    let (fx, fy) = (x - left, y - top);
-    let corners = [
-        (0, 0, (1.0 - fx) * (1.0 - fy)),
-        (1, 0, fx * (1.0 - fy)),
-        (0, 1, (1.0 - fx) * fy),
-        (1, 1, fx * fy),
-    ];
-    for (dx, dy, weight) in corners {
-        let (column, row) = (left as i64 + dx, top as i64 + dy);
-        let (Ok(column), Ok(row)) = (u32::try_from(column), u32::try_from(row)) else { continue };
-        if let Some(pixel) = rgb.get_pixel_checked(column, row) {
-            for (sum, &value) in sum.iter_mut().zip(&pixel.0) {
-                *sum += weight * f32::from(value);
-            }
+
+    /// From the lower three bytes.
+    fn spread(pixel: u32) -> Self {
+        let pixel = u64::from(pixel);
+        Self(
+            pixel & 0xff
+                | (pixel & 0xff00) << (Self::BITS - 8)
+                | (pixel & 0xff_0000) << (2 * Self::BITS - 16),
+        )
+    }
+
+    fn lane(self, channel: usize, shift: u32) -> u8 {
+        (self.0 >> (Self::BITS * channel as u32 + shift)) as u8
+    }
+}
+
+/// Interpolates in a picture.
+struct Sampler<'a> {
+    pixels: &'a [u8],
+    width: i64,
+    height: i64,
+}
+
+impl<'a> Sampler<'a> {
+    fn new(rgb: &'a RgbImage) -> Self {
+        Self {
+            pixels: rgb.as_raw(),
+            width: i64::from(rgb.width()),
+            height: i64::from(rgb.height()),
         }
+    }
+
+    /// The bilinear sample between the centres of four pixels, times `1 << WEIGHT_BITS`; pixels
+    /// outside count as black. `at` has [`POSITION_BITS`] of fraction, and 0 is a pixel's centre.
+    #[inline]
+    fn sample(&self, at: [i64; 2]) -> Lanes {
+        let [left, top] = at.map(|value| value >> POSITION_BITS);
+        let fraction =
+            |value: i64| (value >> (POSITION_BITS - WEIGHT_BITS)) as u64 & ((1 << WEIGHT_BITS) - 1);
+        let [fx, fy] = at.map(fraction);
+        let both = (fx * fy) >> WEIGHT_BITS;
+        let one = 1 << WEIGHT_BITS;
+        let weights = [one + both - fx - fy, fx - both, fy - both, both];
+        let stride = self.width * 3;
+        // Four bytes are read for a pixel of three.
+        if left >= 0 && top >= 0 && left + 2 < self.width && top + 1 < self.height {
+            let first = (top * stride + left * 3) as usize;
+            let second = first + stride as usize;
+            let [a, b] = [first, second].map(|at| &self.pixels[at..at + 7]);
+            let read = |bytes: &[u8], at: usize| {
+                Lanes::spread(u32::from_le_bytes([
+                    bytes[at],
+                    bytes[at + 1],
+                    bytes[at + 2],
+                    bytes[at + 3],
+                ]))
+            };
+            return Lanes(
+                read(a, 0).0 * weights[0]
+                    + read(a, 3).0 * weights[1]
+                    + read(b, 0).0 * weights[2]
+                    + read(b, 3).0 * weights[3],
+            );
+        }
+        let corners = [(0, 0), (1, 0), (0, 1), (1, 1)];
+        Lanes(
+            corners
+                .into_iter()
+                .zip(weights)
+                .map(|((dx, dy), weight)| self.pixel(left + dx, top + dy).0 * weight)
+                .sum(),
+        )
+    }
+
+    fn pixel(&self, x: i64, y: i64) -> Lanes {
+        if x < 0 || y < 0 || x >= self.width || y >= self.height {
+            return Lanes(0);
+        }
+        let at = ((y * self.width + x) * 3) as usize;
+        Lanes::spread(u32::from_le_bytes([
+            self.pixels[at],
+            self.pixels[at + 1],
+            self.pixels[at + 2],
+            0,
+        ]))
     }
 }
 

@@ -153,9 +153,7 @@ impl<'a> Report<'a> {
             json["samples_us"] = json!(self.samples.all_us());
         }
         if !self.layers.is_empty() {
-            let layer = |layer: &LayerTime| {
-                json!({"name": layer.name, "macs": layer.macs, "us": layer.time.as_secs_f64() * 1e6})
-            };
+            let layer = |layer: &LayerTime| json!({"name": layer.name, "macs": layer.macs, "us": layer.time.as_secs_f64() * 1e6});
             json["layers"] = self.layers.iter().map(layer).collect();
         }
         json
@@ -174,11 +172,17 @@ impl<'a> Report<'a> {
         writeln!(out, "time         {}", self.samples.text())?;
         if let (Some(macs), Some(rate)) = (self.macs(), self.macs_per_s()) {
             let share = self.peak_macs_per_s.map_or_else(String::new, |peak| {
-                format!(": {:.0} % of what this machine reaches from its cache", 100.0 * rate / peak)
+                format!(
+                    ": {:.0} % of what this machine reaches from its cache",
+                    100.0 * rate / peak
+                )
             });
             let millions = macs as f64 / 1e6;
             let rate = rate / 1e9;
-            writeln!(out, "work         {millions:.0} M multiplications, {rate:.1} G a second{share}")?;
+            writeln!(
+                out,
+                "work         {millions:.0} M multiplications, {rate:.1} G a second{share}"
+            )?;
         }
         if let Some(bytes) = self.peak_memory_bytes {
             writeln!(out, "peak memory  {:.1} MB", bytes as f64 / 1e6)?;

@@ -84,11 +84,11 @@ impl Examiner {
     fn load(args: &IdentifyArgs) -> Result<Self> {
         let settings = Settings::new(1)?;
         if args.crops {
-            let recognizer =
-                Box::new(load_recognizer(&args.models, &args.decision, &settings)?);
+            let recognizer = Box::new(load_recognizer(&args.models, &args.decision, &settings)?);
             return Ok(Self::Crops { recognizer });
         }
-        let observer = Box::new(load_observer(&args.models, &args.decision, Search::Thorough, &settings)?);
+        let observer =
+            Box::new(load_observer(&args.models, &args.decision, Search::Thorough, &settings)?);
         Ok(Self::Photos { observer, annotate: args.annotate.clone() })
     }
 

@@ -51,6 +51,12 @@ for step in "$@"; do
     emulator)
       need qemu-user "runs the binary of another processor"
       ;;
+    bench-arm)
+      need gcc "builds the emulator's plugin that counts instructions"
+      need binutils-aarch64-linux-gnu "tells the instructions apart"
+      # Cycles are left out without it; older ones, if there are any, know the processors less well.
+      ! apt-cache show llvm-22 >/dev/null 2>&1 || need llvm-22 "estimates cycles"
+      ;;
     *)
       echo "unknown step: $step" >&2
       exit 2

@@ -267,7 +267,9 @@ impl Kernels {
         assert!(output.len() >= (rows - 1) * output_stride + gemm.columns);
         assert!(output_stride >= gemm.columns || rows == 1);
         let panel_bytes = self.gemm.packing.panel_bytes(gemm.depth);
-        assert!(gemm.weights.bytes().len() >= gemm.columns / self.gemm.packing.columns * panel_bytes);
+        assert!(
+            gemm.weights.bytes().len() >= gemm.columns / self.gemm.packing.columns * panel_bytes
+        );
         let all = gemm.columns / self.gemm.packing.columns;
         let mut panel = 0;
         while panel < all {
@@ -308,7 +310,10 @@ impl Kernels {
         assert_eq!(input.rows.len(), rows);
         assert!(input.stride > 0);
         assert!(output.len() >= output_width * stride_bytes);
-        assert!(dwconv.weights.bytes().len() >= dwconv.blocks * self.dwconv.packing.block_bytes(dwconv.size));
+        assert!(
+            dwconv.weights.bytes().len()
+                >= dwconv.blocks * self.dwconv.packing.block_bytes(dwconv.size)
+        );
         let width = input.rows[0].len().checked_div(stride_bytes).unwrap_or(0);
         let mut pointers = [std::ptr::null(); MOST_WINDOW_ROWS];
         for (pointer, row) in pointers.iter_mut().zip(input.rows) {

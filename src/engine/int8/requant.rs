@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(fitted.bias, [i32::MAX / 2, 5]);
         assert_eq!(fitted.weight_scales, [1.0, 0.5]);
         let epilogue = Epilogue::new(&fitted, quantization, output, Encoding::Offset);
-        assert_eq!(epilogue.expect("it fits now").apply(0, i32::MAX / 2), 11);
+        assert_eq!(epilogue.expect("it fits now").apply(0, i32::MAX / 2), 128 + 11);
     }
 
     #[test]

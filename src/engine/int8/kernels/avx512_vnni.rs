@@ -483,5 +483,30 @@ unsafe fn any_window<const PRELU: bool>(row: &Row<'_>, channel: usize) -> usize 
 /// See [`super::VaddFn`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 unsafe fn qu8_vadd_avx512_vnni(a: &[u8], b: &[u8], out: &mut [u8], sum: &Sum) {
-    avx2::vadd_elements(Encoding::Offset, a, b, out, sum);
+    let [zero_a, zero_b] = [sum.zero_a, sum.zero_b].map(|zero| _mm512_set1_epi32(zero));
+    let [scale_a, scale_b] = [sum.scale_a, sum.scale_b].map(|scale| _mm512_set1_ps(scale));
+    let requant = Requant {
+        zero_point: _mm512_set1_epi16(sum.zero_point as i16),
+        min: _mm512_set1_epi8(sum.min as i8),
+        max: _mm512_set1_epi8(sum.max as i8),
+    };
+    let real = |bytes: __m128i, zero: __m512i, scale: __m512| {
+        let value = _mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), zero);
+        _mm512_mul_ps(_mm512_cvtepi32_ps(value), scale)
+    };
+    let whole = out.len() / 64 * 64;
+    for at in (0..whole).step_by(64) {
+        // SAFETY: 64 bytes from `at` on lie in each of the three.
+        unsafe {
+            let rounded = std::array::from_fn(|quarter| {
+                let at = at + quarter * 16;
+                let a = real(_mm_loadu_si128(a.as_ptr().add(at).cast()), zero_a, scale_a);
+                let b = real(_mm_loadu_si128(b.as_ptr().add(at).cast()), zero_b, scale_b);
+                _mm512_cvtps_epi32(_mm512_add_ps(a, b))
+            });
+            let bytes = _mm512_permutexvar_epi32(lanes_in_turn(), requant.pack(rounded));
+            _mm512_storeu_si512(out.as_mut_ptr().add(at).cast(), bytes);
+        }
+    }
+    avx2::vadd_elements(Encoding::Offset, &a[whole..], &b[whole..], &mut out[whole..], sum);
 }

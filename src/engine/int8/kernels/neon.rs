@@ -13,8 +13,8 @@ use crate::engine::int8::isa::Isa;
 use crate::engine::int8::pack::{DEPTH_BLOCK, DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
 use requantize::{Requantizer, for_form};
-use window::{Window, three_by_three};
 pub(super) use vadd::qs8_vadd_neon;
+use window::{Window, three_by_three};
 
 pub(super) static KERNELS: Kernels = Kernels {
     isa: Isa::Neon,
@@ -40,10 +40,10 @@ const COLUMNS: usize = 4;
 macro_rules! load_four {
     () => {
         concat!(
-            "ldp q16, q17, [{a0}], #32\n",
-            "ldp q18, q19, [{a1}], #32\n",
-            "ldp q20, q21, [{a2}], #32\n",
-            "ldp q22, q23, [{a3}], #32\n",
+            "ldp q0, q1, [{a0}], #32\n",
+            "ldp q2, q3, [{a1}], #32\n",
+            "ldp q4, q5, [{a2}], #32\n",
+            "ldp q6, q7, [{a3}], #32\n",
         )
     };
 }
@@ -63,31 +63,34 @@ macro_rules! column_of_four {
 macro_rules! step_of_four {
     ($add:literal, $a0:literal, $a1:literal, $a2:literal, $a3:literal) => {
         concat!(
-            "ldp q24, q25, [{weights}], #32\n",
-            "ldp q26, q27, [{weights}], #32\n",
-            column_of_four!($add, "v24", $a0 "v28" "v0", $a1 "v29" "v1", $a2 "v30" "v2", $a3 "v31" "v3"),
-            column_of_four!($add, "v25", $a0 "v28" "v4", $a1 "v29" "v5", $a2 "v30" "v6", $a3 "v31" "v7"),
-            column_of_four!($add, "v26", $a0 "v28" "v8", $a1 "v29" "v9", $a2 "v30" "v10", $a3 "v31" "v11"),
-            column_of_four!($add, "v27", $a0 "v28" "v12", $a1 "v29" "v13", $a2 "v30" "v14", $a3 "v31" "v15"),
+            "ldp q8, q9, [{weights}], #32\n",
+            "ldp q10, q11, [{weights}], #32\n",
+            column_of_four!($add, "v8", $a0 "v12" "v16", $a1 "v13" "v17", $a2 "v14" "v18", $a3 "v15" "v19"),
+            column_of_four!($add, "v9", $a0 "v12" "v20", $a1 "v13" "v21", $a2 "v14" "v22", $a3 "v15" "v23"),
+            column_of_four!($add, "v10", $a0 "v12" "v24", $a1 "v13" "v25", $a2 "v14" "v26", $a3 "v15" "v27"),
+            column_of_four!($add, "v11", $a0 "v12" "v28", $a1 "v13" "v29", $a2 "v14" "v30", $a3 "v15" "v31"),
         )
     };
 }
 
-/// Adds up the four parts of each column's sum; the sums of a row go to its first register.
+/// Adds up the four parts of each column's sum; the sums of a row go to the first register.
 macro_rules! add_parts {
-    ($($c0:literal $c1:literal $c2:literal $c3:literal),+) => {
+    ($($sums:literal $c0:literal $c1:literal $c2:literal $c3:literal),+) => {
         concat!($(
-            "addp ", $c0, ".4s, ", $c0, ".4s, ", $c1, ".4s\n",
+            "addp ", $sums, ".4s, ", $c0, ".4s, ", $c1, ".4s\n",
             "addp ", $c2, ".4s, ", $c2, ".4s, ", $c3, ".4s\n",
-            "addp ", $c0, ".4s, ", $c0, ".4s, ", $c2, ".4s\n",
+            "addp ", $sums, ".4s, ", $sums, ".4s, ", $c2, ".4s\n",
         )+)
     };
 }
 
 /// A few rows of a tile and one panel, and where they are in memory.
+#[derive(Clone, Copy)]
 struct Strip<'a> {
-    tile: &'a Tile<'a>,
-    requantizer: &'a Requantizer<'a>,
+    depth: usize,
+    input_stride: usize,
+    output_stride: usize,
+    requantizer: Requantizer<'a>,
     input: *const u8,
     weights: *const u8,
     channel: usize,
@@ -100,63 +103,76 @@ struct Strip<'a> {
 #[target_feature(enable = "neon")]
 unsafe fn qs8_gemm_4x4c16_neon(rows: usize, panels: usize, tile: &Tile<'_>) {
     let requantizer = Requantizer::new(tile.epilogue);
-    for panel in 0..panels {
-        let first = panel * COLUMNS;
-        // SAFETY: the tile has this panel and these columns, all of its rows; `Strip::run` stays
-        // within as many rows as it is told.
-        unsafe {
-            let mut strip = Strip {
-                tile,
-                requantizer: &requantizer,
-                input: tile.input,
-                weights: tile.weights.add(first * tile.depth),
-                channel: tile.channel + first,
-                output: tile.output.add(first),
-            };
-            for _ in 0..rows / 4 {
-                strip.run::<4>();
-            }
-            match rows % 4 {
-                3 => strip.run::<3>(),
-                2 => strip.run::<2>(),
-                1 => strip.run::<1>(),
-                _ => {}
+    for_form!(requantizer, FORM => {
+        for panel in 0..panels {
+            let first = panel * COLUMNS;
+            // SAFETY: the tile has this panel and these columns, all of its rows; `Strip` stays
+            // within as many rows as it is told.
+            unsafe {
+                let mut strip = Strip {
+                    depth: tile.depth,
+                    input_stride: tile.input_stride,
+                    output_stride: tile.output_stride,
+                    requantizer,
+                    input: tile.input,
+                    weights: tile.weights.add(first * tile.depth),
+                    channel: tile.channel + first,
+                    output: tile.output.add(first),
+                };
+                for _ in 0..rows / 4 {
+                    let sums = strip.accumulate_four();
+                    strip.put::<4, FORM>(sums);
+                }
+                match rows % 4 {
+                    3 => strip.run::<3>(),
+                    2 => strip.run::<2>(),
+                    1 => strip.run::<1>(),
+                    _ => {}
+                }
             }
         }
-    }
+    });
 }
 
 impl Strip<'_> {
-    /// Computes `ROWS` rows of the panel and moves on to the row behind them.
+    /// Computes `ROWS` rows of the panel.
+    ///
+    /// # Safety
+    ///
+    /// The tile has `ROWS` rows from `input` and `output` on.
+    #[inline(never)]
+    #[target_feature(enable = "neon")]
+    unsafe fn run<const ROWS: usize>(mut self) {
+        // SAFETY: as promised.
+        unsafe {
+            let mut rows = [vdupq_n_s32(0); 4];
+            for (row, sums) in rows.iter_mut().zip(self.accumulate::<ROWS>()) {
+                let low = vpaddq_s32(sums[0], sums[1]);
+                let high = vpaddq_s32(sums[2], sums[3]);
+                *row = vpaddq_s32(low, high);
+            }
+            for_form!(self.requantizer, FORM => {
+                self.put::<ROWS, FORM>(rows);
+            });
+        }
+    }
+
+    /// Stores the results of `ROWS` rows of sums and moves on to the row behind them.
     ///
     /// # Safety
     ///
     /// The tile has `ROWS` rows from `input` and `output` on.
     #[inline]
     #[target_feature(enable = "neon")]
-    unsafe fn run<const ROWS: usize>(&mut self) {
+    unsafe fn put<const ROWS: usize, const FORM: u8>(&mut self, sums: [int32x4_t; 4]) {
         // SAFETY: the rows and the panel are the tile's; the epilogue has its channels.
         unsafe {
             let bias = vld1q_s32(self.requantizer.bias(self.channel));
-            let mut rows = [bias; 4];
-            if ROWS == 4 {
-                rows = self.accumulate_four().map(|sums| vaddq_s32(sums, bias));
-            } else {
-                for (row, sums) in rows.iter_mut().zip(self.accumulate::<ROWS>()) {
-                    let low = vpaddq_s32(sums[0], sums[1]);
-                    let high = vpaddq_s32(sums[2], sums[3]);
-                    *row = vaddq_s32(vpaddq_s32(low, high), bias);
-                }
-            }
-            let requantizer = self.requantizer;
-            let channel = self.channel;
-            let codes = for_form!(requantizer, FORM => {
-                let scales = requantizer.scales_of_four::<FORM>(channel);
-                requantizer.codes::<FORM>(rows, &scales)
-            });
-            let words = vreinterpretq_s32_s8(codes);
-            let stride = self.tile.output_stride;
-            let output = |row: usize| self.output.add(row * stride).cast::<i32>();
+            let scales = self.requantizer.scales(self.channel).of_four::<FORM>();
+            let sums = sums.map(|sums| vaddq_s32(sums, bias));
+            let words = vreinterpretq_s32_s8(self.requantizer.codes::<FORM>(sums, &scales));
+            let stride = self.output_stride;
+            let output = |row: usize| self.output.wrapping_add(row * stride).cast::<i32>();
             vst1q_lane_s32::<0>(output(0), words);
             if ROWS > 1 {
                 vst1q_lane_s32::<1>(output(1), words);
@@ -167,8 +183,8 @@ impl Strip<'_> {
             if ROWS > 3 {
                 vst1q_lane_s32::<3>(output(3), words);
             }
-            self.input = self.input.add(ROWS * self.tile.input_stride);
-            self.output = self.output.add(ROWS * stride);
+            self.input = self.input.wrapping_add(ROWS * self.input_stride);
+            self.output = self.output.wrapping_add(ROWS * stride);
         }
     }
 
@@ -180,7 +196,7 @@ impl Strip<'_> {
     #[inline]
     #[target_feature(enable = "neon")]
     unsafe fn accumulate_four(&self) -> [int32x4_t; 4] {
-        let stride = self.tile.input_stride;
+        let stride = self.input_stride;
         let input: [*const u8; 4] =
             std::array::from_fn(|row| self.input.wrapping_add(row * stride));
         let (s0, s1, s2, s3);
@@ -190,43 +206,43 @@ impl Strip<'_> {
             asm!(
                 // An odd multiple of 16 starts with one step, an even one with two.
                 "tbz {depth}, #4, 2f",
-                "ldr q16, [{a0}], #16",
-                "ldr q18, [{a1}], #16",
-                "ldr q20, [{a2}], #16",
-                "ldr q22, [{a3}], #16",
-                step_of_four!("saddlp", "v16", "v18", "v20", "v22"),
+                "ldr q0, [{a0}], #16",
+                "ldr q2, [{a1}], #16",
+                "ldr q4, [{a2}], #16",
+                "ldr q6, [{a3}], #16",
+                step_of_four!("saddlp", "v0", "v2", "v4", "v6"),
                 "subs {depth}, {depth}, #16",
                 "b.ne 3f",
                 "b 4f",
                 "2:",
                 load_four!(),
-                step_of_four!("saddlp", "v16", "v18", "v20", "v22"),
-                step_of_four!("sadalp", "v17", "v19", "v21", "v23"),
+                step_of_four!("saddlp", "v0", "v2", "v4", "v6"),
+                step_of_four!("sadalp", "v1", "v3", "v5", "v7"),
                 "subs {depth}, {depth}, #32",
                 "b.eq 4f",
                 "3:",
                 load_four!(),
-                step_of_four!("sadalp", "v16", "v18", "v20", "v22"),
-                step_of_four!("sadalp", "v17", "v19", "v21", "v23"),
+                step_of_four!("sadalp", "v0", "v2", "v4", "v6"),
+                step_of_four!("sadalp", "v1", "v3", "v5", "v7"),
                 "subs {depth}, {depth}, #32",
                 "b.ne 3b",
                 "4:",
-                add_parts!("v0" "v4" "v8" "v12", "v1" "v5" "v9" "v13", "v2" "v6" "v10" "v14",
-                    "v3" "v7" "v11" "v15"),
-                depth = inout(reg) self.tile.depth => _,
+                add_parts!("v0" "v16" "v20" "v24" "v28", "v1" "v17" "v21" "v25" "v29",
+                    "v2" "v18" "v22" "v26" "v30", "v3" "v19" "v23" "v27" "v31"),
+                depth = inout(reg) self.depth => _,
                 weights = inout(reg) self.weights => _,
                 a0 = inout(reg) input[0] => _,
                 a1 = inout(reg) input[1] => _,
                 a2 = inout(reg) input[2] => _,
                 a3 = inout(reg) input[3] => _,
-                out("v0") s0, out("v1") s1, out("v2") s2, out("v3") s3,
-                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-                out("v8") _, out("v9") _, out("v10") _, out("v11") _,
-                out("v12") _, out("v13") _, out("v14") _, out("v15") _,
                 out("v16") _, out("v17") _, out("v18") _, out("v19") _,
                 out("v20") _, out("v21") _, out("v22") _, out("v23") _,
                 out("v24") _, out("v25") _, out("v26") _, out("v27") _,
                 out("v28") _, out("v29") _, out("v30") _, out("v31") _,
+                out("v0") s0, out("v1") s1, out("v2") s2, out("v3") s3,
+                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+                out("v8") _, out("v9") _, out("v10") _, out("v11") _,
+                out("v12") _, out("v13") _, out("v14") _, out("v15") _,
                 options(readonly, nostack),
             );
         }
@@ -241,14 +257,14 @@ impl Strip<'_> {
     #[inline]
     #[target_feature(enable = "neon")]
     unsafe fn accumulate<const ROWS: usize>(&self) -> [[int32x4_t; COLUMNS]; ROWS] {
-        let stride = self.tile.input_stride;
+        let stride = self.input_stride;
         let mut input: [*const i8; ROWS] =
             std::array::from_fn(|row| self.input.wrapping_add(row * stride).cast());
         let mut weights = self.weights.cast::<i8>();
         let mut sums = [[vdupq_n_s32(0); COLUMNS]; ROWS];
         // SAFETY: each row has `depth` bytes and the panel four times as many.
         unsafe {
-            let mut left = self.tile.depth;
+            let mut left = self.depth;
             if left % 32 != 0 {
                 step::<ROWS, 1, true>(&mut sums, &mut input, &mut weights);
                 left -= 16;
@@ -311,12 +327,12 @@ unsafe fn step<const ROWS: usize, const STEPS: usize, const FIRST: bool>(
 unsafe fn qs8_dwconv_16c_neon(row: &Row<'_>) {
     let requantizer = Requantizer::new(row.epilogue);
     // SAFETY: as promised.
-    if unsafe { three_by_three::<Taps>(row, &requantizer) } {
+    if unsafe { three_by_three::<Taps>(row, requantizer) } {
         return;
     }
     for block in 0..row.stride_bytes / CHANNEL_BLOCK {
         // SAFETY: the row has this block.
-        unsafe { any_window(row, &requantizer, block) };
+        unsafe { any_window(row, requantizer, block) };
     }
 }
 
@@ -336,10 +352,26 @@ macro_rules! add_products {
 macro_rules! add_two_taps {
     ($a:literal $v:literal, $b:literal $w:literal) => {
         concat!(
-            "smull {low:v}.8h, {", $a, ":v}.8b, {", $v, ":v}.8b\n",
-            "smull2 {high:v}.8h, {", $a, ":v}.16b, {", $v, ":v}.16b\n",
-            "smlal {low:v}.8h, {", $b, ":v}.8b, {", $w, ":v}.8b\n",
-            "smlal2 {high:v}.8h, {", $b, ":v}.16b, {", $w, ":v}.16b\n",
+            "smull {low:v}.8h, {",
+            $a,
+            ":v}.8b, {",
+            $v,
+            ":v}.8b\n",
+            "smull2 {high:v}.8h, {",
+            $a,
+            ":v}.16b, {",
+            $v,
+            ":v}.16b\n",
+            "smlal {low:v}.8h, {",
+            $b,
+            ":v}.8b, {",
+            $w,
+            ":v}.8b\n",
+            "smlal2 {high:v}.8h, {",
+            $b,
+            ":v}.16b, {",
+            $w,
+            ":v}.16b\n",
             add_products!(),
         )
     };
@@ -375,7 +407,11 @@ impl Window for Taps {
     }
 
     #[inline(always)]
-    unsafe fn sums(&self, biases: *const i32, columns: [&Self::Column; 3]) -> [int32x4_t; 4] {
+    unsafe fn sums<const TURN: usize>(
+        &self,
+        biases: *const i32,
+        columns: [&Self::Column; 3],
+    ) -> [int32x4_t; 4] {
         let [[a0, a1, a2], [b0, b1, b2], [c0, c1, c2]] = columns;
         let [[u0, v0, w0], [u1, v1, w1], [u2, v2, w2]] = self.0;
         let (s0, s1, s2, s3);
@@ -411,7 +447,7 @@ impl Window for Taps {
 ///
 /// As for [`super::RowFn`]; the row has the block of channels.
 #[target_feature(enable = "neon")]
-unsafe fn any_window(row: &Row<'_>, requantizer: &Requantizer<'_>, block: usize) {
+unsafe fn any_window(row: &Row<'_>, requantizer: Requantizer<'_>, block: usize) {
     let channel = block * CHANNEL_BLOCK;
     let taps = row.input.len() * row.columns;
     for x in 0..row.output_width {
@@ -433,7 +469,7 @@ unsafe fn any_window(row: &Row<'_>, requantizer: &Requantizer<'_>, block: usize)
             }
             let output = row.output.add(x * row.stride_bytes + channel).cast();
             for_form!(requantizer, FORM => {
-                let scales = requantizer.scales::<FORM>(channel);
+                let scales = requantizer.scales(channel).of_sixteen::<FORM>();
                 vst1q_s8(output, requantizer.codes::<FORM>(sums, &scales));
             });
         }
@@ -480,5 +516,7 @@ pub(super) unsafe fn read_position(
         return vdupq_n_s8(row.zero_point as i8);
     }
     // SAFETY: x is a position of the row.
-    unsafe { vld1q_s8(row.input.get_unchecked(window_row).add(x * row.stride_bytes + channel).cast()) }
+    unsafe {
+        vld1q_s8(row.input.get_unchecked(window_row).add(x * row.stride_bytes + channel).cast())
+    }
 }

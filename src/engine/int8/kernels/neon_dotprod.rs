@@ -91,12 +91,12 @@ macro_rules! step_of_five {
     };
     ($a0:literal, $a1:literal, $a2:literal, $a3:literal, $a4:literal, $($lane:literal)+) => {
         concat!($(
-            "ldp q30, q31, [{weights}], #32\n",
-            dots!("v30", $lane, $a0 "v0", $a1 "v4", $a2 "v8", $a3 "v12", $a4 "v16"),
-            dots!("v31", $lane, $a0 "v1", $a1 "v5", $a2 "v9", $a3 "v13", $a4 "v17"),
-            "ldp q30, q31, [{weights}], #32\n",
-            dots!("v30", $lane, $a0 "v2", $a1 "v6", $a2 "v10", $a3 "v14", $a4 "v18"),
-            dots!("v31", $lane, $a0 "v3", $a1 "v7", $a2 "v11", $a3 "v15", $a4 "v19"),
+            "ldp q10, q11, [{weights}], #32\n",
+            dots!("v10", $lane, $a0 "v12", $a1 "v16", $a2 "v20", $a3 "v24", $a4 "v28"),
+            dots!("v11", $lane, $a0 "v13", $a1 "v17", $a2 "v21", $a3 "v25", $a4 "v29"),
+            "ldp q10, q11, [{weights}], #32\n",
+            dots!("v10", $lane, $a0 "v14", $a1 "v18", $a2 "v22", $a3 "v26", $a4 "v30"),
+            dots!("v11", $lane, $a0 "v15", $a1 "v19", $a2 "v23", $a3 "v27", $a4 "v31"),
         )+)
     };
 }
@@ -108,20 +108,23 @@ macro_rules! step_of_six {
     };
     ($a0:literal, $a1:literal, $a2:literal, $a3:literal, $a4:literal, $a5:literal, $($lane:literal)+) => {
         concat!($(
-            "ldp q30, q31, [{weights}], #32\n",
-            dots!("v30", $lane, $a0 "v0", $a1 "v4", $a2 "v8", $a3 "v12", $a4 "v16", $a5 "v20"),
-            dots!("v31", $lane, $a0 "v1", $a1 "v5", $a2 "v9", $a3 "v13", $a4 "v17", $a5 "v21"),
-            "ldp q30, q31, [{weights}], #32\n",
-            dots!("v30", $lane, $a0 "v2", $a1 "v6", $a2 "v10", $a3 "v14", $a4 "v18", $a5 "v22"),
-            dots!("v31", $lane, $a0 "v3", $a1 "v7", $a2 "v11", $a3 "v15", $a4 "v19", $a5 "v23"),
+            "ldp q6, q7, [{weights}], #32\n",
+            dots!("v6", $lane, $a0 "v8", $a1 "v12", $a2 "v16", $a3 "v20", $a4 "v24", $a5 "v28"),
+            dots!("v7", $lane, $a0 "v9", $a1 "v13", $a2 "v17", $a3 "v21", $a4 "v25", $a5 "v29"),
+            "ldp q6, q7, [{weights}], #32\n",
+            dots!("v6", $lane, $a0 "v10", $a1 "v14", $a2 "v18", $a3 "v22", $a4 "v26", $a5 "v30"),
+            dots!("v7", $lane, $a0 "v11", $a1 "v15", $a2 "v19", $a3 "v23", $a4 "v27", $a5 "v31"),
         )+)
     };
 }
 
 /// A few rows of a tile and one panel, and where they are in memory.
+#[derive(Clone, Copy)]
 struct Strip<'a> {
-    tile: &'a Tile<'a>,
-    requantizer: &'a Requantizer<'a>,
+    depth: usize,
+    input_stride: usize,
+    output_stride: usize,
+    requantizer: Requantizer<'a>,
     input: *const u8,
     weights: *const u8,
     channel: usize,
@@ -137,69 +140,76 @@ unsafe fn qs8_gemm_6x16c4_neon_dotprod(rows: usize, panels: usize, tile: &Tile<'
     // Five rows at a time take the fewest instructions, and as many sixes as leave no others.
     let sixes = if rows % 5 * 6 <= rows { rows % 5 } else { 0 };
     let fives = (rows - 6 * sixes) / 5;
-    for panel in 0..panels {
-        let first = panel * CHANNEL_BLOCK;
-        // SAFETY: the tile has this panel and these columns, all of its rows; `Strip::run` stays
-        // within as many rows as it is told.
-        unsafe {
-            let mut strip = Strip {
-                tile,
-                requantizer: &requantizer,
-                input: tile.input,
-                weights: tile.weights.add(first * tile.depth),
-                channel: tile.channel + first,
-                output: tile.output.add(first),
-            };
-            for _ in 0..sixes {
-                strip.run::<6>();
-            }
-            for _ in 0..fives {
-                strip.run::<5>();
-            }
-            match rows - 6 * sixes - 5 * fives {
-                4 => strip.run::<4>(),
-                3 => strip.run::<3>(),
-                2 => strip.run::<2>(),
-                1 => strip.run::<1>(),
-                _ => {}
+    for_form!(requantizer, FORM => {
+        for panel in 0..panels {
+            let first = panel * CHANNEL_BLOCK;
+            // SAFETY: the tile has this panel and these columns, all of its rows; `Strip::run`
+            // stays within as many rows as it is told.
+            unsafe {
+                let mut strip = Strip {
+                    depth: tile.depth,
+                    input_stride: tile.input_stride,
+                    output_stride: tile.output_stride,
+                    requantizer,
+                    input: tile.input,
+                    weights: tile.weights.add(first * tile.depth),
+                    channel: tile.channel + first,
+                    output: tile.output.add(first),
+                };
+                for _ in 0..sixes {
+                    let sums = strip.accumulate_six();
+                    strip.put::<6, FORM>(sums);
+                }
+                for _ in 0..fives {
+                    let sums = strip.accumulate_five();
+                    strip.put::<5, FORM>(sums);
+                }
+                match rows - 6 * sixes - 5 * fives {
+                    4 => strip.run::<4>(),
+                    3 => strip.run::<3>(),
+                    2 => strip.run::<2>(),
+                    1 => strip.run::<1>(),
+                    _ => {}
+                }
             }
         }
-    }
+    });
 }
 
 impl Strip<'_> {
-    /// Computes `ROWS` rows of the panel and moves on to the row behind them.
+    /// Computes `ROWS` rows of the panel.
+    ///
+    /// # Safety
+    ///
+    /// The tile has `ROWS` rows from `input` and `output` on.
+    #[inline(never)]
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn run<const ROWS: usize>(mut self) {
+        // SAFETY: as promised.
+        unsafe {
+            let sums = self.accumulate::<ROWS>();
+            for_form!(self.requantizer, FORM => {
+                self.put::<ROWS, FORM>(sums);
+            });
+        }
+    }
+
+    /// Stores the results of `ROWS` rows of sums and moves on to the row behind them.
     ///
     /// # Safety
     ///
     /// The tile has `ROWS` rows from `input` and `output` on.
     #[inline]
     #[target_feature(enable = "neon")]
-    unsafe fn run<const ROWS: usize>(&mut self) {
+    unsafe fn put<const ROWS: usize, const FORM: u8>(&mut self, sums: [Sums; ROWS]) {
         // SAFETY: the rows and the panel are the tile's; the epilogue has its channels.
         unsafe {
-            let sums: [Sums; ROWS] = match ROWS {
-                6 => {
-                    let sums = self.accumulate_six();
-                    std::array::from_fn(|row| sums[row])
-                }
-                5 => {
-                    let sums = self.accumulate_five();
-                    std::array::from_fn(|row| sums[row])
-                }
-                _ => self.accumulate::<ROWS>(),
-            };
-            let requantizer = self.requantizer;
-            let output = self.output;
-            for_form!(requantizer, FORM => {
-                let scales = requantizer.scales::<FORM>(self.channel);
-                for (row, sums) in sums.into_iter().enumerate() {
-                    let output = output.add(row * self.tile.output_stride);
-                    vst1q_s8(output.cast(), requantizer.codes::<FORM>(sums, &scales));
-                }
-            });
-            self.input = self.input.add(ROWS * self.tile.input_stride);
-            self.output = self.output.add(ROWS * self.tile.output_stride);
+            let scales = self.requantizer.scales(self.channel).of_sixteen::<FORM>();
+            for sums in sums {
+                vst1q_s8(self.output.cast(), self.requantizer.codes::<FORM>(sums, &scales));
+                self.output = self.output.wrapping_add(self.output_stride);
+            }
+            self.input = self.input.wrapping_add(ROWS * self.input_stride);
         }
     }
 
@@ -211,7 +221,7 @@ impl Strip<'_> {
     #[inline]
     #[target_feature(enable = "neon")]
     unsafe fn accumulate_six(&self) -> [Sums; 6] {
-        let stride = self.tile.input_stride;
+        let stride = self.input_stride;
         let input: [*const u8; 6] =
             std::array::from_fn(|row| self.input.wrapping_add(row * stride));
         let mut sums = [[vdupq_n_s32(0); 4]; 6];
@@ -220,19 +230,19 @@ impl Strip<'_> {
         // many, the epilogue the channels; the registers that change are operands.
         unsafe {
             asm!(
-                load_biases!("q0" "q1" "q2" "q3", "q4" "q5" "q6" "q7", "q8" "q9" "q10" "q11",
-                    "q12" "q13" "q14" "q15", "q16" "q17" "q18" "q19", "q20" "q21" "q22" "q23"),
+                load_biases!("q8" "q9" "q10" "q11", "q12" "q13" "q14" "q15", "q16" "q17" "q18" "q19",
+                    "q20" "q21" "q22" "q23", "q24" "q25" "q26" "q27", "q28" "q29" "q30" "q31"),
                 "2:",
-                "ldr q24, [{a0}], #16",
-                "ldr q25, [{a1}], #16",
-                "ldr q26, [{a2}], #16",
-                "ldr q27, [{a3}], #16",
-                "ldr q28, [{a4}], #16",
-                "ldr q29, [{a5}], #16",
-                step_of_six!("v24", "v25", "v26", "v27", "v28", "v29"),
+                "ldr q0, [{a0}], #16",
+                "ldr q1, [{a1}], #16",
+                "ldr q2, [{a2}], #16",
+                "ldr q3, [{a3}], #16",
+                "ldr q4, [{a4}], #16",
+                "ldr q5, [{a5}], #16",
+                step_of_six!("v0", "v1", "v2", "v3", "v4", "v5"),
                 "subs {depth}, {depth}, #16",
                 "b.ne 2b",
-                depth = inout(reg) self.tile.depth => _,
+                depth = inout(reg) self.depth => _,
                 bias = in(reg) self.requantizer.bias(self.channel),
                 weights = inout(reg) self.weights => _,
                 a0 = inout(reg) input[0] => _,
@@ -241,14 +251,14 @@ impl Strip<'_> {
                 a3 = inout(reg) input[3] => _,
                 a4 = inout(reg) input[4] => _,
                 a5 = inout(reg) input[5] => _,
-                out("v0") s0[0], out("v1") s0[1], out("v2") s0[2], out("v3") s0[3],
-                out("v4") s1[0], out("v5") s1[1], out("v6") s1[2], out("v7") s1[3],
-                out("v8") s2[0], out("v9") s2[1], out("v10") s2[2], out("v11") s2[3],
-                out("v12") s3[0], out("v13") s3[1], out("v14") s3[2], out("v15") s3[3],
-                out("v16") s4[0], out("v17") s4[1], out("v18") s4[2], out("v19") s4[3],
-                out("v20") s5[0], out("v21") s5[1], out("v22") s5[2], out("v23") s5[3],
-                out("v24") _, out("v25") _, out("v26") _, out("v27") _,
-                out("v28") _, out("v29") _, out("v30") _, out("v31") _,
+                out("v8") s0[0], out("v9") s0[1], out("v10") s0[2], out("v11") s0[3],
+                out("v12") s1[0], out("v13") s1[1], out("v14") s1[2], out("v15") s1[3],
+                out("v16") s2[0], out("v17") s2[1], out("v18") s2[2], out("v19") s2[3],
+                out("v20") s3[0], out("v21") s3[1], out("v22") s3[2], out("v23") s3[3],
+                out("v24") s4[0], out("v25") s4[1], out("v26") s4[2], out("v27") s4[3],
+                out("v28") s5[0], out("v29") s5[1], out("v30") s5[2], out("v31") s5[3],
+                out("v0") _, out("v1") _, out("v2") _, out("v3") _,
+                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
                 options(readonly, nostack),
             );
         }
@@ -263,7 +273,7 @@ impl Strip<'_> {
     #[inline]
     #[target_feature(enable = "neon")]
     unsafe fn accumulate_five(&self) -> [Sums; 5] {
-        let stride = self.tile.input_stride;
+        let stride = self.input_stride;
         let input: [*const u8; 5] =
             std::array::from_fn(|row| self.input.wrapping_add(row * stride));
         let mut sums = [[vdupq_n_s32(0); 4]; 5];
@@ -271,29 +281,29 @@ impl Strip<'_> {
         // SAFETY: as in `accumulate_six`.
         unsafe {
             asm!(
-                load_biases!("q0" "q1" "q2" "q3", "q4" "q5" "q6" "q7", "q8" "q9" "q10" "q11",
-                    "q12" "q13" "q14" "q15", "q16" "q17" "q18" "q19"),
+                load_biases!("q12" "q13" "q14" "q15", "q16" "q17" "q18" "q19", "q20" "q21" "q22" "q23",
+                    "q24" "q25" "q26" "q27", "q28" "q29" "q30" "q31"),
                 "tbz {depth}, #4, 2f",
-                "ldr q20, [{a0}], #16",
-                "ldr q22, [{a1}], #16",
-                "ldr q24, [{a2}], #16",
-                "ldr q26, [{a3}], #16",
-                "ldr q28, [{a4}], #16",
-                step_of_five!("v20", "v22", "v24", "v26", "v28"),
+                "ldr q0, [{a0}], #16",
+                "ldr q2, [{a1}], #16",
+                "ldr q4, [{a2}], #16",
+                "ldr q6, [{a3}], #16",
+                "ldr q8, [{a4}], #16",
+                step_of_five!("v0", "v2", "v4", "v6", "v8"),
                 "subs {depth}, {depth}, #16",
                 "b.eq 3f",
                 "2:",
-                "ldp q20, q21, [{a0}], #32",
-                "ldp q22, q23, [{a1}], #32",
-                "ldp q24, q25, [{a2}], #32",
-                "ldp q26, q27, [{a3}], #32",
-                "ldp q28, q29, [{a4}], #32",
-                step_of_five!("v20", "v22", "v24", "v26", "v28"),
-                step_of_five!("v21", "v23", "v25", "v27", "v29"),
+                "ldp q0, q1, [{a0}], #32",
+                "ldp q2, q3, [{a1}], #32",
+                "ldp q4, q5, [{a2}], #32",
+                "ldp q6, q7, [{a3}], #32",
+                "ldp q8, q9, [{a4}], #32",
+                step_of_five!("v0", "v2", "v4", "v6", "v8"),
+                step_of_five!("v1", "v3", "v5", "v7", "v9"),
                 "subs {depth}, {depth}, #32",
                 "b.ne 2b",
                 "3:",
-                depth = inout(reg) self.tile.depth => _,
+                depth = inout(reg) self.depth => _,
                 bias = in(reg) self.requantizer.bias(self.channel),
                 weights = inout(reg) self.weights => _,
                 a0 = inout(reg) input[0] => _,
@@ -301,14 +311,14 @@ impl Strip<'_> {
                 a2 = inout(reg) input[2] => _,
                 a3 = inout(reg) input[3] => _,
                 a4 = inout(reg) input[4] => _,
-                out("v0") s0[0], out("v1") s0[1], out("v2") s0[2], out("v3") s0[3],
-                out("v4") s1[0], out("v5") s1[1], out("v6") s1[2], out("v7") s1[3],
-                out("v8") s2[0], out("v9") s2[1], out("v10") s2[2], out("v11") s2[3],
-                out("v12") s3[0], out("v13") s3[1], out("v14") s3[2], out("v15") s3[3],
-                out("v16") s4[0], out("v17") s4[1], out("v18") s4[2], out("v19") s4[3],
-                out("v20") _, out("v21") _, out("v22") _, out("v23") _,
-                out("v24") _, out("v25") _, out("v26") _, out("v27") _,
-                out("v28") _, out("v29") _, out("v30") _, out("v31") _,
+                out("v12") s0[0], out("v13") s0[1], out("v14") s0[2], out("v15") s0[3],
+                out("v16") s1[0], out("v17") s1[1], out("v18") s1[2], out("v19") s1[3],
+                out("v20") s2[0], out("v21") s2[1], out("v22") s2[2], out("v23") s2[3],
+                out("v24") s3[0], out("v25") s3[1], out("v26") s3[2], out("v27") s3[3],
+                out("v28") s4[0], out("v29") s4[1], out("v30") s4[2], out("v31") s4[3],
+                out("v0") _, out("v1") _, out("v2") _, out("v3") _,
+                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+                out("v8") _, out("v9") _, out("v10") _, out("v11") _,
                 options(readonly, nostack),
             );
         }
@@ -323,7 +333,7 @@ impl Strip<'_> {
     #[inline]
     #[target_feature(enable = "neon")]
     unsafe fn accumulate<const ROWS: usize>(&self) -> [Sums; ROWS] {
-        let stride = self.tile.input_stride;
+        let stride = self.input_stride;
         let mut input: [*const i8; ROWS] =
             std::array::from_fn(|row| self.input.wrapping_add(row * stride).cast());
         let mut weights = self.weights.cast::<i8>();
@@ -331,7 +341,7 @@ impl Strip<'_> {
         // channels.
         unsafe {
             let mut sums = [self.requantizer.biases(self.channel); ROWS];
-            let mut left = self.tile.depth / DEPTH_BLOCK;
+            let mut left = self.depth / DEPTH_BLOCK;
             while left > 0 {
                 step(&mut sums, &mut input, &mut weights);
                 left -= 1;
@@ -396,13 +406,50 @@ unsafe fn lane<const LANE: i32, const ROWS: usize>(
 unsafe fn qs8_dwconv_16c_neon_dotprod(row: &Row<'_>) {
     let requantizer = Requantizer::new(row.epilogue);
     // SAFETY: as promised.
-    if unsafe { three_by_three::<Quads>(row, &requantizer) } {
+    if unsafe { three_by_three::<Quads>(row, requantizer) } {
         return;
     }
     for block in 0..row.stride_bytes / CHANNEL_BLOCK {
         // SAFETY: the row has this block.
-        unsafe { any_window(row, &requantizer, block) };
+        unsafe { any_window(row, requantizer, block) };
     }
+}
+
+/// The sums of a window with these weights, biases and columns, which are in these registers.
+macro_rules! window_sums {
+    ($weights:expr, $biases:expr, $columns:expr, $a0:tt $a1:tt $a2:tt $a3:tt,
+        $b0:tt $b1:tt $b2:tt $b3:tt, $c0:tt $c1:tt $c2:tt $c3:tt) => {{
+        let [[u0, u1, u2, u3], [v0, v1, v2, v3], [w0, w1, w2, w3]] = $weights;
+        let [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3]] = $columns;
+        let (s0, s1, s2, s3);
+        asm!(
+            ".arch_extension dotprod",
+            "ldp q16, q17, [{biases}]",
+            "ldp q18, q19, [{biases}, #32]",
+            concat!("sdot v16.4s, v0.16b, ", $a0, ".16b"),
+            concat!("sdot v17.4s, v1.16b, ", $a1, ".16b"),
+            concat!("sdot v18.4s, v2.16b, ", $a2, ".16b"),
+            concat!("sdot v19.4s, v3.16b, ", $a3, ".16b"),
+            concat!("sdot v16.4s, v4.16b, ", $b0, ".16b"),
+            concat!("sdot v17.4s, v5.16b, ", $b1, ".16b"),
+            concat!("sdot v18.4s, v6.16b, ", $b2, ".16b"),
+            concat!("sdot v19.4s, v7.16b, ", $b3, ".16b"),
+            concat!("sdot v16.4s, v8.16b, ", $c0, ".16b"),
+            concat!("sdot v17.4s, v9.16b, ", $c1, ".16b"),
+            concat!("sdot v18.4s, v10.16b, ", $c2, ".16b"),
+            concat!("sdot v19.4s, v11.16b, ", $c3, ".16b"),
+            biases = in(reg) $biases,
+            in("v0") u0, in("v1") u1, in("v2") u2, in("v3") u3,
+            in("v4") v0, in("v5") v1, in("v6") v2, in("v7") v3,
+            in("v8") w0, in("v9") w1, in("v10") w2, in("v11") w3,
+            in($a0) *a0, in($a1) *a1, in($a2) *a2, in($a3) *a3,
+            in($b0) *b0, in($b1) *b1, in($b2) *b2, in($b3) *b3,
+            in($c0) *c0, in($c1) *c1, in($c2) *c2, in($c3) *c3,
+            out("v16") s0, out("v17") s1, out("v18") s2, out("v19") s3,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+        [s0, s1, s2, s3]
+    }};
 }
 
 /// Three columns of 16 channels, with the four bytes of a channel next to each other.
@@ -452,40 +499,24 @@ impl Window for Quads {
     }
 
     #[inline(always)]
-    unsafe fn sums(&self, biases: *const i32, columns: [&Self::Column; 3]) -> Sums {
-        let [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3]] = columns;
-        let [[u0, u1, u2, u3], [v0, v1, v2, v3], [w0, w1, w2, w3]] = self.weights;
-        let (s0, s1, s2, s3);
-        // SAFETY: the biases can be read; the registers that change are operands.
+    unsafe fn sums<const TURN: usize>(
+        &self,
+        biases: *const i32,
+        columns: [&Self::Column; 3],
+    ) -> Sums {
+        // SAFETY: the biases can be read.
         unsafe {
-            asm!(
-                ".arch_extension dotprod",
-                "ldp {s0:q}, {s1:q}, [{biases}]",
-                "ldp {s2:q}, {s3:q}, [{biases}, #32]",
-                "sdot {s0:v}.4s, {a0:v}.16b, {u0:v}.16b",
-                "sdot {s1:v}.4s, {a1:v}.16b, {u1:v}.16b",
-                "sdot {s2:v}.4s, {a2:v}.16b, {u2:v}.16b",
-                "sdot {s3:v}.4s, {a3:v}.16b, {u3:v}.16b",
-                "sdot {s0:v}.4s, {b0:v}.16b, {v0:v}.16b",
-                "sdot {s1:v}.4s, {b1:v}.16b, {v1:v}.16b",
-                "sdot {s2:v}.4s, {b2:v}.16b, {v2:v}.16b",
-                "sdot {s3:v}.4s, {b3:v}.16b, {v3:v}.16b",
-                "sdot {s0:v}.4s, {c0:v}.16b, {w0:v}.16b",
-                "sdot {s1:v}.4s, {c1:v}.16b, {w1:v}.16b",
-                "sdot {s2:v}.4s, {c2:v}.16b, {w2:v}.16b",
-                "sdot {s3:v}.4s, {c3:v}.16b, {w3:v}.16b",
-                biases = in(reg) biases,
-                a0 = in(vreg) *a0, a1 = in(vreg) *a1, a2 = in(vreg) *a2, a3 = in(vreg) *a3,
-                b0 = in(vreg) *b0, b1 = in(vreg) *b1, b2 = in(vreg) *b2, b3 = in(vreg) *b3,
-                c0 = in(vreg) *c0, c1 = in(vreg) *c1, c2 = in(vreg) *c2, c3 = in(vreg) *c3,
-                u0 = in(vreg) u0, u1 = in(vreg) u1, u2 = in(vreg) u2, u3 = in(vreg) u3,
-                v0 = in(vreg) v0, v1 = in(vreg) v1, v2 = in(vreg) v2, v3 = in(vreg) v3,
-                w0 = in(vreg) w0, w1 = in(vreg) w1, w2 = in(vreg) w2, w3 = in(vreg) w3,
-                s0 = out(vreg) s0, s1 = out(vreg) s1, s2 = out(vreg) s2, s3 = out(vreg) s3,
-                options(pure, readonly, nostack, preserves_flags),
-            );
+            match TURN {
+                0 => window_sums!(self.weights, biases, columns, "v20" "v21" "v22" "v23",
+                    "v24" "v25" "v26" "v27", "v28" "v29" "v30" "v31"),
+                1 => window_sums!(self.weights, biases, columns, "v24" "v25" "v26" "v27",
+                    "v28" "v29" "v30" "v31", "v20" "v21" "v22" "v23"),
+                2 => window_sums!(self.weights, biases, columns, "v28" "v29" "v30" "v31",
+                    "v20" "v21" "v22" "v23", "v24" "v25" "v26" "v27"),
+                _ => window_sums!(self.weights, biases, columns, "v28" "v29" "v30" "v31",
+                    "v24" "v25" "v26" "v27", "v20" "v21" "v22" "v23"),
+            }
         }
-        [s0, s1, s2, s3]
     }
 }
 
@@ -493,7 +524,7 @@ impl Window for Quads {
 ///
 /// As for [`super::RowFn`]; the row has the block of channels.
 #[target_feature(enable = "neon")]
-unsafe fn any_window(row: &Row<'_>, requantizer: &Requantizer<'_>, block: usize) {
+unsafe fn any_window(row: &Row<'_>, requantizer: Requantizer<'_>, block: usize) {
     let channel = block * CHANNEL_BLOCK;
     let groups = row.input.len().div_ceil(4);
     for x in 0..row.output_width {
@@ -514,7 +545,7 @@ unsafe fn any_window(row: &Row<'_>, requantizer: &Requantizer<'_>, block: usize)
             }
             let output = row.output.add(x * row.stride_bytes + channel).cast();
             for_form!(requantizer, FORM => {
-                let scales = requantizer.scales::<FORM>(channel);
+                let scales = requantizer.scales(channel).of_sixteen::<FORM>();
                 vst1q_s8(output, requantizer.codes::<FORM>(sums, &scales));
             });
         }
@@ -528,7 +559,12 @@ unsafe fn any_window(row: &Row<'_>, requantizer: &Requantizer<'_>, block: usize)
 /// As for [`super::RowFn`]; the row has the channels and the window the first row.
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn read_quads(row: &Row<'_>, first: usize, position: usize, channel: usize) -> [int8x16_t; 4] {
+unsafe fn read_quads(
+    row: &Row<'_>,
+    first: usize,
+    position: usize,
+    channel: usize,
+) -> [int8x16_t; 4] {
     let rows: [int8x16_t; 4] = std::array::from_fn(|next| {
         if first + next < row.input.len() {
             // SAFETY: the window has the row.

@@ -8,7 +8,8 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.0 >> 33
     }
 
@@ -93,7 +94,13 @@ fn run_gemm(
         .collect()
 }
 
-fn check_gemm(random: &mut Random, rows: usize, depth: usize, columns: usize, fill: Option<[i8; 2]>) {
+fn check_gemm(
+    random: &mut Random,
+    rows: usize,
+    depth: usize,
+    columns: usize,
+    fill: Option<[i8; 2]>,
+) {
     let weights = match fill {
         Some([_, weight]) => vec![weight; columns * depth],
         None => random.weights(columns * depth),
@@ -120,14 +127,23 @@ fn check_gemm(random: &mut Random, rows: usize, depth: usize, columns: usize, fi
 fn gemm_equals_the_reference() {
     let mut random = Random(1);
     for rows in [0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 25] {
-        for [depth, columns] in
-            [[1, 1], [15, 16], [16, 17], [17, 33], [27, 48], [32, 64], [64, 65], [100, 80], [512, 16]]
-        {
+        for [depth, columns] in [
+            [1, 1],
+            [15, 16],
+            [16, 17],
+            [17, 33],
+            [27, 48],
+            [32, 64],
+            [64, 65],
+            [100, 80],
+            [512, 16],
+        ] {
             check_gemm(&mut random, rows, depth, columns, None);
         }
     }
     for _ in 0..200 {
-        let [rows, depth, columns] = [1 + random.below(20), 1 + random.below(200), 1 + random.below(140)];
+        let [rows, depth, columns] =
+            [1 + random.below(20), 1 + random.below(200), 1 + random.below(140)];
         check_gemm(&mut random, rows, depth, columns, None);
     }
 }
@@ -210,7 +226,9 @@ fn dwconv_equals_the_reference() {
             for left in 0..size[1].div_ceil(2) {
                 for width in [1_usize, 2, 3, 4, 5, 7, 8, 14, 15] {
                     for right in 0..=left {
-                        let Some(space) = (width + left + right).checked_sub(size[1]) else { continue };
+                        let Some(space) = (width + left + right).checked_sub(size[1]) else {
+                            continue;
+                        };
                         let output_width = space / stride + 1;
                         for channels in [1, 16, 17, 48] {
                             let shape = Shape { size, stride, left, width, output_width, channels };
@@ -229,7 +247,8 @@ fn dwconv_is_exact_at_the_extremes() {
     for code in [-128, -127, 127] {
         for weight in [-127, 127] {
             for size in [[3, 3], [5, 5], [7, 7]] {
-                let shape = Shape { size, stride: 1, left: 1, width: 9, output_width: 5, channels: 33 };
+                let shape =
+                    Shape { size, stride: 1, left: 1, width: 9, output_width: 5, channels: 33 };
                 check_dwconv(&mut random, shape, Some([code, weight]));
             }
         }
@@ -242,7 +261,10 @@ fn vadd_equals_the_reference() {
     let reference = Kernels::of(Isa::Scalar).expect("it is everywhere");
     for length in [0, 1, 15, 16, 17, 63, 64, 65, 1000, 65_536] {
         let (a, b) = if length == 65_536 {
-            ((0..length).map(|at| (at / 256) as u8 as i8).collect(), (0..length).map(|at| at as u8 as i8).collect())
+            (
+                (0..length).map(|at| (at / 256) as u8 as i8).collect(),
+                (0..length).map(|at| at as u8 as i8).collect(),
+            )
         } else {
             (random.codes(length), random.codes(length))
         };

@@ -128,9 +128,11 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     /// The codes of a picture that only windows are gathered from lie without padding channels.
     fn place(&self, tensor: TensorId) -> Place {
-        let made_of_pixels = self.graph.nodes.iter().any(|node| {
-            node.output == tensor && matches!(node.op, Op::QuantizePicture(_))
-        });
+        let made_of_pixels = self
+            .graph
+            .nodes
+            .iter()
+            .any(|node| node.output == tensor && matches!(node.op, Op::QuantizePicture(_)));
         let mut readers = self.graph.nodes.iter().filter(|node| node.inputs.contains(&tensor));
         let tight = made_of_pixels
             && readers.all(|node| matches!(&node.op, Op::Convolution(conv) if !is_pointwise(conv)));
@@ -141,12 +143,16 @@ impl Compiler<'_> {
     fn joins_next(&self, node: &Node) -> bool {
         matches!(node.op, Op::Depthwise(_))
             && self.readers[node.output] == 1
-            && self.graph.nodes.iter().skip_while(|other| !std::ptr::eq(*other, node)).nth(1).is_some_and(
-                |next| {
+            && self
+                .graph
+                .nodes
+                .iter()
+                .skip_while(|other| !std::ptr::eq(*other, node))
+                .nth(1)
+                .is_some_and(|next| {
                     next.inputs[0] == node.output
                         && matches!(&next.op, Op::Convolution(conv) if is_pointwise(conv))
-                },
-            )
+                })
     }
 
     fn tensor(&self, id: TensorId) -> Tensor {
@@ -312,8 +318,7 @@ impl Compiler<'_> {
         let encoding = self.kernels.encoding();
         let quantization = codes(input)?;
         let epilogue = Epilogue::new(convolution, quantization, codes(output)?, encoding)?;
-        let dwconv: Dwconv =
-            self.kernels.pack_dwconv(&convolution.weights, window.size, epilogue);
+        let dwconv: Dwconv = self.kernels.pack_dwconv(&convolution.weights, window.size, epilogue);
         let zero_point = encoding.encode(quantization.zero_point);
         let mut padding = Buffer::zeroed(self.places[node.inputs[0]].row_bytes());
         padding.bytes_mut().fill(zero_point);
@@ -357,7 +362,9 @@ impl Compiler<'_> {
     fn max_pool(&self, window: Window, input: Tensor, output: Tensor) -> Result<Work, String> {
         expect_shape(codes(input)? == codes(output)?)?;
         expect_shape(input.shape.channels == output.shape.channels)?;
-        expect_shape(window.output_size(input.shape) == Some([output.shape.height, output.shape.width]))?;
+        expect_shape(
+            window.output_size(input.shape) == Some([output.shape.height, output.shape.width]),
+        )?;
         Ok(Work::MaxPool(window))
     }
 

@@ -66,8 +66,11 @@ pub fn plan(places: &mut [Place], lives: &[Option<Range<usize>>]) -> usize {
             (Some(a), Some(b)) => a.start <= b.end && b.start <= a.end,
             _ => false,
         };
-        let mut taken: Vec<_> =
-            placed.iter().filter(|other| overlaps(other)).map(|&at| places[at].reserved()).collect();
+        let mut taken: Vec<_> = placed
+            .iter()
+            .filter(|other| overlaps(other))
+            .map(|&at| places[at].reserved())
+            .collect();
         taken.sort_by_key(|range| range.start);
         places[at].offset = 0;
         for range in taken {

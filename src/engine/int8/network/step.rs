@@ -335,8 +335,7 @@ impl Context<'_> {
                     let a = encoding.read(a) - multiply.zero_a;
                     let b = encoding.read(b) - multiply.zero_b;
                     let value = (a * b) as f32 * multiply.scale;
-                    *output =
-                        round_to_byte(value, multiply.zero_point, multiply.min, multiply.max);
+                    *output = round_to_byte(value, multiply.zero_point, multiply.min, multiply.max);
                 }
             }
         });

@@ -11,7 +11,8 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) % end as u64) as usize
     }
 
@@ -78,10 +79,16 @@ impl Builder {
         let convolution = Convolution {
             window,
             weights: self.random.weights(channels * per_channel),
-            weight_scales: (0..channels).map(|_| step * (1 + self.random.below(9)) as f32 / 9.0).collect(),
+            weight_scales: (0..channels)
+                .map(|_| step * (1 + self.random.below(9)) as f32 / 9.0)
+                .collect(),
             bias: (0..channels).map(|_| self.random.below(2000) as i32 - 1000).collect(),
             slope,
-            clamp: if self.random.below(2) == 0 { Clamp::NONE } else { Clamp { min: -90, max: 115 } },
+            clamp: if self.random.below(2) == 0 {
+                Clamp::NONE
+            } else {
+                Clamp { min: -90, max: 115 }
+            },
         };
         let op = if depthwise { Op::Depthwise(convolution) } else { Op::Convolution(convolution) };
         self.codes(op, Shape { height, width, channels });
@@ -175,7 +182,8 @@ fn picture(graph: &Graph, seed: u64) -> Vec<u8> {
 
 fn assert_alike(found: &[Vec<f32>], expected: &[Vec<f32>], what: &str) {
     assert_eq!(found[0], expected[0], "{what}: codes");
-    let far = found[1].iter().zip(&expected[1]).any(|(a, b)| (a - b).abs() > 1e-5 * b.abs().max(1.0));
+    let far =
+        found[1].iter().zip(&expected[1]).any(|(a, b)| (a - b).abs() > 1e-5 * b.abs().max(1.0));
     assert!(found[1].len() == expected[1].len() && !far, "{what}: floats");
 }
 

@@ -1,6 +1,7 @@
 //! The epilogue, 16 results at a time.
 
 use std::arch::aarch64::*;
+use std::arch::asm;
 
 use crate::engine::int8::requant::Epilogue;
 
@@ -43,10 +44,72 @@ macro_rules! for_form {
 pub(in super::super) use for_form;
 
 /// The epilogue of a layer, ready for vectors.
+#[derive(Clone, Copy)]
 pub(in super::super) struct Requantizer<'a> {
-    epilogue: &'a Epilogue,
+    bias: &'a [i32],
+    scale: &'a [f32],
+    negative_scale: &'a [f32],
+    zero_point: i32,
+    min: i8,
+    max: i8,
     form: u8,
     magic: f32,
+}
+
+/// Where scales are.
+#[derive(Clone, Copy)]
+pub(in super::super) struct ScalesAt {
+    scale: *const f32,
+    negative_scale: *const f32,
+}
+
+impl ScalesAt {
+    /// The scales of 16 channels.
+    ///
+    /// # Safety
+    ///
+    /// The epilogue has the channels, and `FORM` is its form.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(in super::super) unsafe fn of_sixteen<const FORM: u8>(self) -> Scales {
+        // SAFETY: as promised.
+        let load =
+            |from: *const f32| unsafe { [0, 4, 8, 12].map(|quarter| vld1q_f32(from.add(quarter))) };
+        let scale = load(self.scale);
+        Scales {
+            scale,
+            negative_scale: if FORM & SLOPE != 0 { load(self.negative_scale) } else { scale },
+        }
+    }
+
+    /// Four times the scales of four channels.
+    ///
+    /// # Safety
+    ///
+    /// The epilogue has the channels, and `FORM` is its form.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(in super::super) unsafe fn of_four<const FORM: u8>(self) -> Scales {
+        // SAFETY: as promised.
+        let load = |from: *const f32| unsafe { [vld1q_f32(from); 4] };
+        let scale = load(self.scale);
+        Scales {
+            scale,
+            negative_scale: if FORM & SLOPE != 0 { load(self.negative_scale) } else { scale },
+        }
+    }
+
+    /// The same, hidden from the compiler, which might keep what is there in registers that are
+    /// needed for other things.
+    #[inline(always)]
+    pub(in super::super) fn hidden(mut self) -> Self {
+        // SAFETY: nothing is done.
+        unsafe {
+            asm!("/* {} {} */", inout(reg) self.scale, inout(reg) self.negative_scale,
+                options(nomem, nostack, preserves_flags));
+        }
+        self
+    }
 }
 
 /// Scales of 16 results.
@@ -67,7 +130,20 @@ impl<'a> Requantizer<'a> {
         };
         // Ties go to an even sum, so only an even zero point can be added before rounding.
         let before = if form & BOUNDED == 0 { epilogue.zero_point as f32 } else { 0.0 };
-        Self { epilogue, form, magic: MAGIC + before }
+        let negative_scale = match epilogue.negative_scale.as_slice() {
+            [] => &epilogue.scale,
+            scale => scale,
+        };
+        Self {
+            bias: &epilogue.bias,
+            scale: &epilogue.scale,
+            negative_scale,
+            zero_point: epilogue.zero_point,
+            min: epilogue.min as i8,
+            max: epilogue.max as i8,
+            form,
+            magic: MAGIC + before,
+        }
     }
 
     #[inline(always)]
@@ -78,7 +154,7 @@ impl<'a> Requantizer<'a> {
     /// The biases from `channel` on, up to the end of a block.
     #[inline(always)]
     pub(in super::super) fn bias(&self, channel: usize) -> *const i32 {
-        self.epilogue.bias.as_ptr().wrapping_add(channel)
+        self.bias.as_ptr().wrapping_add(channel)
     }
 
     /// The 16 biases from `channel` on.
@@ -94,53 +170,11 @@ impl<'a> Requantizer<'a> {
         std::array::from_fn(|quarter| unsafe { vld1q_s32(bias.add(4 * quarter)) })
     }
 
+    /// Where the scales from `channel` on are, up to the end of a block.
     #[inline]
-    #[target_feature(enable = "neon")]
-    fn negative_scale<const FORM: u8>(&self) -> &[f32] {
-        if FORM == WIDE && self.epilogue.negative_scale.is_empty() {
-            &self.epilogue.scale
-        } else {
-            &self.epilogue.negative_scale
-        }
-    }
-
-    /// The scales of the 16 channels from `channel` on.
-    ///
-    /// # Safety
-    ///
-    /// The epilogue has the channels, and `FORM` is its form.
-    #[inline]
-    #[target_feature(enable = "neon")]
-    pub(in super::super) unsafe fn scales<const FORM: u8>(&self, channel: usize) -> Scales {
-        // SAFETY: all slices that are not empty have the channels.
-        unsafe {
-            let load = |from: &[f32]| -> [float32x4_t; 4] {
-                let from = from.as_ptr().add(channel);
-                std::array::from_fn(|quarter| vld1q_f32(from.add(4 * quarter)))
-            };
-            let scale = load(&self.epilogue.scale);
-            let negative_scale =
-                if FORM & SLOPE != 0 { load(self.negative_scale::<FORM>()) } else { scale };
-            Scales { scale, negative_scale }
-        }
-    }
-
-    /// The scales of four times the four channels from `channel` on.
-    ///
-    /// # Safety
-    ///
-    /// The epilogue has the channels, and `FORM` is its form.
-    #[inline]
-    #[target_feature(enable = "neon")]
-    pub(in super::super) unsafe fn scales_of_four<const FORM: u8>(&self, channel: usize) -> Scales {
-        // SAFETY: all slices that are not empty have the channels.
-        unsafe {
-            let load = |from: &[f32]| [vld1q_f32(from.as_ptr().add(channel)); 4];
-            let scale = load(&self.epilogue.scale);
-            let negative_scale =
-                if FORM & SLOPE != 0 { load(self.negative_scale::<FORM>()) } else { scale };
-            Scales { scale, negative_scale }
-        }
+    pub(in super::super) fn scales(&self, channel: usize) -> ScalesAt {
+        let at = |scale: &[f32]| scale.as_ptr().wrapping_add(channel);
+        ScalesAt { scale: at(self.scale), negative_scale: at(self.negative_scale) }
     }
 
     /// The stored results of 16 sums, bias included. `FORM` is [`Self::form`].
@@ -160,7 +194,7 @@ impl<'a> Requantizer<'a> {
             };
             vmulq_f32(vcvtq_f32_s32(sum), scale)
         });
-        let zero_point = self.epilogue.zero_point;
+        let zero_point = self.zero_point;
         let words: [int16x8_t; 2] = if FORM == WIDE {
             let zero_point = vdupq_n_s32(zero_point);
             let rounded = products.map(|product| vaddq_s32(vcvtnq_s32_f32(product), zero_point));
@@ -169,8 +203,7 @@ impl<'a> Requantizer<'a> {
             })
         } else {
             let magic = vdupq_n_f32(self.magic);
-            let rounded =
-                products.map(|product| vreinterpretq_s16_f32(vaddq_f32(product, magic)));
+            let rounded = products.map(|product| vreinterpretq_s16_f32(vaddq_f32(product, magic)));
             std::array::from_fn(|half| {
                 let words = vuzp1q_s16(rounded[2 * half], rounded[2 * half + 1]);
                 if FORM & BOUNDED != 0 {
@@ -182,8 +215,8 @@ impl<'a> Requantizer<'a> {
         };
         let codes = vqmovn_high_s16(vqmovn_s16(words[0]), words[1]);
         if FORM & BOUNDED != 0 {
-            let min = vdupq_n_s8(self.epilogue.min as i8);
-            let max = vdupq_n_s8(self.epilogue.max as i8);
+            let min = vdupq_n_s8(self.min);
+            let max = vdupq_n_s8(self.max);
             vminq_s8(vmaxq_s8(codes, min), max)
         } else {
             codes

@@ -39,10 +39,8 @@ pub(in super::super) unsafe fn qs8_vadd_neon(a: &[u8], b: &[u8], out: &mut [u8],
 #[target_feature(enable = "neon")]
 fn scaled(codes: int8x16_t, zero_point: i32, scale: f32) -> [float32x4_t; 4] {
     let zero_point = vdupq_n_s8(zero_point as i8);
-    let words = [
-        vsubl_s8(vget_low_s8(codes), vget_low_s8(zero_point)),
-        vsubl_high_s8(codes, zero_point),
-    ];
+    let words =
+        [vsubl_s8(vget_low_s8(codes), vget_low_s8(zero_point)), vsubl_high_s8(codes, zero_point)];
     std::array::from_fn(|quarter| {
         let words = words[quarter / 2];
         let distances =

@@ -2,10 +2,9 @@
 //! windows that it is in.
 
 use std::arch::aarch64::*;
-use std::arch::asm;
 
 use super::super::Row;
-use super::requantize::{Requantizer, for_form};
+use super::requantize::{Requantizer, ScalesAt, for_form};
 use crate::engine::int8::requant::CHANNEL_BLOCK;
 
 /// The arithmetic of a window of three by three positions and one block of channels.
@@ -32,10 +31,17 @@ pub(in super::super) trait Window: Copy {
 
     /// The sums of the window with these columns, on top of the 16 biases.
     ///
+    /// `TURN` says which registers the columns should be in: the same three groups, from the first
+    /// on at 0, from the second on at 1, from the third on at 2, and from the third back at 3.
+    ///
     /// # Safety
     ///
     /// The biases can be read.
-    unsafe fn sums(&self, biases: *const i32, columns: [&Self::Column; 3]) -> [int32x4_t; 4];
+    unsafe fn sums<const TURN: usize>(
+        &self,
+        biases: *const i32,
+        columns: [&Self::Column; 3],
+    ) -> [int32x4_t; 4];
 }
 
 /// Computes a row with a window of three by three, if it is one and `W` slides over it.
@@ -47,7 +53,7 @@ pub(in super::super) trait Window: Copy {
 #[target_feature(enable = "neon")]
 pub(in super::super) unsafe fn three_by_three<W: Window>(
     row: &Row<'_>,
-    requantizer: &Requantizer<'_>,
+    requantizer: Requantizer<'_>,
 ) -> bool {
     let &[top, middle, bottom] = row.input else { return false };
     if row.columns != 3 || row.left > 2 || row.stride > 2 {
@@ -73,9 +79,11 @@ pub(in super::super) unsafe fn three_by_three<W: Window>(
 struct Slide<'a, W, const FORM: u8> {
     row: &'a Row<'a>,
     rows: [*const i8; 3],
-    requantizer: &'a Requantizer<'a>,
+    requantizer: Requantizer<'a>,
     window: W,
     channel: usize,
+    biases: *const i32,
+    scales: ScalesAt,
 }
 
 impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
@@ -87,12 +95,22 @@ impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
     unsafe fn new(
         row: &'a Row<'a>,
         rows: [*const i8; 3],
-        requantizer: &'a Requantizer<'a>,
+        requantizer: Requantizer<'a>,
         block: usize,
     ) -> Self {
         // SAFETY: the row has the block.
         let window = unsafe { W::new(row.weights.cast(), block) };
-        Self { row, rows, requantizer, window, channel: block * CHANNEL_BLOCK }
+        let channel = block * CHANNEL_BLOCK;
+        let biases = requantizer.bias(channel);
+        Self {
+            row,
+            rows,
+            requantizer,
+            window,
+            channel,
+            biases,
+            scales: requantizer.scales(channel),
+        }
     }
 
     /// All windows, side by side.
@@ -102,7 +120,7 @@ impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
     /// As for [`super::super::RowFn`]; the row moves by one position.
     #[inline]
     #[target_feature(enable = "neon")]
-    unsafe fn by_one(&self) {
+    unsafe fn by_one(&mut self) {
         let row = self.row;
         let step = row.stride_bytes;
         // SAFETY: the windows before `inside` end within the row.
@@ -115,18 +133,18 @@ impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
             let mut offset = self.offset(2);
             while x + 3 <= inside {
                 let c = self.window.read(self.rows, offset);
-                self.put([&a, &b, &c], output);
+                self.put::<0>([&a, &b, &c], output);
                 a = self.window.read(self.rows, offset.wrapping_add(step));
-                self.put([&b, &c, &a], output.add(step));
+                self.put::<1>([&b, &c, &a], output.wrapping_add(step));
                 b = self.window.read(self.rows, offset.wrapping_add(2 * step));
-                self.put([&c, &a, &b], output.add(2 * step));
+                self.put::<2>([&c, &a, &b], output.wrapping_add(2 * step));
                 output = output.wrapping_add(3 * step);
                 offset = offset.wrapping_add(3 * step);
                 x += 3;
             }
             while x < row.output_width {
                 let c = self.read(x + 2);
-                self.put([&a, &b, &c], output);
+                self.put::<0>([&a, &b, &c], output);
                 (a, b) = (b, c);
                 output = output.wrapping_add(step);
                 x += 1;
@@ -141,7 +159,7 @@ impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
     /// As for [`super::super::RowFn`]; the row moves by two positions.
     #[inline]
     #[target_feature(enable = "neon")]
-    unsafe fn by_two(&self) {
+    unsafe fn by_two(&mut self) {
         let row = self.row;
         let step = row.stride_bytes;
         // SAFETY: the windows before `inside` end within the row.
@@ -152,7 +170,7 @@ impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
             let mut x = 0;
             if row.left == 2 && row.output_width > 0 {
                 let [b, c] = [self.read(1), self.read(2)];
-                self.put([&a, &b, &c], output);
+                self.put::<0>([&a, &b, &c], output);
                 a = c;
                 output = output.wrapping_add(step);
                 x = 1;
@@ -161,17 +179,17 @@ impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
             while x + 2 <= inside {
                 let b = self.window.read(self.rows, offset);
                 let c = self.window.read(self.rows, offset.wrapping_add(step));
-                self.put([&a, &b, &c], output);
+                self.put::<0>([&a, &b, &c], output);
                 let b = self.window.read(self.rows, offset.wrapping_add(2 * step));
                 a = self.window.read(self.rows, offset.wrapping_add(3 * step));
-                self.put([&c, &b, &a], output.add(step));
+                self.put::<3>([&c, &b, &a], output.wrapping_add(step));
                 output = output.wrapping_add(2 * step);
                 offset = offset.wrapping_add(4 * step);
                 x += 2;
             }
             while x < row.output_width {
                 let [b, c] = [self.read(2 * x + 1), self.read(2 * x + 2)];
-                self.put([&a, &b, &c], output);
+                self.put::<0>([&a, &b, &c], output);
                 a = c;
                 output = output.wrapping_add(step);
                 x += 1;
@@ -182,7 +200,10 @@ impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
     /// Bytes from the start of a row to a position, counted from the padding's first.
     #[inline]
     fn offset(&self, position: usize) -> usize {
-        position.wrapping_sub(self.row.left).wrapping_mul(self.row.stride_bytes).wrapping_add(self.channel)
+        position
+            .wrapping_sub(self.row.left)
+            .wrapping_mul(self.row.stride_bytes)
+            .wrapping_add(self.channel)
     }
 
     /// The column at a position, counted from the padding's first; it may lie outside the row.
@@ -208,15 +229,12 @@ impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
     /// 16 bytes can be written at `output`.
     #[inline]
     #[target_feature(enable = "neon")]
-    unsafe fn put(&self, columns: [&W::Column; 3], output: *mut i8) {
+    unsafe fn put<const TURN: usize>(&mut self, columns: [&W::Column; 3], output: *mut i8) {
         // SAFETY: as promised; the epilogue has the channels.
         unsafe {
-            // Hidden from the compiler, which would keep what is behind in registers that the
-            // columns need.
-            let mut channel = self.channel;
-            asm!("/* {channel} */", channel = inout(reg) channel, options(nomem, nostack, preserves_flags));
-            let sums = self.window.sums(self.requantizer.bias(channel), columns);
-            let scales = self.requantizer.scales::<FORM>(channel);
+            let sums = self.window.sums::<TURN>(self.biases, columns);
+            self.scales = self.scales.hidden();
+            let scales = self.scales.of_sixteen::<FORM>();
             vst1q_s8(output, self.requantizer.codes::<FORM>(sums, &scales));
         }
     }
