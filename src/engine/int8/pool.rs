@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// How often a thread looks for the next job before it goes to sleep: long enough for the pause
-/// between two layers.
-const SPINS: usize = 20_000;
+/// How often a thread looks for what it waits for before it lets others run: long enough for the
+/// pause between two layers.
+const SPINS: usize = 2_000;
+
+/// How often a worker lets others run before it goes to sleep.
+const YIELDS: usize = 50;
 
 /// The job: called with the number of the thread and of the part.
 type Job<'a> = dyn Fn(usize, usize) + Sync + 'a;
@@ -136,11 +139,11 @@ impl Shared {
     }
 
     fn wait_for_change(&self, seen: usize) -> Current {
-        for _ in 0..SPINS {
+        for spins in 0..SPINS + YIELDS {
             if self.generation.load(Ordering::Acquire) != seen {
                 return *lock(&self.current);
             }
-            std::hint::spin_loop();
+            if spins < SPINS { std::hint::spin_loop() } else { std::thread::yield_now() }
         }
         let mut current = lock(&self.current);
         while self.generation.load(Ordering::Acquire) == seen {

@@ -280,26 +280,27 @@ unsafe fn quads<const B: usize, const S: usize>(
     position: usize,
     channel: usize,
 ) -> Interleaved {
-    let load = |rows: usize, position: usize| {
-        let x = position.wrapping_sub(row.left);
-        let inside = x < row.width;
-        // SAFETY: x is a position of the row, and the channels are passed on.
-        unsafe {
-            let pointer = row.input[rows].wrapping_add(x.wrapping_mul(row.stride_bytes) + channel);
-            match (B, inside) {
-                (4, true) => _mm512_loadu_si512(pointer.cast()),
-                (_, true) => _mm512_castsi256_si512(_mm256_loadu_si256(pointer.cast())),
-                (_, false) => _mm512_set1_epi8(row.zero_point as i8),
-            }
+    let x = position.wrapping_sub(row.left);
+    let at = |x: usize| x.wrapping_mul(row.stride_bytes).wrapping_add(channel);
+    let first = at(x);
+    let inside = x < row.width;
+    // 32 bytes of one position.
+    let half = |rows: usize, x: usize| {
+        let pointer = row.input[rows].wrapping_add(at(x));
+        // SAFETY: x is a position of the row where it is read, and the channels are passed on.
+        match x < row.width {
+            true => unsafe { _mm512_castsi256_si512(_mm256_loadu_si256(pointer.cast())) },
+            false => _mm512_set1_epi8(row.zero_point as i8),
         }
     };
-    let row_of = |rows: usize| {
-        let first = load(rows, position);
-        if B == 4 {
-            return first;
+    let row_of = |rows: usize| match (B, inside) {
+        // SAFETY: x is a position of the row, and the channels are passed on.
+        (4, true) => unsafe { _mm512_loadu_si512(row.input[rows].add(first).cast()) },
+        (4, false) => _mm512_set1_epi8(row.zero_point as i8),
+        _ => {
+            let second = _mm512_castsi512_si256(half(rows, x.wrapping_add(S)));
+            _mm512_inserti64x4::<1>(half(rows, x), second)
         }
-        let second = load(rows, position + S);
-        _mm512_inserti64x4::<1>(first, _mm512_castsi512_si256(second))
     };
     let [a, b, c] = [row_of(0), row_of(1), row_of(2)];
     // The fourth row weighs nothing.

@@ -407,11 +407,22 @@ impl Window for Taps {
     }
 
     #[inline(always)]
-    unsafe fn sums<const TURN: usize>(
+    unsafe fn advance<const TURN: usize>(
         &self,
         biases: *const i32,
-        columns: [&Self::Column; 3],
-    ) -> [int32x4_t; 4] {
+        [a, b]: [&Self::Column; 2],
+        rows: [*const i8; 3],
+        offset: usize,
+    ) -> (Self::Column, [int32x4_t; 4]) {
+        // SAFETY: as promised.
+        unsafe {
+            let column = self.read(rows, offset);
+            (column, self.sums(biases, [a, b, &column]))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sums(&self, biases: *const i32, columns: [&Self::Column; 3]) -> [int32x4_t; 4] {
         let [[a0, a1, a2], [b0, b1, b2], [c0, c1, c2]] = columns;
         let [[u0, v0, w0], [u1, v1, w1], [u2, v2, w2]] = self.0;
         let (s0, s1, s2, s3);

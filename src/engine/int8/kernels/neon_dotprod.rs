@@ -415,40 +415,54 @@ unsafe fn qs8_dwconv_16c_neon_dotprod(row: &Row<'_>) {
     }
 }
 
-/// The sums of a window with these weights, biases and columns, which are in these registers.
-macro_rules! window_sums {
-    ($weights:expr, $biases:expr, $columns:expr, $a0:tt $a1:tt $a2:tt $a3:tt,
-        $b0:tt $b1:tt $b2:tt $b3:tt, $c0:tt $c1:tt $c2:tt $c3:tt) => {{
-        let [[u0, u1, u2, u3], [v0, v1, v2, v3], [w0, w1, w2, w3]] = $weights;
-        let [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3]] = $columns;
-        let (s0, s1, s2, s3);
+/// [`Window::advance`] with the columns in these registers. The compiler keeps everything in its
+/// registers between the windows because all 32 are named.
+macro_rules! advance {
+    ($window:expr, $biases:expr, $columns:expr, $rows:expr, $offset:expr,
+        $a0:tt $a1:tt $a2:tt $a3:tt, $b0:tt $b1:tt $b2:tt $b3:tt, $c0:tt $c1:tt $c2:tt $c3:tt) => {{
+        let [[u0, u1, u2, u3], [v0, v1, v2, v3], [w0, w1, w2, w3]] = $window.weights;
+        let [[a0, a1, a2, a3], [b0, b1, b2, b3]] = $columns;
+        let [p0, p1, p2, p3] = $window.places;
+        let (c0, c1, c2, c3, s0, s1, s2, s3);
         asm!(
             ".arch_extension dotprod",
-            "ldp q16, q17, [{biases}]",
-            "ldp q18, q19, [{biases}, #32]",
-            concat!("sdot v16.4s, v0.16b, ", $a0, ".16b"),
-            concat!("sdot v17.4s, v1.16b, ", $a1, ".16b"),
-            concat!("sdot v18.4s, v2.16b, ", $a2, ".16b"),
-            concat!("sdot v19.4s, v3.16b, ", $a3, ".16b"),
-            concat!("sdot v16.4s, v4.16b, ", $b0, ".16b"),
-            concat!("sdot v17.4s, v5.16b, ", $b1, ".16b"),
-            concat!("sdot v18.4s, v6.16b, ", $b2, ".16b"),
-            concat!("sdot v19.4s, v7.16b, ", $b3, ".16b"),
-            concat!("sdot v16.4s, v8.16b, ", $c0, ".16b"),
-            concat!("sdot v17.4s, v9.16b, ", $c1, ".16b"),
-            concat!("sdot v18.4s, v10.16b, ", $c2, ".16b"),
-            concat!("sdot v19.4s, v11.16b, ", $c3, ".16b"),
+            "ldr q28, [{top}, {offset}]",
+            "ldr q29, [{middle}, {offset}]",
+            "ldr q30, [{bottom}, {offset}]",
+            concat!("tbl ", $c0, ".16b, {{v28.16b, v29.16b, v30.16b}}, v24.16b"),
+            concat!("tbl ", $c1, ".16b, {{v28.16b, v29.16b, v30.16b}}, v25.16b"),
+            concat!("tbl ", $c2, ".16b, {{v28.16b, v29.16b, v30.16b}}, v26.16b"),
+            concat!("tbl ", $c3, ".16b, {{v28.16b, v29.16b, v30.16b}}, v27.16b"),
+            "ldp q28, q29, [{biases}]",
+            "ldp q30, q31, [{biases}, #32]",
+            concat!("sdot v28.4s, v0.16b, ", $a0, ".16b"),
+            concat!("sdot v29.4s, v1.16b, ", $a1, ".16b"),
+            concat!("sdot v30.4s, v2.16b, ", $a2, ".16b"),
+            concat!("sdot v31.4s, v3.16b, ", $a3, ".16b"),
+            concat!("sdot v28.4s, v4.16b, ", $b0, ".16b"),
+            concat!("sdot v29.4s, v5.16b, ", $b1, ".16b"),
+            concat!("sdot v30.4s, v6.16b, ", $b2, ".16b"),
+            concat!("sdot v31.4s, v7.16b, ", $b3, ".16b"),
+            concat!("sdot v28.4s, v8.16b, ", $c0, ".16b"),
+            concat!("sdot v29.4s, v9.16b, ", $c1, ".16b"),
+            concat!("sdot v30.4s, v10.16b, ", $c2, ".16b"),
+            concat!("sdot v31.4s, v11.16b, ", $c3, ".16b"),
             biases = in(reg) $biases,
+            top = in(reg) $rows[0],
+            middle = in(reg) $rows[1],
+            bottom = in(reg) $rows[2],
+            offset = in(reg) $offset,
             in("v0") u0, in("v1") u1, in("v2") u2, in("v3") u3,
             in("v4") v0, in("v5") v1, in("v6") v2, in("v7") v3,
             in("v8") w0, in("v9") w1, in("v10") w2, in("v11") w3,
             in($a0) *a0, in($a1) *a1, in($a2) *a2, in($a3) *a3,
             in($b0) *b0, in($b1) *b1, in($b2) *b2, in($b3) *b3,
-            in($c0) *c0, in($c1) *c1, in($c2) *c2, in($c3) *c3,
-            out("v16") s0, out("v17") s1, out("v18") s2, out("v19") s3,
-            options(pure, readonly, nostack, preserves_flags),
+            in("v24") p0, in("v25") p1, in("v26") p2, in("v27") p3,
+            out($c0) c0, out($c1) c1, out($c2) c2, out($c3) c3,
+            out("v28") s0, out("v29") s1, out("v30") s2, out("v31") s3,
+            options(readonly, nostack, preserves_flags),
         );
-        [s0, s1, s2, s3]
+        ([c0, c1, c2, c3], [s0, s1, s2, s3])
     }};
 }
 
@@ -499,24 +513,37 @@ impl Window for Quads {
     }
 
     #[inline(always)]
-    unsafe fn sums<const TURN: usize>(
+    unsafe fn advance<const TURN: usize>(
         &self,
         biases: *const i32,
-        columns: [&Self::Column; 3],
-    ) -> Sums {
-        // SAFETY: the biases can be read.
+        columns: [&Self::Column; 2],
+        rows: [*const i8; 3],
+        offset: usize,
+    ) -> (Self::Column, Sums) {
+        // SAFETY: as promised.
         unsafe {
             match TURN {
-                0 => window_sums!(self.weights, biases, columns, "v20" "v21" "v22" "v23",
-                    "v24" "v25" "v26" "v27", "v28" "v29" "v30" "v31"),
-                1 => window_sums!(self.weights, biases, columns, "v24" "v25" "v26" "v27",
-                    "v28" "v29" "v30" "v31", "v20" "v21" "v22" "v23"),
-                2 => window_sums!(self.weights, biases, columns, "v28" "v29" "v30" "v31",
-                    "v20" "v21" "v22" "v23", "v24" "v25" "v26" "v27"),
-                _ => window_sums!(self.weights, biases, columns, "v28" "v29" "v30" "v31",
-                    "v24" "v25" "v26" "v27", "v20" "v21" "v22" "v23"),
+                0 => advance!(self, biases, columns, rows, offset, "v12" "v13" "v14" "v15",
+                    "v16" "v17" "v18" "v19", "v20" "v21" "v22" "v23"),
+                1 => advance!(self, biases, columns, rows, offset, "v16" "v17" "v18" "v19",
+                    "v20" "v21" "v22" "v23", "v12" "v13" "v14" "v15"),
+                2 => advance!(self, biases, columns, rows, offset, "v20" "v21" "v22" "v23",
+                    "v12" "v13" "v14" "v15", "v16" "v17" "v18" "v19"),
+                _ => advance!(self, biases, columns, rows, offset, "v20" "v21" "v22" "v23",
+                    "v16" "v17" "v18" "v19", "v12" "v13" "v14" "v15"),
             }
         }
+    }
+
+    #[inline(always)]
+    unsafe fn sums(&self, biases: *const i32, columns: [&Self::Column; 3]) -> Sums {
+        // SAFETY: the biases can be read.
+        [0, 1, 2, 3].map(|quarter| unsafe {
+            let sums = vld1q_s32(biases.add(4 * quarter));
+            let sums = dot(sums, columns[0][quarter], self.weights[0][quarter]);
+            let sums = dot(sums, columns[1][quarter], self.weights[1][quarter]);
+            dot(sums, columns[2][quarter], self.weights[2][quarter])
+        })
     }
 }
 

@@ -292,19 +292,20 @@ impl Compiler<'_> {
         };
         let gemm = self.kernels.pack_gemm(&spread, depth, epilogue);
         let depth = depth.next_multiple_of(DEPTH_BLOCK);
-        let band_rows = self.band_rows(output.shape, depth, spread.len());
-        let bytes = band_rows * output.shape.width * depth + SCRATCH_SLACK_BYTES;
+        let bands = self.bands(output.shape, depth, spread.len());
+        let rows = output.shape.height.div_ceil(bands);
+        let bytes = rows * output.shape.width * depth + SCRATCH_SLACK_BYTES;
         let words = if self.kernels.reads_words() { bytes * 2 } else { 0 };
         self.scratch_bytes = self.scratch_bytes.max(bytes + words);
-        Ok(Work::Product(Product { gemm, source, depth, band_rows }))
+        Ok(Work::Product(Product { gemm, source, depth, bands }))
     }
 
-    fn band_rows(&self, output: Shape, depth: usize, weights: usize) -> usize {
+    /// In how many bands an output is computed: each small enough for the cache, and as many as
+    /// there are threads, or a multiple.
+    fn bands(&self, output: Shape, depth: usize, weights: usize) -> usize {
         let budget = if weights > HEAVY_WEIGHTS { HEAVY_BAND_BYTES } else { BAND_BYTES };
         let rows = (budget / (output.width * depth)).clamp(1, output.height);
-        let bands = output.height.div_ceil(rows);
-        let bands = bands.next_multiple_of(self.threads.max(1)).min(output.height);
-        output.height.div_ceil(bands)
+        output.height.div_ceil(rows).next_multiple_of(self.threads.max(1)).min(output.height)
     }
 
     fn depthwise(&self, node: &Node, convolution: &Convolution) -> Result<Depthwise, String> {

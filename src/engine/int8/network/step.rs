@@ -47,7 +47,8 @@ pub struct Product {
     pub source: Source,
     /// Bytes of inputs for each position, or words where the kernel reads those.
     pub depth: usize,
-    pub band_rows: usize,
+    /// Number of bands.
+    pub bands: usize,
 }
 
 /// Where a matrix product finds its inputs.
@@ -144,23 +145,24 @@ impl Context<'_> {
         self.kernels.encoding()
     }
 
-    /// Calls `work` for bands of rows of the output: thread, rows, bytes of these rows.
-    fn bands(&self, rows: usize, work: &(dyn Fn(usize, Range<usize>, &mut [u8]) + Sync)) {
+    /// Calls `work` for `bands` bands of rows of the output, as even as can be: thread, rows, bytes
+    /// of these rows.
+    fn bands(&self, bands: usize, work: &(dyn Fn(usize, Range<usize>, &mut [u8]) + Sync)) {
         let height = self.output.tensor.shape.height;
         let row_bytes = self.output.row_bytes();
-        self.pool.run(height.div_ceil(rows), &|thread, band| {
-            let band = band * rows..height.min((band + 1) * rows);
+        self.pool.run(bands, &|thread, band| {
+            let rows = band * height / bands..(band + 1) * height / bands;
             // SAFETY: bands do not overlap, and the output is no input of this step.
             let bytes = unsafe {
-                self.memory.write(self.output, band.start * row_bytes..band.end * row_bytes)
+                self.memory.write(self.output, rows.start * row_bytes..rows.end * row_bytes)
             };
-            work(thread, band, bytes);
+            work(thread, rows, bytes);
         });
     }
 
-    /// Rows of the output for each thread.
+    /// One band for each thread, where there is a row for each.
     fn share(&self) -> usize {
-        self.output.tensor.shape.height.div_ceil(self.pool.threads()).max(1)
+        self.pool.threads().min(self.output.tensor.shape.height)
     }
 
     fn picture_tables(&self, tables: &[[u8; 256]; 3]) {
@@ -180,7 +182,7 @@ impl Context<'_> {
     fn product(&self, product: &Product) {
         let input = self.memory.read(self.inputs[0]);
         let width = self.output.tensor.shape.width;
-        self.bands(product.band_rows, &|thread, rows, output| {
+        self.bands(product.bands, &|thread, rows, output| {
             let positions = rows.len() * width;
             let at = rows.start * width * product.depth;
             // SAFETY: the pool runs one part on a thread at a time.

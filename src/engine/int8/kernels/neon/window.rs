@@ -29,19 +29,28 @@ pub(in super::super) trait Window: Copy {
     /// A column with the same byte everywhere.
     fn fill(&self, byte: i8) -> Self::Column;
 
-    /// The sums of the window with these columns, on top of the 16 biases.
+    /// Reads the third column of a window and gives it with the sums.
     ///
     /// `TURN` says which registers the columns should be in: the same three groups, from the first
     /// on at 0, from the second on at 1, from the third on at 2, and from the third back at 3.
     ///
     /// # Safety
     ///
-    /// The biases can be read.
-    unsafe fn sums<const TURN: usize>(
+    /// As for [`Self::read`] and [`Self::sums`].
+    unsafe fn advance<const TURN: usize>(
         &self,
         biases: *const i32,
-        columns: [&Self::Column; 3],
-    ) -> [int32x4_t; 4];
+        columns: [&Self::Column; 2],
+        rows: [*const i8; 3],
+        offset: usize,
+    ) -> (Self::Column, [int32x4_t; 4]);
+
+    /// The sums of the window with these columns, on top of the 16 biases.
+    ///
+    /// # Safety
+    ///
+    /// The biases can be read.
+    unsafe fn sums(&self, biases: *const i32, columns: [&Self::Column; 3]) -> [int32x4_t; 4];
 }
 
 /// Computes a row with a window of three by three, if it is one and `W` slides over it.
@@ -132,19 +141,20 @@ impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
             let mut x = 0;
             let mut offset = self.offset(2);
             while x + 3 <= inside {
-                let c = self.window.read(self.rows, offset);
-                self.put::<0>([&a, &b, &c], output);
-                a = self.window.read(self.rows, offset.wrapping_add(step));
-                self.put::<1>([&b, &c, &a], output.wrapping_add(step));
-                b = self.window.read(self.rows, offset.wrapping_add(2 * step));
-                self.put::<2>([&c, &a, &b], output.wrapping_add(2 * step));
-                output = output.wrapping_add(3 * step);
-                offset = offset.wrapping_add(3 * step);
+                let c = self.advance::<0>([&a, &b], offset, output);
+                offset = offset.wrapping_add(step);
+                output = output.wrapping_add(step);
+                a = self.advance::<1>([&b, &c], offset, output);
+                offset = offset.wrapping_add(step);
+                output = output.wrapping_add(step);
+                b = self.advance::<2>([&c, &a], offset, output);
+                offset = offset.wrapping_add(step);
+                output = output.wrapping_add(step);
                 x += 3;
             }
             while x < row.output_width {
                 let c = self.read(x + 2);
-                self.put::<0>([&a, &b, &c], output);
+                self.put([&a, &b, &c], output);
                 (a, b) = (b, c);
                 output = output.wrapping_add(step);
                 x += 1;
@@ -170,7 +180,7 @@ impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
             let mut x = 0;
             if row.left == 2 && row.output_width > 0 {
                 let [b, c] = [self.read(1), self.read(2)];
-                self.put::<0>([&a, &b, &c], output);
+                self.put([&a, &b, &c], output);
                 a = c;
                 output = output.wrapping_add(step);
                 x = 1;
@@ -178,18 +188,20 @@ impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
             let mut offset = self.offset(2 * x + 1);
             while x + 2 <= inside {
                 let b = self.window.read(self.rows, offset);
-                let c = self.window.read(self.rows, offset.wrapping_add(step));
-                self.put::<0>([&a, &b, &c], output);
-                let b = self.window.read(self.rows, offset.wrapping_add(2 * step));
-                a = self.window.read(self.rows, offset.wrapping_add(3 * step));
-                self.put::<3>([&c, &b, &a], output.wrapping_add(step));
-                output = output.wrapping_add(2 * step);
-                offset = offset.wrapping_add(4 * step);
+                offset = offset.wrapping_add(step);
+                let c = self.advance::<0>([&a, &b], offset, output);
+                offset = offset.wrapping_add(step);
+                output = output.wrapping_add(step);
+                let b = self.window.read(self.rows, offset);
+                offset = offset.wrapping_add(step);
+                a = self.advance::<3>([&c, &b], offset, output);
+                offset = offset.wrapping_add(step);
+                output = output.wrapping_add(step);
                 x += 2;
             }
             while x < row.output_width {
                 let [b, c] = [self.read(2 * x + 1), self.read(2 * x + 2)];
-                self.put::<0>([&a, &b, &c], output);
+                self.put([&a, &b, &c], output);
                 a = c;
                 output = output.wrapping_add(step);
                 x += 1;
@@ -222,6 +234,29 @@ impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
         }
     }
 
+    /// Stores the results of a window whose first two columns are these, and gives the third.
+    ///
+    /// # Safety
+    ///
+    /// As for [`super::super::RowFn`]; the row has the position of the third column and 16 bytes
+    /// can be written at `output`.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn advance<const TURN: usize>(
+        &mut self,
+        columns: [&W::Column; 2],
+        offset: usize,
+        output: *mut i8,
+    ) -> W::Column {
+        // SAFETY: as promised; the epilogue has the channels.
+        unsafe {
+            let (column, sums) =
+                self.window.advance::<TURN>(self.biases, columns, self.rows, offset);
+            self.store(sums, output);
+            column
+        }
+    }
+
     /// Stores the results of a window.
     ///
     /// # Safety
@@ -229,10 +264,24 @@ impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
     /// 16 bytes can be written at `output`.
     #[inline]
     #[target_feature(enable = "neon")]
-    unsafe fn put<const TURN: usize>(&mut self, columns: [&W::Column; 3], output: *mut i8) {
+    unsafe fn put(&mut self, columns: [&W::Column; 3], output: *mut i8) {
         // SAFETY: as promised; the epilogue has the channels.
         unsafe {
-            let sums = self.window.sums::<TURN>(self.biases, columns);
+            let sums = self.window.sums(self.biases, columns);
+            self.store(sums, output);
+        }
+    }
+
+    /// Stores the results of these sums.
+    ///
+    /// # Safety
+    ///
+    /// 16 bytes can be written at `output`.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    unsafe fn store(&mut self, sums: [int32x4_t; 4], output: *mut i8) {
+        // SAFETY: as promised; the epilogue has the channels.
+        unsafe {
             self.scales = self.scales.hidden();
             let scales = self.scales.of_sixteen::<FORM>();
             vst1q_s8(output, self.requantizer.codes::<FORM>(sums, &scales));
