@@ -153,7 +153,7 @@ impl Epilogue {
                 largest = largest.max((scale * slope[channel]).abs());
             }
             let reach = (magnitude * farthest + bias.abs()) as f32 * largest;
-            if !(reach < (1 << 30) as f32) {
+            if reach.is_nan() || reach >= (1 << 30) as f32 {
                 return Err(format!("the result of channel {channel} can exceed 32 bits"));
             }
             epilogue.narrow &= reach < 32_000.0;

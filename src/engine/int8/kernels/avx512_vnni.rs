@@ -287,10 +287,11 @@ unsafe fn quads<const B: usize, const S: usize>(
     // 32 bytes of one position.
     let half = |rows: usize, x: usize| {
         let pointer = row.input[rows].wrapping_add(at(x));
-        // SAFETY: x is a position of the row where it is read, and the channels are passed on.
-        match x < row.width {
-            true => unsafe { _mm512_castsi256_si512(_mm256_loadu_si256(pointer.cast())) },
-            false => _mm512_set1_epi8(row.zero_point as i8),
+        if x < row.width {
+            // SAFETY: x is a position of the row, and the channels are passed on.
+            unsafe { _mm512_castsi256_si512(_mm256_loadu_si256(pointer.cast())) }
+        } else {
+            _mm512_set1_epi8(row.zero_point as i8)
         }
     };
     let row_of = |rows: usize| match (B, inside) {

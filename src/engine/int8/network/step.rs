@@ -95,6 +95,9 @@ pub struct Dense {
     pub bias: Vec<f32>,
 }
 
+/// Works on a band: thread, rows, bytes of these rows.
+type BandWork<'a> = dyn Fn(usize, Range<usize>, &mut [u8]) + Sync + 'a;
+
 /// What a step works with.
 struct Context<'a> {
     kernels: &'static Kernels,
@@ -145,9 +148,8 @@ impl Context<'_> {
         self.kernels.encoding()
     }
 
-    /// Calls `work` for `bands` bands of rows of the output, as even as can be: thread, rows, bytes
-    /// of these rows.
-    fn bands(&self, bands: usize, work: &(dyn Fn(usize, Range<usize>, &mut [u8]) + Sync)) {
+    /// Calls `work` for `bands` bands of rows of the output, as even as can be.
+    fn bands(&self, bands: usize, work: &BandWork<'_>) {
         let height = self.output.tensor.shape.height;
         let row_bytes = self.output.row_bytes();
         self.pool.run(bands, &|thread, band| {
