@@ -156,8 +156,8 @@ impl Clamp {
 pub struct Convolution {
     /// What is summed.
     pub window: Window,
-    /// Weight codes, symmetric: -127 to 127. Dense: [output channel][row][column][input channel].
-    /// Depthwise: [channel][row][column].
+    /// Weight codes, symmetric: -127 to 127. Dense: `[output channel][row][column][input channel]`.
+    /// Depthwise: `[channel][row][column]`.
     pub weights: Vec<i8>,
     /// Scale of the weights of each output channel.
     pub weight_scales: Vec<f32>,
@@ -194,9 +194,9 @@ pub enum Op {
     PadChannels,
     /// Any function of one code: `table[code as u8]`.
     Table(Box<[i8; 256]>),
-    /// Floats, at each position: `weights` [output][input] times the channels, plus `bias`.
+    /// Floats, at each position: `weights` `[output][input]` times the channels, plus `bias`.
     Dense {
-        /// [output][input]
+        /// `[output][input]`
         weights: Vec<f32>,
         /// One for each output.
         bias: Vec<f32>,

@@ -221,7 +221,7 @@ impl Kernels {
         self.gemm.packing.words
     }
 
-    /// Packs weights, [column][position], for [`gemm`](Self::gemm).
+    /// Packs weights, `[column][position]`, for [`gemm`](Self::gemm).
     pub fn pack_gemm(&self, weights: &[i8], depth: usize, epilogue: Epilogue) -> Gemm {
         let columns = weights.len().checked_div(depth).unwrap_or(0);
         assert_eq!(columns.next_multiple_of(CHANNEL_BLOCK), epilogue.bias.len());
@@ -233,7 +233,7 @@ impl Kernels {
         }
     }
 
-    /// Packs weights, [channel][row][column], for [`dwconv`](Self::dwconv).
+    /// Packs weights, `[channel][row][column]`, for [`dwconv`](Self::dwconv).
     pub fn pack_dwconv(&self, weights: &[i8], size: [usize; 2], epilogue: Epilogue) -> Dwconv {
         assert!((1..=MOST_WINDOW_ROWS).contains(&size[0]) && size[1] > 0);
         let channels = weights.len() / (size[0] * size[1]);

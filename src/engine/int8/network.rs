@@ -28,7 +28,7 @@ pub enum Input<'a> {
 }
 
 /// A network that is ready to run. It can be shared between threads; those that run it at the same
-/// time get a [`State`] each.
+/// time get a state each.
 pub struct Network {
     kernels: &'static Kernels,
     pool: Pool,

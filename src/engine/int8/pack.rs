@@ -29,7 +29,7 @@ impl Packing {
         self.columns * depth * self.weight_bytes()
     }
 
-    /// Packs `weights`, [column][position], padded with zeros in both directions.
+    /// Packs `weights`, `[column][position]`, padded with zeros in both directions.
     pub fn pack(self, weights: &[i8], columns: usize, depth: usize) -> Buffer {
         assert_eq!(weights.len(), columns * depth);
         let padded_depth = depth.next_multiple_of(DEPTH_BLOCK);
@@ -54,12 +54,12 @@ impl Packing {
 /// Order of the weights of a depthwise convolution, in blocks of [`CHANNEL_BLOCK`] channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DepthwisePacking {
-    /// [block][row][column][channel], bytes.
+    /// `[block][row][column][channel]`, bytes.
     Taps,
-    /// [block][pair of taps in reading order][channel][2], 16-bit words; the last pair may have
+    /// `[block][pair of taps in reading order][channel][2]`, 16-bit words; the last pair may have
     /// one tap.
     PairsOfWords,
-    /// [block][column][group of four rows][channel][4], bytes; rows that are not there weigh 0.
+    /// `[block][column][group of four rows][channel][4]`, bytes; rows that are not there weigh 0.
     ColumnsOfFour,
 }
 
@@ -74,7 +74,7 @@ impl DepthwisePacking {
             }
     }
 
-    /// Packs `weights`, [channel][row][column].
+    /// Packs `weights`, `[channel][row][column]`.
     pub fn pack(self, weights: &[i8], channels: usize, size: [usize; 2]) -> Buffer {
         let [rows, columns] = size;
         assert_eq!(weights.len(), channels * rows * columns);

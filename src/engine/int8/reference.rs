@@ -132,7 +132,7 @@ fn compute(graph: &Graph, node: &Node, values: &[Option<Values>]) -> Values {
     }
 }
 
-/// [column][row] of [row][column].
+/// `[column][row]` of `[row][column]`.
 fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
     let rows = values.len() / columns;
     (0..values.len()).map(|at| values[at % rows * columns + at / rows]).collect()

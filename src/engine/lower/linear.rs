@@ -28,7 +28,7 @@ pub fn window(node: &NodeProto, size: [usize; 2]) -> Option<Window> {
     plain.then_some(Window { size, stride: pair(node, "strides")?, padding })
 }
 
-/// Weights of a convolution: codes in ONNX's order, [output][input][row][column].
+/// Weights of a convolution: codes in ONNX's order, `[output][input][row][column]`.
 struct Weights {
     codes: Vec<i8>,
     dims: [usize; 4],
@@ -36,7 +36,7 @@ struct Weights {
 }
 
 impl Weights {
-    /// [output][row][column][input]
+    /// `[output][row][column][input]`
     fn channels_last(&self) -> Vec<i8> {
         let [outputs, inputs, rows, columns] = self.dims;
         let positions = rows * columns;
@@ -53,7 +53,7 @@ impl Weights {
     }
 }
 
-/// [columns][rows] of a matrix of [rows][columns].
+/// `[columns][rows]` of a matrix of `[rows][columns]`.
 fn transposed<T: Copy>(values: &[T], columns: usize) -> Vec<T> {
     (0..columns).flat_map(|column| values[column..].iter().step_by(columns).copied()).collect()
 }

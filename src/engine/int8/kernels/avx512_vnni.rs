@@ -418,7 +418,7 @@ fn interleave_scales(scales: [Scales; 4]) -> [Scales; 4] {
     })
 }
 
-/// 16 channels of up to four rows at one input position, [channel][row]. Missing rows are those of
+/// 16 channels of up to four rows at one input position, `[channel][row]`. Missing rows are those of
 /// the first.
 ///
 /// # Safety

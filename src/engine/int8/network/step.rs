@@ -89,7 +89,7 @@ pub struct Average {
     pub max: i32,
 }
 
-/// float32 weights, [input][output].
+/// float32 weights, `[input][output]`.
 pub struct Dense {
     pub weights: Vec<f32>,
     pub bias: Vec<f32>,
