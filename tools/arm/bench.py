@@ -17,7 +17,7 @@ from pathlib import Path
 
 import instructions
 from cycles import Analyser, CyclesError, Estimate
-from emulator import Block, Emulator, EmulatorError
+from emulator import Block, Emulator, EmulatorError, blocks_of
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = ROOT / "target/boards/aarch64-unknown-linux-gnu/release/celebcam"
@@ -50,9 +50,7 @@ def measure(
     """Counts the blocks of one inference: of 1 + more runs without those of 1 run, divided."""
     _, few = emulator.run(cpu, [*command, "--runs", "1"])
     said, many = emulator.run(cpu, [*command, "--runs", str(1 + more)])
-    blocks = {
-        block: (runs - few[block]) / more for block, runs in many.items() if runs > few[block]
-    }
+    blocks = {block: runs / more for block, runs in blocks_of(many - few).items()}
     texts = instructions.disassemble(code for block in blocks for code in block)
     return Inference(
         model=title,

@@ -1,6 +1,7 @@
 /*
  * A plugin for QEMU's user mode emulator that counts how often each block of AArch64 instructions is
- * run. At the end it writes one line for each block: the count, then the instructions in hexadecimal.
+ * run. At the end it writes one line for each block: the count, the address, and the instructions, the
+ * last two in hexadecimal.
  *
  * The counters are plain, so the counts are exact for a program that computes on one thread.
  *
@@ -31,6 +32,7 @@ void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *, on_execution,
 void qemu_plugin_register_atexit_cb(plugin_id, on_exit_, void *data);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
+uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
 void *qemu_plugin_insn_haddr(const struct qemu_plugin_insn *);
 
 #define EXPORT __attribute__((visibility("default")))
@@ -39,6 +41,7 @@ EXPORT int qemu_plugin_version = PLUGIN_VERSION;
 struct block {
     struct block *next;
     uint64_t runs;
+    uint64_t address;
     size_t length;
     uint32_t instructions[];
 };
@@ -60,6 +63,7 @@ static void translate(plugin_id id, struct qemu_plugin_tb *tb)
     struct block *block = calloc(1, sizeof *block + length * sizeof *block->instructions);
     if (!block)
         abort();
+    block->address = qemu_plugin_tb_vaddr(tb);
     block->length = length;
     for (size_t i = 0; i < length; i++) {
         const void *code = qemu_plugin_insn_haddr(qemu_plugin_tb_get_insn(tb, i));
@@ -87,7 +91,8 @@ static void report(plugin_id id, void *data)
     for (struct block *block = blocks; block; block = block->next) {
         if (!block->runs)
             continue;
-        fprintf(file, "%llu", (unsigned long long)block->runs);
+        fprintf(file, "%llu %llx", (unsigned long long)block->runs,
+                (unsigned long long)block->address);
         for (size_t i = 0; i < block->length; i++)
             fprintf(file, " %08x", block->instructions[i]);
         fputc('\n', file);

@@ -1,4 +1,4 @@
-"""Runs an aarch64 program on an emulated processor and counts the blocks of instructions it runs."""
+"""Runs an aarch64 program on an emulated processor and counts how often it runs each instruction."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from pathlib import Path
 PLUGIN_SOURCE = Path(__file__).with_name("count_blocks.c")
 LOADER = "/lib/ld-linux-aarch64.so.1"
 
-# Instructions in hexadecimal, and how often the block of them was run.
+# How often the instruction at an address was run; each with its code in hexadecimal.
+Counts = Counter[tuple[int, str]]
+# Instructions that are run one after the other.
 Block = tuple[str, ...]
-Blocks = Counter[Block]
 
 
 class EmulatorError(Exception):
@@ -39,8 +40,8 @@ class Emulator:
         subprocess.run(["cc", *options, "-o", plugin, PLUGIN_SOURCE], check=True)
         return cls(plugin)
 
-    def run(self, cpu: str, command: list[str | Path]) -> tuple[str, Blocks]:
-        """Gives what a program prints on a CPU, and the blocks that it runs."""
+    def run(self, cpu: str, command: list[str | Path]) -> tuple[str, Counts]:
+        """Gives what a program prints on a CPU, and how often it runs which instruction."""
         with tempfile.TemporaryDirectory() as folder:
             counts = Path(folder, "counts")
             emulator = ["qemu-aarch64", "-cpu", cpu, "-L", self.sysroot]
@@ -53,7 +54,7 @@ class Emulator:
                 raise EmulatorError(f"{' '.join(map(str, command))} on {cpu}: {said}")
             if not counts.exists():
                 raise EmulatorError("this qemu-aarch64 runs no plugins; Debian 12's does")
-            return result.stdout, read_blocks(counts)
+            return result.stdout, read_counts(counts)
 
 
 def plugin_version() -> int:
@@ -66,11 +67,44 @@ def plugin_version() -> int:
     return 1 if found and int(found[1]) < 9 else 3
 
 
-def read_blocks(path: Path) -> Blocks:
+def read_counts(path: Path) -> Counts:
     """Reads what the plugin wrote."""
-    blocks: Blocks = Counter()
+    counts: Counts = Counter()
     with path.open() as lines:
         for line in lines:
-            count, *instructions = line.split()
-            blocks[tuple(instructions)] += int(count)
-    return blocks
+            runs, address, *codes = line.split()
+            for at, code in enumerate(codes):
+                counts[int(address, 16) + 4 * at, code] += int(runs)
+    return counts
+
+
+def blocks_of(counts: Counts) -> dict[Block, int]:
+    """Joins instructions that follow each other equally often, up to a branch.
+
+    The emulator's own blocks depend on where the code lies: they end with each page.
+    """
+    blocks: Counter[Block] = Counter()
+    block: list[str] = []
+    expected = None
+    for (address, code), runs in sorted(counts.items()):
+        if block and (address, runs) != expected:
+            blocks[tuple(block)] += expected[1]
+            block = []
+        block.append(code)
+        expected = (address + 4, runs)
+        if is_branch(code):
+            blocks[tuple(block)] += runs
+            block = []
+    if block:
+        blocks[tuple(block)] += expected[1]
+    return dict(blocks)
+
+
+def is_branch(code: str) -> bool:
+    """Whether an instruction in hexadecimal is a branch, a call or a return."""
+    word = int(code, 16)
+    return (
+        word >> 26 & 0b011111 == 0b000101  # b, bl
+        or word >> 25 & 0b0111111 in (0b0011010, 0b0011011)  # cbz, cbnz, tbz, tbnz
+        or word >> 25 in (0b0101010, 0b1101011)  # b.cond; br, blr, ret
+    )

@@ -5,6 +5,7 @@
 //! | gemm | rows of inputs times packed weights, and the epilogue |
 //! | dwconv | a row of a depthwise convolution, and the epilogue |
 //! | vadd | the sum of two tensors of codes |
+//! | lut | bytes through a table |
 //!
 //! Names follow XNNPACK: type, operation, tile, instruction set. Every kernel gives the same bytes
 //! as the scalar one, on all inputs.
@@ -36,6 +37,7 @@ pub struct Kernels {
     gemm: GemmKernel,
     dwconv: DwconvKernel,
     vadd: VaddKernel,
+    lut: LutKernel,
 }
 
 struct GemmKernel {
@@ -58,6 +60,11 @@ struct VaddKernel {
     run: VaddFn,
 }
 
+struct LutKernel {
+    name: &'static str,
+    run: LutFn,
+}
+
 /// # Safety
 ///
 /// The processor has the kernel's instruction set; `rows` and `panels` are at least 1 and at most
@@ -74,6 +81,11 @@ type RowFn = unsafe fn(row: &Row<'_>);
 ///
 /// The processor has the kernel's instruction set; `a`, `b` and `out` have the same length.
 type VaddFn = unsafe fn(a: &[u8], b: &[u8], out: &mut [u8], sum: &Sum);
+
+/// # Safety
+///
+/// The processor has the kernel's instruction set; `input` and `out` have the same length.
+type LutFn = unsafe fn(input: &[u8], out: &mut [u8], table: &[u8; 256]);
 
 /// A part of a matrix product: some rows times some panels.
 struct Tile<'a> {
@@ -212,8 +224,8 @@ impl Kernels {
     }
 
     /// Names of the kernels.
-    pub fn names(&self) -> [&'static str; 3] {
-        [self.gemm.name, self.dwconv.name, self.vadd.name]
+    pub fn names(&self) -> [&'static str; 4] {
+        [self.gemm.name, self.dwconv.name, self.vadd.name, self.lut.name]
     }
 
     /// Whether [`gemm`](Self::gemm) reads 16-bit words instead of bytes.
@@ -343,6 +355,13 @@ impl Kernels {
         assert!(a.len() == b.len() && a.len() == output.len());
         // SAFETY: `self` exists, so the processor has the instructions; the lengths are equal.
         unsafe { (self.vadd.run)(a, b, output, sum) };
+    }
+
+    /// Looks up each byte in a table.
+    pub fn lut(&self, input: &[u8], output: &mut [u8], table: &[u8; 256]) {
+        assert_eq!(input.len(), output.len());
+        // SAFETY: `self` exists, so the processor has the instructions; the lengths are equal.
+        unsafe { (self.lut.run)(input, output, table) };
     }
 }
 

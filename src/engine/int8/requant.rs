@@ -121,7 +121,8 @@ impl Epilogue {
         let padded = channels.next_multiple_of(CHANNEL_BLOCK);
         let per_channel = convolution.weights.len() / channels.max(1);
         let zero = i64::from(encoding.value(input.zero_point));
-        let farthest = (i64::from(input.zero_point) + 128).max(127 - i64::from(input.zero_point));
+        let above = 127 - i64::from(input.zero_point);
+        let below = 128 + i64::from(input.zero_point);
         let mut epilogue = Self {
             bias: vec![0; padded],
             scale: vec![0.0; padded],
@@ -146,13 +147,17 @@ impl Epilogue {
             }
             epilogue.bias[channel] = folded as i32;
             let scale = input.scale * convolution.weight_scales[channel] / output.scale;
-            let mut largest = scale.abs();
+            let mut negative_scale = scale;
             epilogue.scale[channel] = scale;
             if let Some(slope) = &convolution.slope {
-                epilogue.negative_scale[channel] = scale * slope[channel];
-                largest = largest.max((scale * slope[channel]).abs());
+                negative_scale *= slope[channel];
+                epilogue.negative_scale[channel] = negative_scale;
             }
-            let reach = (magnitude * farthest + bias.abs()) as f32 * largest;
+            let [positive, negative] = [(magnitude + sum) / 2, (magnitude - sum) / 2];
+            let highest = (positive * above + negative * below + bias).max(0) as f32 * scale.abs();
+            let lowest =
+                (positive * below + negative * above - bias).max(0) as f32 * negative_scale.abs();
+            let reach = if lowest > highest || lowest.is_nan() { lowest } else { highest };
             if reach.is_nan() || reach >= (1 << 30) as f32 {
                 return Err(format!("the result of channel {channel} can exceed 32 bits"));
             }

@@ -3,7 +3,9 @@
 
 use std::arch::x86_64::*;
 
-use super::{DwconvKernel, Epilogue, GemmKernel, Kernels, Row, Sum, Tile, VaddKernel};
+use super::{
+    DwconvKernel, Epilogue, GemmKernel, Kernels, LutKernel, Row, Sum, Tile, VaddKernel, scalar,
+};
 use crate::engine::int8::isa::Isa;
 use crate::engine::int8::pack::{DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
@@ -24,6 +26,7 @@ pub(super) static KERNELS: Kernels = Kernels {
         row: qs8_dwconv_16c_avx2,
     },
     vadd: VaddKernel { name: "qs8_vadd_avx2", run: qs8_vadd_avx2 },
+    lut: LutKernel { name: "x8_lut_scalar", run: scalar::x8_lut_scalar },
 };
 
 const ROWS: usize = 6;

@@ -3,7 +3,10 @@
 
 use std::arch::x86_64::*;
 
-use super::{DwconvKernel, Epilogue, GemmKernel, Kernels, Row, Sum, Tile, VaddKernel, avx2};
+use super::{
+    DwconvKernel, Epilogue, GemmKernel, Kernels, LutKernel, Row, Sum, Tile, VaddKernel, avx2,
+    scalar,
+};
 use crate::engine::int8::isa::Isa;
 use crate::engine::int8::pack::{DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
@@ -24,6 +27,7 @@ pub(super) static KERNELS: Kernels = Kernels {
         row: qu8_dwconv_64c_avx512_vnni,
     },
     vadd: VaddKernel { name: "qu8_vadd_avx512_vnni", run: qu8_vadd_avx512_vnni },
+    lut: LutKernel { name: "x8_lut_avx512", run: x8_lut_avx512 },
 };
 
 const ROWS: usize = 6;
@@ -511,4 +515,34 @@ unsafe fn qu8_vadd_avx512_vnni(a: &[u8], b: &[u8], out: &mut [u8], sum: &Sum) {
         }
     }
     avx2::vadd_elements(Encoding::Offset, &a[whole..], &b[whole..], &mut out[whole..], sum);
+}
+
+/// # Safety
+///
+/// See [`super::LutFn`].
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn x8_lut_avx512(input: &[u8], out: &mut [u8], table: &[u8; 256]) {
+    const VECTOR: usize = 64;
+    let low_bits = _mm512_set1_epi8(15);
+    // SAFETY: the table has 16 times 16 bytes.
+    let parts: [__m512i; 16] = std::array::from_fn(|part| unsafe {
+        _mm512_broadcast_i32x4(_mm_loadu_si128(table.as_ptr().add(16 * part).cast()))
+    });
+    let whole = out.len() / VECTOR * VECTOR;
+    for at in (0..whole).step_by(VECTOR) {
+        // SAFETY: both slices have the 64 bytes.
+        unsafe {
+            let bytes = _mm512_loadu_si512(input.as_ptr().add(at).cast());
+            let low = _mm512_and_si512(bytes, low_bits);
+            let high = _mm512_and_si512(_mm512_srli_epi16::<4>(bytes), low_bits);
+            let mut found = _mm512_setzero_si512();
+            for (number, &part) in (0..).zip(&parts) {
+                let here = _mm512_cmpeq_epi8_mask(high, _mm512_set1_epi8(number));
+                found = _mm512_mask_shuffle_epi8(found, here, part, low);
+            }
+            _mm512_storeu_si512(out.as_mut_ptr().add(at).cast(), found);
+        }
+    }
+    // SAFETY: nothing to promise.
+    unsafe { scalar::x8_lut_scalar(&input[whole..], &mut out[whole..], table) };
 }

@@ -1,6 +1,7 @@
 //! 64-bit ARM without dot product instructions: two products of bytes are added in 16 bits, which
 //! hold them because no weight is -128, and pairs of these in 32 bits.
 
+pub(super) mod lut;
 pub(super) mod requantize;
 mod vadd;
 pub(super) mod window;
@@ -8,7 +9,8 @@ pub(super) mod window;
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::{DwconvKernel, GemmKernel, Kernels, Row, Tile, VaddKernel};
+use super::{DwconvKernel, GemmKernel, Kernels, LutKernel, Row, Tile, VaddKernel};
+use super::scalar::x8_lut_scalar;
 use crate::engine::int8::isa::Isa;
 use crate::engine::int8::pack::{DEPTH_BLOCK, DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
@@ -32,6 +34,7 @@ pub(super) static KERNELS: Kernels = Kernels {
         row: qs8_dwconv_16c_neon,
     },
     vadd: VaddKernel { name: "qs8_vadd_neon", run: qs8_vadd_neon },
+    lut: LutKernel { name: "x8_lut_scalar", run: x8_lut_scalar },
 };
 
 const COLUMNS: usize = 4;

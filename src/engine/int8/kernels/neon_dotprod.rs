@@ -4,10 +4,11 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
+use super::neon::lut::x8_lut_neon;
 use super::neon::requantize::{Requantizer, for_form};
 use super::neon::window::{Window, three_by_three};
 use super::neon::{qs8_vadd_neon, read_position};
-use super::{DwconvKernel, GemmKernel, Kernels, Row, Tile, VaddKernel};
+use super::{DwconvKernel, GemmKernel, Kernels, LutKernel, Row, Tile, VaddKernel};
 use crate::engine::int8::isa::Isa;
 use crate::engine::int8::pack::{DEPTH_BLOCK, DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
@@ -28,6 +29,7 @@ pub(super) static KERNELS: Kernels = Kernels {
         row: qs8_dwconv_16c_neon_dotprod,
     },
     vadd: VaddKernel { name: "qs8_vadd_neon", run: qs8_vadd_neon },
+    lut: LutKernel { name: "x8_lut_neon", run: x8_lut_neon },
 };
 
 /// Sums of 16 columns.

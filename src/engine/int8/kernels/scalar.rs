@@ -1,6 +1,6 @@
 //! The reference: loops short enough to check by eye, in a shape that compilers vectorise.
 
-use super::{DwconvKernel, GemmKernel, Kernels, Row, Sum, Tile, VaddKernel, read_tap};
+use super::{DwconvKernel, GemmKernel, Kernels, LutKernel, Row, Sum, Tile, VaddKernel, read_tap};
 use crate::engine::int8::isa::Isa;
 use crate::engine::int8::pack::{DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
@@ -21,6 +21,7 @@ pub(super) static KERNELS: Kernels = Kernels {
         row: qs8_dwconv_16c_scalar,
     },
     vadd: VaddKernel { name: "qs8_vadd_scalar", run: qs8_vadd_scalar },
+    lut: LutKernel { name: "x8_lut_scalar", run: x8_lut_scalar },
 };
 
 /// # Safety
@@ -84,5 +85,14 @@ unsafe fn qs8_dwconv_16c_scalar(row: &Row<'_>) {
 unsafe fn qs8_vadd_scalar(a: &[u8], b: &[u8], out: &mut [u8], sum: &Sum) {
     for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
         *out = sum.apply(Encoding::Signed, a, b);
+    }
+}
+
+/// # Safety
+///
+/// None: the slices are checked.
+pub(super) unsafe fn x8_lut_scalar(input: &[u8], out: &mut [u8], table: &[u8; 256]) {
+    for (out, &byte) in out.iter_mut().zip(input) {
+        *out = table[usize::from(byte)];
     }
 }

@@ -291,3 +291,22 @@ fn vadd_equals_the_reference() {
         }
     }
 }
+
+#[test]
+fn lut_equals_the_reference() {
+    let mut random = Random(6);
+    let table: [u8; 256] = std::array::from_fn(|_| random.next() as u8);
+    for length in [0, 1, 15, 16, 17, 63, 64, 65, 256, 1000] {
+        let input: Vec<u8> = if length == 256 {
+            (0..=255).collect()
+        } else {
+            (0..length).map(|_| random.next() as u8).collect()
+        };
+        let expected: Vec<u8> = input.iter().map(|&byte| table[usize::from(byte)]).collect();
+        for kernels in others() {
+            let mut output = vec![0; length];
+            kernels.lut(&input, &mut output, &table);
+            assert!(output == expected, "{}: {length}", kernels.lut.name);
+        }
+    }
+}

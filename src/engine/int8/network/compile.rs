@@ -174,7 +174,7 @@ impl Compiler<'_> {
             return Err("it has another number of inputs than it needs".to_owned());
         }
         let work = match &node.op {
-            Op::QuantizePicture(tables) => self.picture_tables(tables, input, output)?,
+            Op::QuantizePicture(tables) => self.picture_tables(tables, node)?,
             Op::Convolution(convolution) => {
                 macs = products(convolution, output.shape);
                 if let Some(Node { op: Op::Depthwise(depthwise), name: other, .. }) = ahead {
@@ -238,17 +238,19 @@ impl Compiler<'_> {
         Ok(NamedStep { name, macs, step: Step { inputs, output: node.output, work } })
     }
 
-    fn picture_tables(
-        &self,
-        tables: &[[i8; 256]; 3],
-        input: Tensor,
-        output: Tensor,
-    ) -> Result<Work, String> {
+    fn picture_tables(&self, tables: &[[i8; 256]; 3], node: &Node) -> Result<Work, String> {
+        let [input, output] = [self.tensor(node.inputs[0]), self.tensor(node.output)];
         codes(output)?;
         expect_shape(input.elements == Elements::Pixels)?;
         expect_shape(input.shape == output.shape && input.shape.channels == 3)?;
         let encode = |table: &[i8; 256]| table.map(|code| self.kernels.encoding().encode(code));
-        Ok(Work::PictureTables(Box::new([0, 1, 2].map(|channel| encode(&tables[channel])))))
+        let [red, green, blue] = [0, 1, 2].map(|channel| encode(&tables[channel]));
+        let tight = self.places[node.output].stride_bytes == input.shape.channels;
+        Ok(if tight && red == green && green == blue {
+            Work::Table(Box::new(red))
+        } else {
+            Work::PictureTables(Box::new([red, green, blue]))
+        })
     }
 
     fn product(

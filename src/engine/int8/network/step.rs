@@ -247,20 +247,17 @@ impl Context<'_> {
             // From left to right and from top to bottom: a copy may write behind its end.
             for x in 0..width {
                 let target = &mut gathered[(index * width + x) * depth..];
+                let inside = (first..end).contains(&x);
+                let left = (x * window.stride[1]).wrapping_sub(window.padding.left);
                 for (row, source) in sources[..window_height].iter().enumerate() {
                     let target = &mut target[row * bytes..];
                     match source {
                         None => target[..bytes].fill(zero),
-                        Some(source) if (first..end).contains(&x) => {
-                            let left = x * window.stride[1] - window.padding.left;
-                            copy(target, &source[left * pixel..], bytes);
-                        }
+                        Some(source) if inside => copy(target, &source[left * pixel..], bytes),
                         Some(source) => {
-                            for (column, target) in
-                                target[..bytes].chunks_exact_mut(pixel).enumerate()
-                            {
-                                let x = (x * window.stride[1] + column)
-                                    .wrapping_sub(window.padding.left);
+                            let columns = target[..bytes].chunks_exact_mut(pixel);
+                            for (column, target) in columns.enumerate() {
+                                let x = left.wrapping_add(column);
                                 if x < shape.width {
                                     target.copy_from_slice(&source[x * pixel..][..pixel]);
                                 } else {
@@ -410,9 +407,7 @@ impl Context<'_> {
         let row_bytes = self.output.row_bytes();
         self.bands(self.share(), &|_, rows, output| {
             let input = &input[rows.start * row_bytes..rows.end * row_bytes];
-            for (output, &byte) in output.iter_mut().zip(input) {
-                *output = table[usize::from(byte)];
-            }
+            self.kernels.lut(input, output, table);
         });
     }
 

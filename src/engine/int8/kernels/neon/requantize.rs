@@ -5,17 +5,17 @@ use std::arch::asm;
 
 use crate::engine::int8::requant::Epilogue;
 
-/// What the epilogue of a layer needs: no bit for a result of at most 16 bits whose bounds are
-/// those of a byte and whose zero point is even.
+/// What the epilogue of a layer needs: no bit for results of at most 16 bits around an even zero
+/// point that may be any byte.
 pub(in super::super) const BARE: u8 = 0;
 /// Another scale below zero.
 pub(in super::super) const SLOPE: u8 = 1;
-/// A zero point that may be odd, and bounds.
-pub(in super::super) const BOUNDED: u8 = 2;
+/// An odd zero point.
+pub(in super::super) const ODD: u8 = 2;
 /// Both.
-pub(in super::super) const SLOPE_AND_BOUNDED: u8 = SLOPE | BOUNDED;
-/// Results of more than 16 bits; with bounds, and with two scales that may be equal.
-pub(in super::super) const WIDE: u8 = 4 | SLOPE | BOUNDED;
+pub(in super::super) const SLOPE_AND_ODD: u8 = SLOPE | ODD;
+/// Whatever there can be: results of more than 16 bits, bounds, two scales that may be equal.
+pub(in super::super) const ANY: u8 = 4 | SLOPE;
 
 /// The sum of a float with this and `x` has `x`, rounded, in its low bits.
 const MAGIC: f32 = 12_582_912.0;
@@ -24,9 +24,9 @@ const MAGIC: f32 = 12_582_912.0;
 macro_rules! for_form {
     ($requantizer:expr, $form:ident => $body:block) => {{
         use $crate::engine::int8::kernels::neon::requantize::{
-            BARE, BOUNDED, SLOPE, SLOPE_AND_BOUNDED, WIDE,
+            ANY, BARE, ODD, SLOPE, SLOPE_AND_ODD,
         };
-        for_form!($requantizer, $form => $body, BARE, SLOPE, BOUNDED, SLOPE_AND_BOUNDED; WIDE)
+        for_form!($requantizer, $form => $body, BARE, SLOPE, ODD, SLOPE_AND_ODD; ANY)
     }};
     ($requantizer:expr, $form:ident => $body:block, $($one:ident),+; $last:ident) => {
         match $requantizer.form() {
@@ -120,16 +120,17 @@ pub(in super::super) struct Scales {
 
 impl<'a> Requantizer<'a> {
     pub(in super::super) fn new(epilogue: &'a Epilogue) -> Self {
-        let bounded = epilogue.min > -128 || epilogue.max < 127 || epilogue.zero_point % 2 != 0;
-        let form = match (epilogue.narrow, epilogue.negative_scale.is_empty(), bounded) {
-            (false, ..) => WIDE,
+        let any_byte = epilogue.min == -128 && epilogue.max == 127;
+        let odd = epilogue.zero_point % 2 != 0;
+        let form = match (epilogue.narrow && any_byte, epilogue.negative_scale.is_empty(), odd) {
+            (false, ..) => ANY,
             (true, true, false) => BARE,
-            (true, true, true) => BOUNDED,
+            (true, true, true) => ODD,
             (true, false, false) => SLOPE,
-            (true, false, true) => SLOPE_AND_BOUNDED,
+            (true, false, true) => SLOPE_AND_ODD,
         };
         // Ties go to an even sum, so only an even zero point can be added before rounding.
-        let before = if form & BOUNDED == 0 { epilogue.zero_point as f32 } else { 0.0 };
+        let before = if odd { 0.0 } else { epilogue.zero_point as f32 };
         let negative_scale = match epilogue.negative_scale.as_slice() {
             [] => &epilogue.scale,
             scale => scale,
@@ -195,7 +196,7 @@ impl<'a> Requantizer<'a> {
             vmulq_f32(vcvtq_f32_s32(sum), scale)
         });
         let zero_point = self.zero_point;
-        let words: [int16x8_t; 2] = if FORM == WIDE {
+        let words: [int16x8_t; 2] = if FORM == ANY {
             let zero_point = vdupq_n_s32(zero_point);
             let rounded = products.map(|product| vaddq_s32(vcvtnq_s32_f32(product), zero_point));
             std::array::from_fn(|half| {
@@ -206,7 +207,7 @@ impl<'a> Requantizer<'a> {
             let rounded = products.map(|product| vreinterpretq_s16_f32(vaddq_f32(product, magic)));
             std::array::from_fn(|half| {
                 let words = vuzp1q_s16(rounded[2 * half], rounded[2 * half + 1]);
-                if FORM & BOUNDED != 0 {
+                if FORM & ODD != 0 {
                     vaddq_s16(words, vdupq_n_s16(zero_point as i16))
                 } else {
                     words
@@ -214,7 +215,7 @@ impl<'a> Requantizer<'a> {
             })
         };
         let codes = vqmovn_high_s16(vqmovn_s16(words[0]), words[1]);
-        if FORM & BOUNDED != 0 {
+        if FORM == ANY {
             let min = vdupq_n_s8(self.min);
             let max = vdupq_n_s8(self.max);
             vminq_s8(vmaxq_s8(codes, min), max)
