@@ -64,6 +64,9 @@ impl Encoding {
 pub struct Epilogue {
     /// Bias with the input's zero point folded in.
     pub bias: Vec<i32>,
+    /// The same plus the bits of 1.5 * 2^23: the sum on top of it has the bits of that float plus
+    /// `acc`, which spares a conversion. Empty when `acc` can leave 22 bits and a sign.
+    pub float_bias: Vec<i32>,
     /// Output steps per unit of the accumulator.
     pub scale: Vec<f32>,
     /// The same below zero; empty when it is the same.
@@ -125,6 +128,7 @@ impl Epilogue {
         let below = 128 + i64::from(input.zero_point);
         let mut epilogue = Self {
             bias: vec![0; padded],
+            float_bias: vec![ROUNDER.to_bits() as i32; padded],
             scale: vec![0.0; padded],
             negative_scale: Vec::new(),
             zero_point: encoding.value(output.zero_point),
@@ -154,10 +158,15 @@ impl Epilogue {
                 epilogue.negative_scale[channel] = negative_scale;
             }
             let [positive, negative] = [(magnitude + sum) / 2, (magnitude - sum) / 2];
-            let highest = (positive * above + negative * below + bias).max(0) as f32 * scale.abs();
-            let lowest =
-                (positive * below + negative * above - bias).max(0) as f32 * negative_scale.abs();
-            let reach = if lowest > highest || lowest.is_nan() { lowest } else { highest };
+            let highest = (positive * above + negative * below + bias).max(0);
+            let lowest = (positive * below + negative * above - bias).max(0);
+            if highest.max(lowest) < 1 << 22 && !epilogue.float_bias.is_empty() {
+                epilogue.float_bias[channel] += folded as i32;
+            } else {
+                epilogue.float_bias.clear();
+            }
+            let reaches = [highest as f32 * scale.abs(), lowest as f32 * negative_scale.abs()];
+            let reach = if reaches[1].is_nan() { reaches[1] } else { reaches[0].max(reaches[1]) };
             if reach.is_nan() || reach >= (1 << 30) as f32 {
                 return Err(format!("the result of channel {channel} can exceed 32 bits"));
             }
@@ -178,16 +187,17 @@ impl Epilogue {
     }
 }
 
+/// 1.5 * 2^23. The sum with it has no room for a fraction, so adding rounds as the processor does: to
+/// nearest, halves to even; and the low bits of the sum are those of the rounded value.
+pub const ROUNDER: f32 = 12_582_912.0;
+
 /// `clamp(round(value) + zero_point, min, max)` as a byte; all bounds lie in -128..=255.
 #[inline(always)]
 pub fn round_to_byte(value: f32, zero_point: i32, min: i32, max: i32) -> u8 {
-    // The sum with 1.5 * 2^23 has no room for a fraction, so adding rounds as the processor does:
-    // to nearest, halves to even.
-    const MAGIC: f32 = 12_582_912.0;
     let low = (min - zero_point) as f32;
     let high = (max - zero_point) as f32;
     let bounded = value.max(low).min(high);
-    let rounded = (bounded + MAGIC).to_bits() as i32 - MAGIC.to_bits() as i32;
+    let rounded = (bounded + ROUNDER).to_bits() as i32 - ROUNDER.to_bits() as i32;
     (rounded + zero_point) as u8
 }
 

@@ -9,14 +9,14 @@ pub(super) mod window;
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::{DwconvKernel, GemmKernel, Kernels, LutKernel, Row, Tile, VaddKernel};
 use super::scalar::x8_lut_scalar;
+use super::{DwconvKernel, GemmKernel, Kernels, LutKernel, Row, Tile, VaddKernel};
 use crate::engine::int8::isa::Isa;
 use crate::engine::int8::pack::{DEPTH_BLOCK, DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
 use requantize::{Requantizer, for_form};
 pub(super) use vadd::qs8_vadd_neon;
-use window::{Window, three_by_three};
+use window::{BlockEpilogue, Place, Window, three_by_three};
 
 pub(super) static KERNELS: Kernels = Kernels {
     isa: Isa::Neon,
@@ -93,7 +93,7 @@ struct Strip<'a> {
     depth: usize,
     input_stride: usize,
     output_stride: usize,
-    requantizer: Requantizer<'a>,
+    requantizer: Requantizer<'a, false>,
     input: *const u8,
     weights: *const u8,
     channel: usize,
@@ -330,7 +330,7 @@ unsafe fn step<const ROWS: usize, const STEPS: usize, const FIRST: bool>(
 unsafe fn qs8_dwconv_16c_neon(row: &Row<'_>) {
     let requantizer = Requantizer::new(row.epilogue);
     // SAFETY: as promised.
-    if unsafe { three_by_three::<Taps>(row, requantizer) } {
+    if unsafe { three_by_three::<Taps, false>(row, requantizer) } {
         return;
     }
     for block in 0..row.stride_bytes / CHANNEL_BLOCK {
@@ -384,7 +384,7 @@ macro_rules! add_two_taps {
 #[derive(Clone, Copy)]
 struct Taps([[int8x16_t; 3]; 3]);
 
-impl Window for Taps {
+impl Window<false> for Taps {
     type Column = [int8x16_t; 3];
 
     #[inline(always)]
@@ -398,34 +398,36 @@ impl Window for Taps {
     }
 
     #[inline(always)]
-    unsafe fn read(&self, rows: [*const i8; 3], offset: usize) -> Self::Column {
+    unsafe fn read(&self, place: Place) -> Self::Column {
         // SAFETY: 16 bytes can be read at each.
-        rows.map(|row| unsafe { vld1q_s8(row.wrapping_add(offset)) })
+        place.rows.map(|row| unsafe { vld1q_s8(row.wrapping_add(place.offset)) })
     }
 
     #[inline(always)]
-    fn fill(&self, byte: i8) -> Self::Column {
-        // SAFETY: every 64-bit ARM has this instruction.
-        unsafe { [vdupq_n_s8(byte); 3] }
-    }
-
-    #[inline(always)]
-    unsafe fn advance<const TURN: usize>(
+    unsafe fn advance<const TURN: usize, const FORM: u8>(
         &self,
-        biases: *const i32,
-        [a, b]: [&Self::Column; 2],
-        rows: [*const i8; 3],
-        offset: usize,
-    ) -> (Self::Column, [int32x4_t; 4]) {
+        epilogue: &BlockEpilogue<'_, false>,
+        [a, b]: [Self::Column; 2],
+        place: Place,
+        output: *mut i8,
+    ) -> Self::Column {
         // SAFETY: as promised.
         unsafe {
-            let column = self.read(rows, offset);
-            (column, self.sums(biases, [a, b, &column]))
+            let column = self.read(place);
+            epilogue.store::<FORM>(self.sums(epilogue.bias, [a, b, column]), output);
+            column
         }
     }
+}
 
+impl Taps {
+    /// The sums of the window with these columns, on top of the 16 biases.
+    ///
+    /// # Safety
+    ///
+    /// The biases can be read.
     #[inline(always)]
-    unsafe fn sums(&self, biases: *const i32, columns: [&Self::Column; 3]) -> [int32x4_t; 4] {
+    unsafe fn sums(&self, biases: *const i32, columns: [[int8x16_t; 3]; 3]) -> [int32x4_t; 4] {
         let [[a0, a1, a2], [b0, b1, b2], [c0, c1, c2]] = columns;
         let [[u0, v0, w0], [u1, v1, w1], [u2, v2, w2]] = self.0;
         let (s0, s1, s2, s3);
@@ -442,9 +444,9 @@ impl Window for Taps {
                 "smull2 {high:v}.8h, {c2:v}.16b, {w2:v}.16b",
                 add_products!(),
                 biases = in(reg) biases,
-                a0 = in(vreg) *a0, a1 = in(vreg) *a1, a2 = in(vreg) *a2,
-                b0 = in(vreg) *b0, b1 = in(vreg) *b1, b2 = in(vreg) *b2,
-                c0 = in(vreg) *c0, c1 = in(vreg) *c1, c2 = in(vreg) *c2,
+                a0 = in(vreg) a0, a1 = in(vreg) a1, a2 = in(vreg) a2,
+                b0 = in(vreg) b0, b1 = in(vreg) b1, b2 = in(vreg) b2,
+                c0 = in(vreg) c0, c1 = in(vreg) c1, c2 = in(vreg) c2,
                 u0 = in(vreg) u0, u1 = in(vreg) u1, u2 = in(vreg) u2,
                 v0 = in(vreg) v0, v1 = in(vreg) v1, v2 = in(vreg) v2,
                 w0 = in(vreg) w0, w1 = in(vreg) w1, w2 = in(vreg) w2,
@@ -461,7 +463,7 @@ impl Window for Taps {
 ///
 /// As for [`super::RowFn`]; the row has the block of channels.
 #[target_feature(enable = "neon")]
-unsafe fn any_window(row: &Row<'_>, requantizer: Requantizer<'_>, block: usize) {
+unsafe fn any_window(row: &Row<'_>, requantizer: Requantizer<'_, false>, block: usize) {
     let channel = block * CHANNEL_BLOCK;
     let taps = row.input.len() * row.columns;
     for x in 0..row.output_width {

@@ -1,17 +1,19 @@
 //! 64-bit ARM with dot product instructions: `sdot` multiplies bytes, four at a time, and adds
 //! them up in 32 bits.
 
+mod window;
+
 use std::arch::aarch64::*;
 use std::arch::asm;
 
 use super::neon::lut::x8_lut_neon;
+use super::neon::qs8_vadd_neon;
 use super::neon::requantize::{Requantizer, for_form};
-use super::neon::window::{Window, three_by_three};
-use super::neon::{qs8_vadd_neon, read_position};
-use super::{DwconvKernel, GemmKernel, Kernels, LutKernel, Row, Tile, VaddKernel};
+use super::{DwconvKernel, GemmKernel, Kernels, LutKernel, Tile, VaddKernel};
 use crate::engine::int8::isa::Isa;
 use crate::engine::int8::pack::{DEPTH_BLOCK, DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
+use window::qs8_dwconv_16c_neon_dotprod;
 
 pub(super) static KERNELS: Kernels = Kernels {
     isa: Isa::NeonDotprod,
@@ -52,30 +54,10 @@ fn dot_lane<const LANE: i32>(sums: int32x4_t, b: int8x16_t, a: int8x16_t) -> int
     sums
 }
 
-/// Adds to each lane the products of its four bytes of `a` and `b`.
-#[inline]
-#[target_feature(enable = "neon")]
-fn dot(sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
-    let mut sums = sums;
-    // SAFETY: as in `dot_lane`.
-    unsafe {
-        asm!(
-            ".arch_extension dotprod",
-            "sdot {sums:v}.4s, {a:v}.16b, {b:v}.16b",
-            sums = inout(vreg) sums, a = in(vreg) a, b = in(vreg) b,
-            options(pure, nomem, nostack, preserves_flags)
-        );
-    }
-    sums
-}
-
 /// Sets the sums of each row to the biases.
 macro_rules! load_biases {
-    ($($q0:literal $q1:literal $q2:literal $q3:literal),+) => {
-        concat!($(
-            "ldp ", $q0, ", ", $q1, ", [{bias}]\n",
-            "ldp ", $q2, ", ", $q3, ", [{bias}, #32]\n",
-        )+)
+    ($($v0:literal $v1:literal $v2:literal $v3:literal),+) => {
+        concat!($("ld1 {{", $v0, ".4s, ", $v1, ".4s, ", $v2, ".4s, ", $v3, ".4s}}, [{bias}]\n",)+)
     };
 }
 
@@ -88,17 +70,23 @@ macro_rules! dots {
 
 /// Adds 16 positions of five rows to their sums.
 macro_rules! step_of_five {
-    ($a0:literal, $a1:literal, $a2:literal, $a3:literal, $a4:literal) => {
-        step_of_five!($a0, $a1, $a2, $a3, $a4, "0" "1" "2" "3")
+    () => {
+        concat!(
+            "ldr q0, [{a0}], #16\n",
+            "ldr q1, [{a1}], #16\n",
+            "ldr q2, [{a2}], #16\n",
+            "ldr q3, [{a3}], #16\n",
+            "ldr q4, [{a4}], #16\n",
+            step_of_five!("0" "1" "2" "3"),
+        )
     };
-    ($a0:literal, $a1:literal, $a2:literal, $a3:literal, $a4:literal, $($lane:literal)+) => {
+    ($($lane:literal)+) => {
         concat!($(
-            "ldp q10, q11, [{weights}], #32\n",
-            dots!("v10", $lane, $a0 "v12", $a1 "v16", $a2 "v20", $a3 "v24", $a4 "v28"),
-            dots!("v11", $lane, $a0 "v13", $a1 "v17", $a2 "v21", $a3 "v25", $a4 "v29"),
-            "ldp q10, q11, [{weights}], #32\n",
-            dots!("v10", $lane, $a0 "v14", $a1 "v18", $a2 "v22", $a3 "v26", $a4 "v30"),
-            dots!("v11", $lane, $a0 "v15", $a1 "v19", $a2 "v23", $a3 "v27", $a4 "v31"),
+            "ld1 {{v5.16b, v6.16b, v7.16b, v8.16b}}, [{weights}], #64\n",
+            dots!("v5", $lane, "v0" "v12", "v1" "v16", "v2" "v20", "v3" "v24", "v4" "v28"),
+            dots!("v6", $lane, "v0" "v13", "v1" "v17", "v2" "v21", "v3" "v25", "v4" "v29"),
+            dots!("v7", $lane, "v0" "v14", "v1" "v18", "v2" "v22", "v3" "v26", "v4" "v30"),
+            dots!("v8", $lane, "v0" "v15", "v1" "v19", "v2" "v23", "v3" "v27", "v4" "v31"),
         )+)
     };
 }
@@ -126,7 +114,7 @@ struct Strip<'a> {
     depth: usize,
     input_stride: usize,
     output_stride: usize,
-    requantizer: Requantizer<'a>,
+    requantizer: Requantizer<'a, true>,
     input: *const u8,
     weights: *const u8,
     channel: usize,
@@ -232,8 +220,8 @@ impl Strip<'_> {
         // many, the epilogue the channels; the registers that change are operands.
         unsafe {
             asm!(
-                load_biases!("q8" "q9" "q10" "q11", "q12" "q13" "q14" "q15", "q16" "q17" "q18" "q19",
-                    "q20" "q21" "q22" "q23", "q24" "q25" "q26" "q27", "q28" "q29" "q30" "q31"),
+                load_biases!("v8" "v9" "v10" "v11", "v12" "v13" "v14" "v15", "v16" "v17" "v18" "v19",
+                    "v20" "v21" "v22" "v23", "v24" "v25" "v26" "v27", "v28" "v29" "v30" "v31"),
                 "2:",
                 "ldr q0, [{a0}], #16",
                 "ldr q1, [{a1}], #16",
@@ -283,25 +271,15 @@ impl Strip<'_> {
         // SAFETY: as in `accumulate_six`.
         unsafe {
             asm!(
-                load_biases!("q12" "q13" "q14" "q15", "q16" "q17" "q18" "q19", "q20" "q21" "q22" "q23",
-                    "q24" "q25" "q26" "q27", "q28" "q29" "q30" "q31"),
+                load_biases!("v12" "v13" "v14" "v15", "v16" "v17" "v18" "v19", "v20" "v21" "v22" "v23",
+                    "v24" "v25" "v26" "v27", "v28" "v29" "v30" "v31"),
                 "tbz {depth}, #4, 2f",
-                "ldr q0, [{a0}], #16",
-                "ldr q2, [{a1}], #16",
-                "ldr q4, [{a2}], #16",
-                "ldr q6, [{a3}], #16",
-                "ldr q8, [{a4}], #16",
-                step_of_five!("v0", "v2", "v4", "v6", "v8"),
+                step_of_five!(),
                 "subs {depth}, {depth}, #16",
                 "b.eq 3f",
                 "2:",
-                "ldp q0, q1, [{a0}], #32",
-                "ldp q2, q3, [{a1}], #32",
-                "ldp q4, q5, [{a2}], #32",
-                "ldp q6, q7, [{a3}], #32",
-                "ldp q8, q9, [{a4}], #32",
-                step_of_five!("v0", "v2", "v4", "v6", "v8"),
-                step_of_five!("v1", "v3", "v5", "v7", "v9"),
+                step_of_five!(),
+                step_of_five!(),
                 "subs {depth}, {depth}, #32",
                 "b.ne 2b",
                 "3:",
@@ -319,8 +297,7 @@ impl Strip<'_> {
                 out("v24") s3[0], out("v25") s3[1], out("v26") s3[2], out("v27") s3[3],
                 out("v28") s4[0], out("v29") s4[1], out("v30") s4[2], out("v31") s4[3],
                 out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-                out("v8") _, out("v9") _, out("v10") _, out("v11") _,
+                out("v4") _, out("v5") _, out("v6") _, out("v7") _, out("v8") _,
                 options(readonly, nostack),
             );
         }
@@ -399,217 +376,4 @@ unsafe fn lane<const LANE: i32, const ROWS: usize>(
             sums[quarter] = dot_lane::<LANE>(sums[quarter], b, a);
         }
     }
-}
-
-/// # Safety
-///
-/// See [`super::RowFn`].
-#[target_feature(enable = "neon,dotprod")]
-unsafe fn qs8_dwconv_16c_neon_dotprod(row: &Row<'_>) {
-    let requantizer = Requantizer::new(row.epilogue);
-    // SAFETY: as promised.
-    if unsafe { three_by_three::<Quads>(row, requantizer) } {
-        return;
-    }
-    for block in 0..row.stride_bytes / CHANNEL_BLOCK {
-        // SAFETY: the row has this block.
-        unsafe { any_window(row, requantizer, block) };
-    }
-}
-
-/// [`Window::advance`] with the columns in these registers. The compiler keeps everything in its
-/// registers between the windows because all 32 are named.
-macro_rules! advance {
-    ($window:expr, $biases:expr, $columns:expr, $rows:expr, $offset:expr,
-        $a0:tt $a1:tt $a2:tt $a3:tt, $b0:tt $b1:tt $b2:tt $b3:tt, $c0:tt $c1:tt $c2:tt $c3:tt) => {{
-        let [[u0, u1, u2, u3], [v0, v1, v2, v3], [w0, w1, w2, w3]] = $window.weights;
-        let [[a0, a1, a2, a3], [b0, b1, b2, b3]] = $columns;
-        let [p0, p1, p2, p3] = $window.places;
-        let (c0, c1, c2, c3, s0, s1, s2, s3);
-        asm!(
-            ".arch_extension dotprod",
-            "ldr q28, [{top}, {offset}]",
-            "ldr q29, [{middle}, {offset}]",
-            "ldr q30, [{bottom}, {offset}]",
-            concat!("tbl ", $c0, ".16b, {{v28.16b, v29.16b, v30.16b}}, v24.16b"),
-            concat!("tbl ", $c1, ".16b, {{v28.16b, v29.16b, v30.16b}}, v25.16b"),
-            concat!("tbl ", $c2, ".16b, {{v28.16b, v29.16b, v30.16b}}, v26.16b"),
-            concat!("tbl ", $c3, ".16b, {{v28.16b, v29.16b, v30.16b}}, v27.16b"),
-            "ldp q28, q29, [{biases}]",
-            "ldp q30, q31, [{biases}, #32]",
-            concat!("sdot v28.4s, v0.16b, ", $a0, ".16b"),
-            concat!("sdot v29.4s, v1.16b, ", $a1, ".16b"),
-            concat!("sdot v30.4s, v2.16b, ", $a2, ".16b"),
-            concat!("sdot v31.4s, v3.16b, ", $a3, ".16b"),
-            concat!("sdot v28.4s, v4.16b, ", $b0, ".16b"),
-            concat!("sdot v29.4s, v5.16b, ", $b1, ".16b"),
-            concat!("sdot v30.4s, v6.16b, ", $b2, ".16b"),
-            concat!("sdot v31.4s, v7.16b, ", $b3, ".16b"),
-            concat!("sdot v28.4s, v8.16b, ", $c0, ".16b"),
-            concat!("sdot v29.4s, v9.16b, ", $c1, ".16b"),
-            concat!("sdot v30.4s, v10.16b, ", $c2, ".16b"),
-            concat!("sdot v31.4s, v11.16b, ", $c3, ".16b"),
-            biases = in(reg) $biases,
-            top = in(reg) $rows[0],
-            middle = in(reg) $rows[1],
-            bottom = in(reg) $rows[2],
-            offset = in(reg) $offset,
-            in("v0") u0, in("v1") u1, in("v2") u2, in("v3") u3,
-            in("v4") v0, in("v5") v1, in("v6") v2, in("v7") v3,
-            in("v8") w0, in("v9") w1, in("v10") w2, in("v11") w3,
-            in($a0) *a0, in($a1) *a1, in($a2) *a2, in($a3) *a3,
-            in($b0) *b0, in($b1) *b1, in($b2) *b2, in($b3) *b3,
-            in("v24") p0, in("v25") p1, in("v26") p2, in("v27") p3,
-            out($c0) c0, out($c1) c1, out($c2) c2, out($c3) c3,
-            out("v28") s0, out("v29") s1, out("v30") s2, out("v31") s3,
-            options(readonly, nostack, preserves_flags),
-        );
-        ([c0, c1, c2, c3], [s0, s1, s2, s3])
-    }};
-}
-
-/// Three columns of 16 channels, with the four bytes of a channel next to each other.
-#[derive(Clone, Copy)]
-struct Quads {
-    weights: [[int8x16_t; 4]; 3],
-    /// Where the bytes of a column are in its three rows.
-    places: [uint8x16_t; 4],
-}
-
-/// Where the bytes of the first four channels of a column are in its three rows. What is at the
-/// fourth of each does not matter, as it weighs 0.
-const PLACES: [u8; 16] = [0, 16, 32, 48, 1, 17, 33, 49, 2, 18, 34, 50, 3, 19, 35, 51];
-
-impl Window for Quads {
-    type Column = [int8x16_t; 4];
-
-    #[inline(always)]
-    unsafe fn new(weights: *const i8, block: usize) -> Self {
-        // SAFETY: the packed weights have twelve vectors for each block.
-        unsafe {
-            let weights = weights.add(16 * 12 * block);
-            let weights = std::array::from_fn(|column| {
-                std::array::from_fn(|quarter| vld1q_s8(weights.add(16 * (4 * column + quarter))))
-            });
-            let places = vld1q_u8(PLACES.as_ptr());
-            let places =
-                std::array::from_fn(|quarter| vaddq_u8(places, vdupq_n_u8(4 * quarter as u8)));
-            Self { weights, places }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn read(&self, rows: [*const i8; 3], offset: usize) -> Self::Column {
-        // SAFETY: 16 bytes can be read at each.
-        unsafe {
-            let [top, middle, bottom] = rows.map(|row| vld1q_s8(row.wrapping_add(offset)));
-            let table = int8x16x3_t(top, middle, bottom);
-            self.places.map(|places| vqtbl3q_s8(table, places))
-        }
-    }
-
-    #[inline(always)]
-    fn fill(&self, byte: i8) -> Self::Column {
-        // SAFETY: every 64-bit ARM has this instruction.
-        unsafe { [vdupq_n_s8(byte); 4] }
-    }
-
-    #[inline(always)]
-    unsafe fn advance<const TURN: usize>(
-        &self,
-        biases: *const i32,
-        columns: [&Self::Column; 2],
-        rows: [*const i8; 3],
-        offset: usize,
-    ) -> (Self::Column, Sums) {
-        // SAFETY: as promised.
-        unsafe {
-            match TURN {
-                0 => advance!(self, biases, columns, rows, offset, "v12" "v13" "v14" "v15",
-                    "v16" "v17" "v18" "v19", "v20" "v21" "v22" "v23"),
-                1 => advance!(self, biases, columns, rows, offset, "v16" "v17" "v18" "v19",
-                    "v20" "v21" "v22" "v23", "v12" "v13" "v14" "v15"),
-                2 => advance!(self, biases, columns, rows, offset, "v20" "v21" "v22" "v23",
-                    "v12" "v13" "v14" "v15", "v16" "v17" "v18" "v19"),
-                _ => advance!(self, biases, columns, rows, offset, "v20" "v21" "v22" "v23",
-                    "v16" "v17" "v18" "v19", "v12" "v13" "v14" "v15"),
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn sums(&self, biases: *const i32, columns: [&Self::Column; 3]) -> Sums {
-        // SAFETY: the biases can be read.
-        [0, 1, 2, 3].map(|quarter| unsafe {
-            let sums = vld1q_s32(biases.add(4 * quarter));
-            let sums = dot(sums, columns[0][quarter], self.weights[0][quarter]);
-            let sums = dot(sums, columns[1][quarter], self.weights[1][quarter]);
-            dot(sums, columns[2][quarter], self.weights[2][quarter])
-        })
-    }
-}
-
-/// # Safety
-///
-/// As for [`super::RowFn`]; the row has the block of channels.
-#[target_feature(enable = "neon")]
-unsafe fn any_window(row: &Row<'_>, requantizer: Requantizer<'_>, block: usize) {
-    let channel = block * CHANNEL_BLOCK;
-    let groups = row.input.len().div_ceil(4);
-    for x in 0..row.output_width {
-        // SAFETY: the block has the channels, the packed weights 64 bytes for each group of each
-        // column.
-        unsafe {
-            let mut weights = row.weights.cast::<i8>().add(channel * groups * 4 * row.columns);
-            let mut sums = requantizer.biases(channel);
-            for column in 0..row.columns {
-                let position = x * row.stride + column;
-                for group in 0..groups {
-                    let quads = read_quads(row, 4 * group, position, channel);
-                    for (quarter, sum) in sums.iter_mut().enumerate() {
-                        *sum = dot(*sum, quads[quarter], vld1q_s8(weights.add(16 * quarter)));
-                    }
-                    weights = weights.add(64);
-                }
-            }
-            let output = row.output.add(x * row.stride_bytes + channel).cast();
-            for_form!(requantizer, FORM => {
-                let scales = requantizer.scales(channel).of_sixteen::<FORM>();
-                vst1q_s8(output, requantizer.codes::<FORM>(sums, &scales));
-            });
-        }
-    }
-}
-
-/// For each of the 16 channels from `channel` on, the bytes of up to four rows at a position.
-///
-/// # Safety
-///
-/// As for [`super::RowFn`]; the row has the channels and the window the first row.
-#[inline]
-#[target_feature(enable = "neon")]
-unsafe fn read_quads(
-    row: &Row<'_>,
-    first: usize,
-    position: usize,
-    channel: usize,
-) -> [int8x16_t; 4] {
-    let rows: [int8x16_t; 4] = std::array::from_fn(|next| {
-        if first + next < row.input.len() {
-            // SAFETY: the window has the row.
-            unsafe { read_position(row, first + next, position, channel) }
-        } else {
-            vdupq_n_s8(0)
-        }
-    });
-    let pairs = |a, b| [vzip1q_s8(a, b), vzip2q_s8(a, b)].map(|pairs| vreinterpretq_s16_s8(pairs));
-    let [upper, lower] = [pairs(rows[0], rows[1]), pairs(rows[2], rows[3])];
-    std::array::from_fn(|quarter| {
-        let (upper, lower) = (upper[quarter / 2], lower[quarter / 2]);
-        vreinterpretq_s8_s16(if quarter % 2 == 0 {
-            vzip1q_s16(upper, lower)
-        } else {
-            vzip2q_s16(upper, lower)
-        })
-    })
 }

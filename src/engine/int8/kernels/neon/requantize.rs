@@ -3,7 +3,7 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use crate::engine::int8::requant::Epilogue;
+use crate::engine::int8::requant::{Epilogue, ROUNDER};
 
 /// What the epilogue of a layer needs: no bit for results of at most 16 bits around an even zero
 /// point that may be any byte.
@@ -14,11 +14,9 @@ pub(in super::super) const SLOPE: u8 = 1;
 pub(in super::super) const ODD: u8 = 2;
 /// Both.
 pub(in super::super) const SLOPE_AND_ODD: u8 = SLOPE | ODD;
-/// Whatever there can be: results of more than 16 bits, bounds, two scales that may be equal.
+/// Whatever there can be: results of more than 16 bits, sums of more than 22, bounds, two scales
+/// that may be equal.
 pub(in super::super) const ANY: u8 = 4 | SLOPE;
-
-/// The sum of a float with this and `x` has `x`, rounded, in its low bits.
-const MAGIC: f32 = 12_582_912.0;
 
 /// Runs the body with the constant `$form` equal to the form of the requantizer.
 macro_rules! for_form {
@@ -43,24 +41,26 @@ macro_rules! for_form {
 }
 pub(in super::super) use for_form;
 
-/// The epilogue of a layer, ready for vectors.
+/// The epilogue of a layer, ready for vectors. With `FLOATS`, sums start from
+/// [`float_bias`](Epilogue::float_bias), unless the form is [`ANY`].
 #[derive(Clone, Copy)]
-pub(in super::super) struct Requantizer<'a> {
+pub(in super::super) struct Requantizer<'a, const FLOATS: bool> {
     bias: &'a [i32],
     scale: &'a [f32],
     negative_scale: &'a [f32],
-    zero_point: i32,
+    pub(in super::super) zero_point: i32,
     min: i8,
     max: i8,
     form: u8,
-    magic: f32,
+    /// [`ROUNDER`], and the zero point if it is even.
+    pub(in super::super) rounder: f32,
 }
 
 /// Where scales are.
 #[derive(Clone, Copy)]
 pub(in super::super) struct ScalesAt {
-    scale: *const f32,
-    negative_scale: *const f32,
+    pub(in super::super) scale: *const f32,
+    pub(in super::super) negative_scale: *const f32,
 }
 
 impl ScalesAt {
@@ -118,11 +118,13 @@ pub(in super::super) struct Scales {
     negative_scale: [float32x4_t; 4],
 }
 
-impl<'a> Requantizer<'a> {
+impl<'a, const FLOATS: bool> Requantizer<'a, FLOATS> {
     pub(in super::super) fn new(epilogue: &'a Epilogue) -> Self {
         let any_byte = epilogue.min == -128 && epilogue.max == 127;
         let odd = epilogue.zero_point % 2 != 0;
-        let form = match (epilogue.narrow && any_byte, epilogue.negative_scale.is_empty(), odd) {
+        let floats = FLOATS && !epilogue.float_bias.is_empty();
+        let simple = epilogue.narrow && any_byte && floats == FLOATS;
+        let form = match (simple, epilogue.negative_scale.is_empty(), odd) {
             (false, ..) => ANY,
             (true, true, false) => BARE,
             (true, true, true) => ODD,
@@ -136,14 +138,14 @@ impl<'a> Requantizer<'a> {
             scale => scale,
         };
         Self {
-            bias: &epilogue.bias,
+            bias: if simple && FLOATS { &epilogue.float_bias } else { &epilogue.bias },
             scale: &epilogue.scale,
             negative_scale,
             zero_point: epilogue.zero_point,
             min: epilogue.min as i8,
             max: epilogue.max as i8,
             form,
-            magic: MAGIC + before,
+            rounder: ROUNDER + before,
         }
     }
 
@@ -152,13 +154,13 @@ impl<'a> Requantizer<'a> {
         self.form
     }
 
-    /// The biases from `channel` on, up to the end of a block.
+    /// What the sums start from, from `channel` on, up to the end of a block.
     #[inline(always)]
     pub(in super::super) fn bias(&self, channel: usize) -> *const i32 {
         self.bias.as_ptr().wrapping_add(channel)
     }
 
-    /// The 16 biases from `channel` on.
+    /// What the 16 sums from `channel` on start from.
     ///
     /// # Safety
     ///
@@ -178,7 +180,7 @@ impl<'a> Requantizer<'a> {
         ScalesAt { scale: at(self.scale), negative_scale: at(self.negative_scale) }
     }
 
-    /// The stored results of 16 sums, bias included. `FORM` is [`Self::form`].
+    /// The stored results of 16 sums, what they start from included. `FORM` is [`Self::form`].
     #[inline]
     #[target_feature(enable = "neon")]
     pub(in super::super) fn codes<const FORM: u8>(
@@ -187,13 +189,18 @@ impl<'a> Requantizer<'a> {
         scales: &Scales,
     ) -> int8x16_t {
         let products: [float32x4_t; 4] = std::array::from_fn(|quarter| {
-            let sum = sums[quarter];
+            let sum = if FLOATS && FORM != ANY {
+                vsubq_f32(vreinterpretq_f32_s32(sums[quarter]), vdupq_n_f32(ROUNDER))
+            } else {
+                vcvtq_f32_s32(sums[quarter])
+            };
             let scale = if FORM & SLOPE != 0 {
-                vbslq_f32(vcltzq_s32(sum), scales.negative_scale[quarter], scales.scale[quarter])
+                let negative = vcltzq_s32(vreinterpretq_s32_f32(sum));
+                vbslq_f32(negative, scales.negative_scale[quarter], scales.scale[quarter])
             } else {
                 scales.scale[quarter]
             };
-            vmulq_f32(vcvtq_f32_s32(sum), scale)
+            vmulq_f32(sum, scale)
         });
         let zero_point = self.zero_point;
         let words: [int16x8_t; 2] = if FORM == ANY {
@@ -203,8 +210,9 @@ impl<'a> Requantizer<'a> {
                 vqmovn_high_s32(vqmovn_s32(rounded[2 * half]), rounded[2 * half + 1])
             })
         } else {
-            let magic = vdupq_n_f32(self.magic);
-            let rounded = products.map(|product| vreinterpretq_s16_f32(vaddq_f32(product, magic)));
+            let rounder = vdupq_n_f32(self.rounder);
+            let rounded =
+                products.map(|product| vreinterpretq_s16_f32(vaddq_f32(product, rounder)));
             std::array::from_fn(|half| {
                 let words = vuzp1q_s16(rounded[2 * half], rounded[2 * half + 1]);
                 if FORM & ODD != 0 {

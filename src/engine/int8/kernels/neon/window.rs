@@ -8,7 +8,7 @@ use super::requantize::{Requantizer, ScalesAt, for_form};
 use crate::engine::int8::requant::CHANNEL_BLOCK;
 
 /// The arithmetic of a window of three by three positions and one block of channels.
-pub(in super::super) trait Window: Copy {
+pub(in super::super) trait Window<const FLOATS: bool>: Copy {
     /// Three positions, one above the other.
     type Column: Copy;
 
@@ -19,38 +19,71 @@ pub(in super::super) trait Window: Copy {
     /// The packed weights have the block.
     unsafe fn new(weights: *const i8, block: usize) -> Self;
 
-    /// A column of the positions that these point to.
+    /// The column at a place.
     ///
     /// # Safety
     ///
-    /// 16 bytes can be read at each.
-    unsafe fn read(&self, rows: [*const i8; 3], offset: usize) -> Self::Column;
+    /// 16 bytes can be read in each row.
+    unsafe fn read(&self, place: Place) -> Self::Column;
 
-    /// A column with the same byte everywhere.
-    fn fill(&self, byte: i8) -> Self::Column;
-
-    /// Reads the third column of a window and gives it with the sums.
+    /// Stores the results of the window whose first two columns are given and whose third is at
+    /// `place`, and gives the third.
     ///
     /// `TURN` says which registers the columns should be in: the same three groups, from the first
     /// on at 0, from the second on at 1, from the third on at 2, and from the third back at 3.
     ///
     /// # Safety
     ///
-    /// As for [`Self::read`] and [`Self::sums`].
-    unsafe fn advance<const TURN: usize>(
+    /// As for [`Self::read`]; 16 bytes can be written at `output`, and `FORM` is that of the
+    /// epilogue.
+    unsafe fn advance<const TURN: usize, const FORM: u8>(
         &self,
-        biases: *const i32,
-        columns: [&Self::Column; 2],
-        rows: [*const i8; 3],
-        offset: usize,
-    ) -> (Self::Column, [int32x4_t; 4]);
+        epilogue: &BlockEpilogue<'_, FLOATS>,
+        columns: [Self::Column; 2],
+        place: Place,
+        output: *mut i8,
+    ) -> Self::Column;
+}
 
-    /// The sums of the window with these columns, on top of the 16 biases.
+/// Three rows and the bytes from their starts to a position.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Place {
+    pub(in super::super) rows: [*const i8; 3],
+    pub(in super::super) offset: usize,
+}
+
+/// The epilogue of a block of channels.
+pub(in super::super) struct BlockEpilogue<'a, const FLOATS: bool> {
+    pub(in super::super) requantizer: Requantizer<'a, FLOATS>,
+    pub(in super::super) bias: *const i32,
+    pub(in super::super) scales: ScalesAt,
+}
+
+impl<'a, const FLOATS: bool> BlockEpilogue<'a, FLOATS> {
+    fn new(requantizer: Requantizer<'a, FLOATS>, block: usize) -> Self {
+        let channel = block * CHANNEL_BLOCK;
+        let bias = requantizer.bias(channel);
+        Self { requantizer, bias, scales: requantizer.scales(channel) }
+    }
+
+    /// Stores the results of these sums, biases included.
     ///
     /// # Safety
     ///
-    /// The biases can be read.
-    unsafe fn sums(&self, biases: *const i32, columns: [&Self::Column; 3]) -> [int32x4_t; 4];
+    /// The epilogue has the channels, 16 bytes can be written at `output`, and `FORM` is its form.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(in super::super) unsafe fn store<const FORM: u8>(
+        &self,
+        sums: [int32x4_t; 4],
+        output: *mut i8,
+    ) {
+        // SAFETY: as promised.
+        unsafe {
+            let scales = self.scales.hidden().of_sixteen::<FORM>();
+            vst1q_s8(output, self.requantizer.codes::<FORM>(sums, &scales));
+        }
+    }
 }
 
 /// Computes a row with a window of three by three, if it is one and `W` slides over it.
@@ -60,9 +93,9 @@ pub(in super::super) trait Window: Copy {
 /// As for [`super::super::RowFn`].
 #[inline]
 #[target_feature(enable = "neon")]
-pub(in super::super) unsafe fn three_by_three<W: Window>(
+pub(in super::super) unsafe fn three_by_three<W: Window<FLOATS>, const FLOATS: bool>(
     row: &Row<'_>,
-    requantizer: Requantizer<'_>,
+    requantizer: Requantizer<'_, FLOATS>,
 ) -> bool {
     let &[top, middle, bottom] = row.input else { return false };
     if row.columns != 3 || row.left > 2 || row.stride > 2 {
@@ -74,9 +107,9 @@ pub(in super::super) unsafe fn three_by_three<W: Window>(
         for_form!(requantizer, FORM => {
             for block in 0..row.stride_bytes / CHANNEL_BLOCK {
                 if row.stride == 1 {
-                    Slide::<W, FORM>::new(row, rows, requantizer, block).by_one();
+                    Slide::<W, FLOATS, FORM>::new(row, rows, requantizer, block).by_one();
                 } else {
-                    Slide::<W, FORM>::new(row, rows, requantizer, block).by_two();
+                    Slide::<W, FLOATS, FORM>::new(row, rows, requantizer, block).by_two();
                 }
             }
         });
@@ -85,17 +118,16 @@ pub(in super::super) unsafe fn three_by_three<W: Window>(
 }
 
 /// A window on its way along one block of channels of a row.
-struct Slide<'a, W, const FORM: u8> {
+struct Slide<'a, W, const FLOATS: bool, const FORM: u8> {
     row: &'a Row<'a>,
     rows: [*const i8; 3],
-    requantizer: Requantizer<'a>,
+    epilogue: BlockEpilogue<'a, FLOATS>,
     window: W,
     channel: usize,
-    biases: *const i32,
-    scales: ScalesAt,
+    padding: [i8; CHANNEL_BLOCK],
 }
 
-impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
+impl<'a, W: Window<FLOATS>, const FLOATS: bool, const FORM: u8> Slide<'a, W, FLOATS, FORM> {
     /// # Safety
     ///
     /// As for [`super::super::RowFn`]; the row has the block of channels.
@@ -104,21 +136,17 @@ impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
     unsafe fn new(
         row: &'a Row<'a>,
         rows: [*const i8; 3],
-        requantizer: Requantizer<'a>,
+        requantizer: Requantizer<'a, FLOATS>,
         block: usize,
     ) -> Self {
-        // SAFETY: the row has the block.
-        let window = unsafe { W::new(row.weights.cast(), block) };
-        let channel = block * CHANNEL_BLOCK;
-        let biases = requantizer.bias(channel);
         Self {
             row,
             rows,
-            requantizer,
-            window,
-            channel,
-            biases,
-            scales: requantizer.scales(channel),
+            epilogue: BlockEpilogue::new(requantizer, block),
+            // SAFETY: the row has the block.
+            window: unsafe { W::new(row.weights.cast(), block) },
+            channel: block * CHANNEL_BLOCK,
+            padding: [row.zero_point as i8; CHANNEL_BLOCK],
         }
     }
 
@@ -129,32 +157,32 @@ impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
     /// As for [`super::super::RowFn`]; the row moves by one position.
     #[inline]
     #[target_feature(enable = "neon")]
-    unsafe fn by_one(&mut self) {
+    unsafe fn by_one(&self) {
         let row = self.row;
         let step = row.stride_bytes;
-        // SAFETY: the windows before `inside` end within the row.
+        // SAFETY: the windows before `inside` end within the row, all places can be read, and the
+        // row has `output_width` outputs.
         unsafe {
             let inside = (row.width + row.left).saturating_sub(2).min(row.output_width);
             let mut output = row.output.add(self.channel).cast();
-            let mut a = self.read(0);
-            let mut b = self.read(1);
+            let mut a = self.window.read(self.place(0));
+            let mut b = self.window.read(self.place(1));
             let mut x = 0;
-            let mut offset = self.offset(2);
+            let mut place = self.inner_place(2);
             while x + 3 <= inside {
-                let c = self.advance::<0>([&a, &b], offset, output);
-                offset = offset.wrapping_add(step);
+                let c = self.advance::<0>([a, b], place, output);
+                place.offset = place.offset.wrapping_add(step);
                 output = output.wrapping_add(step);
-                a = self.advance::<1>([&b, &c], offset, output);
-                offset = offset.wrapping_add(step);
+                a = self.advance::<1>([b, c], place, output);
+                place.offset = place.offset.wrapping_add(step);
                 output = output.wrapping_add(step);
-                b = self.advance::<2>([&c, &a], offset, output);
-                offset = offset.wrapping_add(step);
+                b = self.advance::<2>([c, a], place, output);
+                place.offset = place.offset.wrapping_add(step);
                 output = output.wrapping_add(step);
                 x += 3;
             }
             while x < row.output_width {
-                let c = self.read(x + 2);
-                self.put([&a, &b, &c], output);
+                let c = self.advance::<0>([a, b], self.place(x + 2), output);
                 (a, b) = (b, c);
                 output = output.wrapping_add(step);
                 x += 1;
@@ -169,68 +197,62 @@ impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
     /// As for [`super::super::RowFn`]; the row moves by two positions.
     #[inline]
     #[target_feature(enable = "neon")]
-    unsafe fn by_two(&mut self) {
+    unsafe fn by_two(&self) {
         let row = self.row;
         let step = row.stride_bytes;
-        // SAFETY: the windows before `inside` end within the row.
+        // SAFETY: as in `by_one`.
         unsafe {
             let inside = ((row.width + row.left).saturating_sub(1) / 2).min(row.output_width);
             let mut output = row.output.add(self.channel).cast();
-            let mut a = self.read(0);
+            let mut a = self.window.read(self.place(0));
             let mut x = 0;
+            // The one window whose second column may lie outside the row.
             if row.left == 2 && row.output_width > 0 {
-                let [b, c] = [self.read(1), self.read(2)];
-                self.put([&a, &b, &c], output);
-                a = c;
+                let b = self.window.read(self.place(1));
+                a = self.advance::<0>([a, b], self.place(2), output);
                 output = output.wrapping_add(step);
                 x = 1;
             }
-            let mut offset = self.offset(2 * x + 1);
+            let mut place = self.inner_place(2 * x + 1);
             while x + 2 <= inside {
-                let b = self.window.read(self.rows, offset);
-                offset = offset.wrapping_add(step);
-                let c = self.advance::<0>([&a, &b], offset, output);
-                offset = offset.wrapping_add(step);
+                let b = self.window.read(place);
+                place.offset = place.offset.wrapping_add(step);
+                let c = self.advance::<0>([a, b], place, output);
+                place.offset = place.offset.wrapping_add(step);
                 output = output.wrapping_add(step);
-                let b = self.window.read(self.rows, offset);
-                offset = offset.wrapping_add(step);
-                a = self.advance::<3>([&c, &b], offset, output);
-                offset = offset.wrapping_add(step);
+                let b = self.window.read(place);
+                place.offset = place.offset.wrapping_add(step);
+                a = self.advance::<3>([c, b], place, output);
+                place.offset = place.offset.wrapping_add(step);
                 output = output.wrapping_add(step);
                 x += 2;
             }
             while x < row.output_width {
-                let [b, c] = [self.read(2 * x + 1), self.read(2 * x + 2)];
-                self.put([&a, &b, &c], output);
-                a = c;
+                let b = self.window.read(self.place(2 * x + 1));
+                a = self.advance::<0>([a, b], self.place(2 * x + 2), output);
                 output = output.wrapping_add(step);
                 x += 1;
             }
         }
     }
 
-    /// Bytes from the start of a row to a position, counted from the padding's first.
+    /// Where a position is, counted from the padding's first, that does not lie outside the row.
     #[inline]
-    fn offset(&self, position: usize) -> usize {
-        position
+    fn inner_place(&self, position: usize) -> Place {
+        let offset = position
             .wrapping_sub(self.row.left)
             .wrapping_mul(self.row.stride_bytes)
-            .wrapping_add(self.channel)
+            .wrapping_add(self.channel);
+        Place { rows: self.rows, offset }
     }
 
-    /// The column at a position, counted from the padding's first; it may lie outside the row.
-    ///
-    /// # Safety
-    ///
-    /// As for [`super::super::RowFn`].
+    /// Where a position is, counted from the padding's first.
     #[inline]
-    #[target_feature(enable = "neon")]
-    unsafe fn read(&self, position: usize) -> W::Column {
+    fn place(&self, position: usize) -> Place {
         if position.wrapping_sub(self.row.left) < self.row.width {
-            // SAFETY: the row has the position.
-            unsafe { self.window.read(self.rows, self.offset(position)) }
+            self.inner_place(position)
         } else {
-            self.window.fill(self.row.zero_point as i8)
+            Place { rows: [self.padding.as_ptr(); 3], offset: 0 }
         }
     }
 
@@ -238,53 +260,15 @@ impl<'a, W: Window, const FORM: u8> Slide<'a, W, FORM> {
     ///
     /// # Safety
     ///
-    /// As for [`super::super::RowFn`]; the row has the position of the third column and 16 bytes
-    /// can be written at `output`.
-    #[inline]
-    #[target_feature(enable = "neon")]
+    /// 16 bytes can be read in each row at `place`, and written at `output`.
+    #[inline(always)]
     unsafe fn advance<const TURN: usize>(
-        &mut self,
-        columns: [&W::Column; 2],
-        offset: usize,
+        &self,
+        columns: [W::Column; 2],
+        place: Place,
         output: *mut i8,
     ) -> W::Column {
-        // SAFETY: as promised; the epilogue has the channels.
-        unsafe {
-            let (column, sums) =
-                self.window.advance::<TURN>(self.biases, columns, self.rows, offset);
-            self.store(sums, output);
-            column
-        }
-    }
-
-    /// Stores the results of a window.
-    ///
-    /// # Safety
-    ///
-    /// 16 bytes can be written at `output`.
-    #[inline]
-    #[target_feature(enable = "neon")]
-    unsafe fn put(&mut self, columns: [&W::Column; 3], output: *mut i8) {
-        // SAFETY: as promised; the epilogue has the channels.
-        unsafe {
-            let sums = self.window.sums(self.biases, columns);
-            self.store(sums, output);
-        }
-    }
-
-    /// Stores the results of these sums.
-    ///
-    /// # Safety
-    ///
-    /// 16 bytes can be written at `output`.
-    #[inline]
-    #[target_feature(enable = "neon")]
-    unsafe fn store(&mut self, sums: [int32x4_t; 4], output: *mut i8) {
-        // SAFETY: as promised; the epilogue has the channels.
-        unsafe {
-            self.scales = self.scales.hidden();
-            let scales = self.scales.of_sixteen::<FORM>();
-            vst1q_s8(output, self.requantizer.codes::<FORM>(sums, &scales));
-        }
+        // SAFETY: as promised; `FORM` is that of the epilogue.
+        unsafe { self.window.advance::<TURN, FORM>(&self.epilogue, columns, place, output) }
     }
 }
