@@ -11,7 +11,7 @@ use super::neon::qs8_vadd_neon;
 use super::neon::requantize::{Requantizer, for_form};
 use super::{DwconvKernel, GemmKernel, Kernels, LutKernel, Tile, VaddKernel};
 use crate::engine::int8::isa::Isa;
-use crate::engine::int8::pack::{DEPTH_BLOCK, DepthwisePacking, Packing};
+use crate::engine::int8::pack::{DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
 use window::qs8_dwconv_16c_neon_dotprod;
 
@@ -19,11 +19,11 @@ pub(super) static KERNELS: Kernels = Kernels {
     isa: Isa::NeonDotprod,
     encoding: Encoding::Signed,
     gemm: GemmKernel {
-        name: "qs8_gemm_6x16c4_neon_dotprod",
+        name: "qs8_gemm_5x16c4_neon_dotprod",
         packing: Packing { columns: CHANNEL_BLOCK, group: 4, words: false },
         rows: usize::MAX,
         panels: usize::MAX,
-        tile: qs8_gemm_6x16c4_neon_dotprod,
+        tile: qs8_gemm_5x16c4_neon_dotprod,
     },
     dwconv: DwconvKernel {
         name: "qs8_dwconv_16c_neon_dotprod",
@@ -36,23 +36,6 @@ pub(super) static KERNELS: Kernels = Kernels {
 
 /// Sums of 16 columns.
 type Sums = [int32x4_t; 4];
-
-/// Adds to each lane the products of its four bytes of `b` and the four bytes of `a`'s lane.
-#[inline]
-#[target_feature(enable = "neon")]
-fn dot_lane<const LANE: i32>(sums: int32x4_t, b: int8x16_t, a: int8x16_t) -> int32x4_t {
-    let mut sums = sums;
-    // SAFETY: registers alone; only functions with the feature `dotprod` are built on this.
-    unsafe {
-        asm!(
-            ".arch_extension dotprod",
-            "sdot {sums:v}.4s, {b:v}.16b, {a:v}.4b[{lane}]",
-            sums = inout(vreg) sums, b = in(vreg) b, a = in(vreg) a, lane = const LANE,
-            options(pure, nomem, nostack, preserves_flags)
-        );
-    }
-    sums
-}
 
 /// Sets the sums of each row to the biases.
 macro_rules! load_biases {
@@ -68,44 +51,74 @@ macro_rules! dots {
     };
 }
 
-/// Adds 16 positions of five rows to their sums.
-macro_rules! step_of_five {
-    () => {
+/// Adds 16 positions of each row to its sums.
+macro_rules! step {
+    (@lane $lane:literal $($a:literal $s0:literal $s1:literal $s2:literal $s3:literal),+) => {
         concat!(
-            "ldr q0, [{a0}], #16\n",
-            "ldr q1, [{a1}], #16\n",
-            "ldr q2, [{a2}], #16\n",
-            "ldr q3, [{a3}], #16\n",
-            "ldr q4, [{a4}], #16\n",
-            step_of_five!("0" "1" "2" "3"),
+            "ld1 {{v8.16b, v9.16b, v10.16b, v11.16b}}, [{weights}], #64\n",
+            dots!("v8", $lane, $($a $s0),+),
+            dots!("v9", $lane, $($a $s1),+),
+            dots!("v10", $lane, $($a $s2),+),
+            dots!("v11", $lane, $($a $s3),+),
         )
     };
-    ($($lane:literal)+) => {
-        concat!($(
-            "ld1 {{v5.16b, v6.16b, v7.16b, v8.16b}}, [{weights}], #64\n",
-            dots!("v5", $lane, "v0" "v12", "v1" "v16", "v2" "v20", "v3" "v24", "v4" "v28"),
-            dots!("v6", $lane, "v0" "v13", "v1" "v17", "v2" "v21", "v3" "v25", "v4" "v29"),
-            dots!("v7", $lane, "v0" "v14", "v1" "v18", "v2" "v22", "v3" "v26", "v4" "v30"),
-            dots!("v8", $lane, "v0" "v15", "v1" "v19", "v2" "v23", "v3" "v27", "v4" "v31"),
-        )+)
+    ($($rows:tt)+) => {
+        concat!(
+            step!(@lane "0" $($rows)+),
+            step!(@lane "1" $($rows)+),
+            step!(@lane "2" $($rows)+),
+            step!(@lane "3" $($rows)+),
+        )
     };
 }
 
-/// Adds 16 positions of six rows to their sums.
-macro_rules! step_of_six {
-    ($a0:literal, $a1:literal, $a2:literal, $a3:literal, $a4:literal, $a5:literal) => {
-        step_of_six!($a0, $a1, $a2, $a3, $a4, $a5, "0" "1" "2" "3")
+/// Adds 16 positions of five rows to their sums.
+macro_rules! step_of_five {
+    ($a0:literal, $a1:literal, $a2:literal, $a3:literal, $a4:literal) => {
+        step!(
+            $a0 "v12" "v13" "v14" "v15", $a1 "v16" "v17" "v18" "v19", $a2 "v20" "v21" "v22" "v23",
+            $a3 "v24" "v25" "v26" "v27", $a4 "v28" "v29" "v30" "v31"
+        )
     };
-    ($a0:literal, $a1:literal, $a2:literal, $a3:literal, $a4:literal, $a5:literal, $($lane:literal)+) => {
-        concat!($(
-            "ldp q6, q7, [{weights}], #32\n",
-            dots!("v6", $lane, $a0 "v8", $a1 "v12", $a2 "v16", $a3 "v20", $a4 "v24", $a5 "v28"),
-            dots!("v7", $lane, $a0 "v9", $a1 "v13", $a2 "v17", $a3 "v21", $a4 "v25", $a5 "v29"),
-            "ldp q6, q7, [{weights}], #32\n",
-            dots!("v6", $lane, $a0 "v10", $a1 "v14", $a2 "v18", $a3 "v22", $a4 "v26", $a5 "v30"),
-            dots!("v7", $lane, $a0 "v11", $a1 "v15", $a2 "v19", $a3 "v23", $a4 "v27", $a5 "v31"),
-        )+)
-    };
+}
+
+/// The sums of up to four rows. For each row: its number, the name of its address, the registers for
+/// 32 positions by both of their names, and those of its sums.
+macro_rules! accumulate {
+    ($strip:expr, $($row:tt $a:ident $q0:tt $q1:tt $v0:tt $v1:tt
+        $s0:tt $s1:tt $s2:tt $s3:tt),+) => {{
+        let mut sums = [[vdupq_n_s32(0); 4]; [$($row),+].len()];
+        asm!(
+            load_biases!($($s0 $s1 $s2 $s3),+),
+            "tbz {depth}, #4, 2f",
+            $(concat!("ldr ", $q0, ", [{", stringify!($a), "}], #16"),)+
+            step!($($v0 $s0 $s1 $s2 $s3),+),
+            "subs {depth}, {depth}, #16",
+            "b.eq 3f",
+            "2:",
+            $(concat!("ldp ", $q0, ", ", $q1, ", [{", stringify!($a), "}], #32"),)+
+            step!($($v0 $s0 $s1 $s2 $s3),+),
+            step!($($v1 $s0 $s1 $s2 $s3),+),
+            "subs {depth}, {depth}, #32",
+            "b.ne 2b",
+            "3:",
+            depth = inout(reg) $strip.depth => _,
+            bias = in(reg) $strip.requantizer.bias($strip.channel),
+            weights = inout(reg) $strip.weights => _,
+            $(
+                $a = inout(reg) $strip.input.wrapping_add($row * $strip.input_stride) => _,
+                out($s0) sums[$row][0],
+                out($s1) sums[$row][1],
+                out($s2) sums[$row][2],
+                out($s3) sums[$row][3],
+            )+
+            out("v0") _, out("v1") _, out("v2") _, out("v3") _,
+            out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+            out("v8") _, out("v9") _, out("v10") _, out("v11") _,
+            options(readonly, nostack),
+        );
+        sums
+    }};
 }
 
 /// A few rows of a tile and one panel, and where they are in memory.
@@ -125,11 +138,8 @@ struct Strip<'a> {
 ///
 /// See [`super::TileFn`].
 #[target_feature(enable = "neon,dotprod")]
-unsafe fn qs8_gemm_6x16c4_neon_dotprod(rows: usize, panels: usize, tile: &Tile<'_>) {
+unsafe fn qs8_gemm_5x16c4_neon_dotprod(rows: usize, panels: usize, tile: &Tile<'_>) {
     let requantizer = Requantizer::new(tile.epilogue);
-    // Five rows at a time take the fewest instructions, and as many sixes as leave no others.
-    let sixes = if rows % 5 * 6 <= rows { rows % 5 } else { 0 };
-    let fives = (rows - 6 * sixes) / 5;
     for_form!(requantizer, FORM => {
         for panel in 0..panels {
             let first = panel * CHANNEL_BLOCK;
@@ -146,19 +156,27 @@ unsafe fn qs8_gemm_6x16c4_neon_dotprod(rows: usize, panels: usize, tile: &Tile<'
                     channel: tile.channel + first,
                     output: tile.output.add(first),
                 };
-                for _ in 0..sixes {
-                    let sums = strip.accumulate_six();
-                    strip.put::<6, FORM>(sums);
-                }
-                for _ in 0..fives {
+                for _ in 0..rows / 5 {
                     let sums = strip.accumulate_five();
                     strip.put::<5, FORM>(sums);
                 }
-                match rows - 6 * sixes - 5 * fives {
-                    4 => strip.run::<4>(),
-                    3 => strip.run::<3>(),
-                    2 => strip.run::<2>(),
-                    1 => strip.run::<1>(),
+                match rows % 5 {
+                    4 => {
+                        let sums = strip.accumulate_four();
+                        strip.put::<4, FORM>(sums);
+                    }
+                    3 => {
+                        let sums = strip.accumulate_three();
+                        strip.put::<3, FORM>(sums);
+                    }
+                    2 => {
+                        let sums = strip.accumulate_two();
+                        strip.put::<2, FORM>(sums);
+                    }
+                    1 => {
+                        let sums = strip.accumulate_one();
+                        strip.put::<1, FORM>(sums);
+                    }
                     _ => {}
                 }
             }
@@ -167,23 +185,6 @@ unsafe fn qs8_gemm_6x16c4_neon_dotprod(rows: usize, panels: usize, tile: &Tile<'
 }
 
 impl Strip<'_> {
-    /// Computes `ROWS` rows of the panel.
-    ///
-    /// # Safety
-    ///
-    /// The tile has `ROWS` rows from `input` and `output` on.
-    #[inline(never)]
-    #[target_feature(enable = "neon,dotprod")]
-    unsafe fn run<const ROWS: usize>(mut self) {
-        // SAFETY: as promised.
-        unsafe {
-            let sums = self.accumulate::<ROWS>();
-            for_form!(self.requantizer, FORM => {
-                self.put::<ROWS, FORM>(sums);
-            });
-        }
-    }
-
     /// Stores the results of `ROWS` rows of sums and moves on to the row behind them.
     ///
     /// # Safety
@@ -203,83 +204,45 @@ impl Strip<'_> {
         }
     }
 
-    /// The sums of six rows, biases included.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Self::run`].
-    #[inline]
-    #[target_feature(enable = "neon")]
-    unsafe fn accumulate_six(&self) -> [Sums; 6] {
-        let stride = self.input_stride;
-        let input: [*const u8; 6] =
-            std::array::from_fn(|row| self.input.wrapping_add(row * stride));
-        let mut sums = [[vdupq_n_s32(0); 4]; 6];
-        let [s0, s1, s2, s3, s4, s5] = &mut sums;
-        // SAFETY: each row has `depth` bytes, a multiple of 16 and not 0, the panel 16 times as
-        // many, the epilogue the channels; the registers that change are operands.
-        unsafe {
-            asm!(
-                load_biases!("v8" "v9" "v10" "v11", "v12" "v13" "v14" "v15", "v16" "v17" "v18" "v19",
-                    "v20" "v21" "v22" "v23", "v24" "v25" "v26" "v27", "v28" "v29" "v30" "v31"),
-                "2:",
-                "ldr q0, [{a0}], #16",
-                "ldr q1, [{a1}], #16",
-                "ldr q2, [{a2}], #16",
-                "ldr q3, [{a3}], #16",
-                "ldr q4, [{a4}], #16",
-                "ldr q5, [{a5}], #16",
-                step_of_six!("v0", "v1", "v2", "v3", "v4", "v5"),
-                "subs {depth}, {depth}, #16",
-                "b.ne 2b",
-                depth = inout(reg) self.depth => _,
-                bias = in(reg) self.requantizer.bias(self.channel),
-                weights = inout(reg) self.weights => _,
-                a0 = inout(reg) input[0] => _,
-                a1 = inout(reg) input[1] => _,
-                a2 = inout(reg) input[2] => _,
-                a3 = inout(reg) input[3] => _,
-                a4 = inout(reg) input[4] => _,
-                a5 = inout(reg) input[5] => _,
-                out("v8") s0[0], out("v9") s0[1], out("v10") s0[2], out("v11") s0[3],
-                out("v12") s1[0], out("v13") s1[1], out("v14") s1[2], out("v15") s1[3],
-                out("v16") s2[0], out("v17") s2[1], out("v18") s2[2], out("v19") s2[3],
-                out("v20") s3[0], out("v21") s3[1], out("v22") s3[2], out("v23") s3[3],
-                out("v24") s4[0], out("v25") s4[1], out("v26") s4[2], out("v27") s4[3],
-                out("v28") s5[0], out("v29") s5[1], out("v30") s5[2], out("v31") s5[3],
-                out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-                options(readonly, nostack),
-            );
-        }
-        sums
-    }
-
     /// The sums of five rows, biases included.
     ///
     /// # Safety
     ///
-    /// As for [`Self::run`].
+    /// The tile has five rows from `input` on.
     #[inline]
-    #[target_feature(enable = "neon")]
+    #[target_feature(enable = "neon,dotprod")]
     unsafe fn accumulate_five(&self) -> [Sums; 5] {
         let stride = self.input_stride;
         let input: [*const u8; 5] =
             std::array::from_fn(|row| self.input.wrapping_add(row * stride));
         let mut sums = [[vdupq_n_s32(0); 4]; 5];
         let [s0, s1, s2, s3, s4] = &mut sums;
-        // SAFETY: as in `accumulate_six`.
+        // SAFETY: each row has `depth` bytes, a multiple of 16 and not 0, the panel 16 times as
+        // many, the epilogue the channels; the registers that change are operands.
         unsafe {
             asm!(
                 load_biases!("v12" "v13" "v14" "v15", "v16" "v17" "v18" "v19", "v20" "v21" "v22" "v23",
                     "v24" "v25" "v26" "v27", "v28" "v29" "v30" "v31"),
                 "tbz {depth}, #4, 2f",
-                step_of_five!(),
+                "ldr q0, [{a0}], #16",
+                "ldr q2, [{a1}], #16",
+                "ldr q4, [{a2}], #16",
+                "ldr q6, [{a3}], #16",
+                "ldr q7, [{a4}], #16",
+                step_of_five!("v0", "v2", "v4", "v6", "v7"),
                 "subs {depth}, {depth}, #16",
                 "b.eq 3f",
+                // There are registers to load 32 positions of three rows at once.
                 "2:",
-                step_of_five!(),
-                step_of_five!(),
+                "ldp q0, q1, [{a0}], #32",
+                "ldp q2, q3, [{a1}], #32",
+                "ldp q4, q5, [{a2}], #32",
+                "ldr q6, [{a3}], #16",
+                "ldr q7, [{a4}], #16",
+                step_of_five!("v0", "v2", "v4", "v6", "v7"),
+                "ldr q6, [{a3}], #16",
+                "ldr q7, [{a4}], #16",
+                step_of_five!("v1", "v3", "v5", "v6", "v7"),
                 "subs {depth}, {depth}, #32",
                 "b.ne 2b",
                 "3:",
@@ -297,83 +260,74 @@ impl Strip<'_> {
                 out("v24") s3[0], out("v25") s3[1], out("v26") s3[2], out("v27") s3[3],
                 out("v28") s4[0], out("v29") s4[1], out("v30") s4[2], out("v31") s4[3],
                 out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-                out("v4") _, out("v5") _, out("v6") _, out("v7") _, out("v8") _,
+                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+                out("v8") _, out("v9") _, out("v10") _, out("v11") _,
                 options(readonly, nostack),
             );
         }
         sums
     }
 
-    /// The sums of each row, biases included.
+    /// The sums of four rows, biases included.
     ///
     /// # Safety
     ///
-    /// As for [`Self::run`].
+    /// The tile has four rows from `input` on.
     #[inline]
-    #[target_feature(enable = "neon")]
-    unsafe fn accumulate<const ROWS: usize>(&self) -> [Sums; ROWS] {
-        let stride = self.input_stride;
-        let mut input: [*const i8; ROWS] =
-            std::array::from_fn(|row| self.input.wrapping_add(row * stride).cast());
-        let mut weights = self.weights.cast::<i8>();
-        // SAFETY: each row has `depth` bytes and the panel 16 times as many; the epilogue has the
-        // channels.
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn accumulate_four(&self) -> [Sums; 4] {
+        // SAFETY: as in `accumulate_five`.
         unsafe {
-            let mut sums = [self.requantizer.biases(self.channel); ROWS];
-            let mut left = self.depth / DEPTH_BLOCK;
-            while left > 0 {
-                step(&mut sums, &mut input, &mut weights);
-                left -= 1;
-            }
-            sums
+            accumulate!(self,
+                0 a0 "q0" "q1" "v0" "v1" "v12" "v13" "v14" "v15",
+                1 a1 "q2" "q3" "v2" "v3" "v16" "v17" "v18" "v19",
+                2 a2 "q4" "q5" "v4" "v5" "v20" "v21" "v22" "v23",
+                3 a3 "q6" "q7" "v6" "v7" "v24" "v25" "v26" "v27")
         }
     }
-}
 
-/// Adds 16 positions of the summed dimension to the sums.
-///
-/// # Safety
-///
-/// 16 bytes can be read in each row, 16 times as many at `weights`.
-#[inline]
-#[target_feature(enable = "neon")]
-unsafe fn step<const ROWS: usize>(
-    sums: &mut [Sums; ROWS],
-    input: &mut [*const i8; ROWS],
-    weights: &mut *const i8,
-) {
-    // SAFETY: as promised above.
-    unsafe {
-        let mut a = [vdupq_n_s8(0); ROWS];
-        for (a, input) in a.iter_mut().zip(input) {
-            *a = vld1q_s8(*input);
-            *input = input.add(16);
+    /// The sums of three rows, biases included.
+    ///
+    /// # Safety
+    ///
+    /// The tile has three rows from `input` on.
+    #[inline]
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn accumulate_three(&self) -> [Sums; 3] {
+        // SAFETY: as in `accumulate_five`.
+        unsafe {
+            accumulate!(self,
+                0 a0 "q0" "q1" "v0" "v1" "v12" "v13" "v14" "v15",
+                1 a1 "q2" "q3" "v2" "v3" "v16" "v17" "v18" "v19",
+                2 a2 "q4" "q5" "v4" "v5" "v20" "v21" "v22" "v23")
         }
-        lane::<0, ROWS>(sums, &a, *weights);
-        lane::<1, ROWS>(sums, &a, weights.add(64));
-        lane::<2, ROWS>(sums, &a, weights.add(128));
-        lane::<3, ROWS>(sums, &a, weights.add(192));
-        *weights = weights.add(256);
     }
-}
 
-/// Adds the four positions of a lane to the sums.
-///
-/// # Safety
-///
-/// 64 bytes can be read at `weights`.
-#[inline]
-#[target_feature(enable = "neon")]
-unsafe fn lane<const LANE: i32, const ROWS: usize>(
-    sums: &mut [Sums; ROWS],
-    a: &[int8x16_t; ROWS],
-    weights: *const i8,
-) {
-    for quarter in 0..4 {
-        // SAFETY: as promised above.
-        let b = unsafe { vld1q_s8(weights.add(16 * quarter)) };
-        for (sums, &a) in sums.iter_mut().zip(a) {
-            sums[quarter] = dot_lane::<LANE>(sums[quarter], b, a);
+    /// The sums of two rows, biases included.
+    ///
+    /// # Safety
+    ///
+    /// The tile has two rows from `input` on.
+    #[inline]
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn accumulate_two(&self) -> [Sums; 2] {
+        // SAFETY: as in `accumulate_five`.
+        unsafe {
+            accumulate!(self,
+                0 a0 "q0" "q1" "v0" "v1" "v12" "v13" "v14" "v15",
+                1 a1 "q2" "q3" "v2" "v3" "v16" "v17" "v18" "v19")
         }
+    }
+
+    /// The sums of one row, biases included.
+    ///
+    /// # Safety
+    ///
+    /// The tile has a row at `input`.
+    #[inline]
+    #[target_feature(enable = "neon,dotprod")]
+    unsafe fn accumulate_one(&self) -> [Sums; 1] {
+        // SAFETY: as in `accumulate_five`.
+        unsafe { accumulate!(self, 0 a0 "q0" "q1" "v0" "v1" "v12" "v13" "v14" "v15") }
     }
 }
