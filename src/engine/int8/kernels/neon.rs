@@ -16,7 +16,7 @@ use crate::engine::int8::pack::{DEPTH_BLOCK, DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
 use requantize::{Requantizer, for_form};
 pub(super) use vadd::qs8_vadd_neon;
-use window::{BlockEpilogue, Place, Window, three_by_three};
+use window::{BlockEpilogue, Output, Place, Window, three_by_three};
 
 pub(super) static KERNELS: Kernels = Kernels {
     isa: Isa::Neon,
@@ -409,7 +409,7 @@ impl Window<false> for Taps {
         epilogue: &BlockEpilogue<'_, false>,
         [a, b]: [Self::Column; 2],
         place: Place,
-        output: *mut i8,
+        output: Output,
     ) -> Self::Column {
         // SAFETY: as promised.
         unsafe {

@@ -244,9 +244,19 @@ impl Context<'_> {
                 let y = (y * window.stride[0] + row).wrapping_sub(window.padding.top);
                 *source = (y < shape.height).then(|| &input[y * source_row..]);
             }
+            let gathered = &mut gathered[index * width * depth..];
+            let mut done = first;
+            if let ([3, 3], 3, [Some(top), Some(middle), Some(bottom)]) =
+                (window.size, pixel, &sources[..window_height])
+            {
+                let left = (first * window.stride[1] - window.padding.left) * pixel;
+                let rows = [top, middle, bottom].map(|row| &row[left..]);
+                let inside = &mut gathered[first * depth..end * depth];
+                done += gather_pixels(inside, depth, rows, window.stride[1] * pixel);
+            }
             // From left to right and from top to bottom: a copy may write behind its end.
-            for x in 0..width {
-                let target = &mut gathered[(index * width + x) * depth..];
+            for x in (0..first).chain(done..width) {
+                let target = &mut gathered[x * depth..];
                 let inside = (first..end).contains(&x);
                 let left = (x * window.stride[1]).wrapping_sub(window.padding.left);
                 for (row, source) in sources[..window_height].iter().enumerate() {
@@ -499,6 +509,24 @@ impl Context<'_> {
 
 /// Room behind gathered bytes for a whole vector.
 pub const SCRATCH_SLACK_BYTES: usize = 64;
+
+/// Copies windows of three rows of three pixels behind each other, `depth` bytes for each. The first
+/// window starts where `rows` do, each of the others `step` bytes further right. Gives how many windows
+/// were copied: one that starts in the last bytes of a row is left.
+fn gather_pixels(gathered: &mut [u8], depth: usize, rows: [&[u8]; 3], step: usize) -> usize {
+    const BYTES: usize = 9;
+    const VECTOR: usize = 16;
+    let windows = rows.map(|row| (row.len() + step).saturating_sub(VECTOR) / step);
+    let windows = windows.into_iter().min().unwrap_or(0).min(gathered.len() / depth);
+    let [top, middle, bottom] = rows.map(|row| row.windows(VECTOR).step_by(step));
+    let rows = top.zip(middle).zip(bottom);
+    for (target, ((top, middle), bottom)) in gathered.chunks_exact_mut(depth).zip(rows) {
+        target[..VECTOR].copy_from_slice(top);
+        target[BYTES..BYTES + VECTOR].copy_from_slice(middle);
+        target[2 * BYTES..3 * BYTES].copy_from_slice(&bottom[..BYTES]);
+    }
+    windows
+}
 
 /// Copies `bytes` bytes, in whole vectors where both slices have room: what follows in `target` is
 /// not yet filled.

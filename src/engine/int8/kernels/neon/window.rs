@@ -41,7 +41,7 @@ pub(in super::super) trait Window<const FLOATS: bool>: Copy {
         epilogue: &BlockEpilogue<'_, FLOATS>,
         columns: [Self::Column; 2],
         place: Place,
-        output: *mut i8,
+        output: Output,
     ) -> Self::Column;
 }
 
@@ -49,6 +49,13 @@ pub(in super::super) trait Window<const FLOATS: bool>: Copy {
 #[derive(Clone, Copy)]
 pub(in super::super) struct Place {
     pub(in super::super) rows: [*const i8; 3],
+    pub(in super::super) offset: usize,
+}
+
+/// Where results are stored: an address, in two parts.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Output {
+    pub(in super::super) base: *mut i8,
     pub(in super::super) offset: usize,
 }
 
@@ -76,12 +83,15 @@ impl<'a, const FLOATS: bool> BlockEpilogue<'a, FLOATS> {
     pub(in super::super) unsafe fn store<const FORM: u8>(
         &self,
         sums: [int32x4_t; 4],
-        output: *mut i8,
+        output: Output,
     ) {
         // SAFETY: as promised.
         unsafe {
             let scales = self.scales.hidden().of_sixteen::<FORM>();
-            vst1q_s8(output, self.requantizer.codes::<FORM>(sums, &scales));
+            vst1q_s8(
+                output.base.wrapping_add(output.offset),
+                self.requantizer.codes::<FORM>(sums, &scales),
+            );
         }
     }
 }
@@ -164,27 +174,26 @@ impl<'a, W: Window<FLOATS>, const FLOATS: bool, const FORM: u8> Slide<'a, W, FLO
         // row has `output_width` outputs.
         unsafe {
             let inside = (row.width + row.left).saturating_sub(2).min(row.output_width);
-            let mut output = row.output.add(self.channel).cast();
             let mut a = self.window.read(self.place(0));
             let mut b = self.window.read(self.place(1));
             let mut x = 0;
             let mut place = self.inner_place(2);
+            // Outputs are as far apart as inputs, so one offset does for both.
+            let base = self.output().wrapping_sub(place.offset);
             while x + 3 <= inside {
-                let c = self.advance::<0>([a, b], place, output);
+                let c = self.advance::<0>([a, b], place, Output { base, offset: place.offset });
                 place.offset = place.offset.wrapping_add(step);
-                output = output.wrapping_add(step);
-                a = self.advance::<1>([b, c], place, output);
+                a = self.advance::<1>([b, c], place, Output { base, offset: place.offset });
                 place.offset = place.offset.wrapping_add(step);
-                output = output.wrapping_add(step);
-                b = self.advance::<2>([c, a], place, output);
+                b = self.advance::<2>([c, a], place, Output { base, offset: place.offset });
                 place.offset = place.offset.wrapping_add(step);
-                output = output.wrapping_add(step);
                 x += 3;
             }
             while x < row.output_width {
+                let output = Output { base, offset: place.offset };
                 let c = self.advance::<0>([a, b], self.place(x + 2), output);
                 (a, b) = (b, c);
-                output = output.wrapping_add(step);
+                place.offset = place.offset.wrapping_add(step);
                 x += 1;
             }
         }
@@ -203,14 +212,14 @@ impl<'a, W: Window<FLOATS>, const FLOATS: bool, const FORM: u8> Slide<'a, W, FLO
         // SAFETY: as in `by_one`.
         unsafe {
             let inside = ((row.width + row.left).saturating_sub(1) / 2).min(row.output_width);
-            let mut output = row.output.add(self.channel).cast();
+            let mut output = Output { base: self.output(), offset: 0 };
             let mut a = self.window.read(self.place(0));
             let mut x = 0;
             // The one window whose second column may lie outside the row.
             if row.left == 2 && row.output_width > 0 {
                 let b = self.window.read(self.place(1));
                 a = self.advance::<0>([a, b], self.place(2), output);
-                output = output.wrapping_add(step);
+                output.offset += step;
                 x = 1;
             }
             let mut place = self.inner_place(2 * x + 1);
@@ -219,21 +228,27 @@ impl<'a, W: Window<FLOATS>, const FLOATS: bool, const FORM: u8> Slide<'a, W, FLO
                 place.offset = place.offset.wrapping_add(step);
                 let c = self.advance::<0>([a, b], place, output);
                 place.offset = place.offset.wrapping_add(step);
-                output = output.wrapping_add(step);
+                output.offset += step;
                 let b = self.window.read(place);
                 place.offset = place.offset.wrapping_add(step);
                 a = self.advance::<3>([c, b], place, output);
                 place.offset = place.offset.wrapping_add(step);
-                output = output.wrapping_add(step);
+                output.offset += step;
                 x += 2;
             }
             while x < row.output_width {
                 let b = self.window.read(self.place(2 * x + 1));
                 a = self.advance::<0>([a, b], self.place(2 * x + 2), output);
-                output = output.wrapping_add(step);
+                output.offset += step;
                 x += 1;
             }
         }
+    }
+
+    /// Where the results of the block's first window go.
+    #[inline]
+    fn output(&self) -> *mut i8 {
+        self.row.output.wrapping_add(self.channel).cast()
     }
 
     /// Where a position is, counted from the padding's first, that does not lie outside the row.
@@ -266,7 +281,7 @@ impl<'a, W: Window<FLOATS>, const FLOATS: bool, const FORM: u8> Slide<'a, W, FLO
         &self,
         columns: [W::Column; 2],
         place: Place,
-        output: *mut i8,
+        output: Output,
     ) -> W::Column {
         // SAFETY: as promised; `FORM` is that of the epilogue.
         unsafe { self.window.advance::<TURN, FORM>(&self.epilogue, columns, place, output) }

@@ -7,7 +7,7 @@ use std::arch::asm;
 use super::super::Row;
 use super::super::neon::read_position;
 use super::super::neon::requantize::{ANY, BARE, ODD, Requantizer, SLOPE, SLOPE_AND_ODD, for_form};
-use super::super::neon::window::{BlockEpilogue, Place, Window, three_by_three};
+use super::super::neon::window::{BlockEpilogue, Output, Place, Window, three_by_three};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, ROUNDER};
 
 /// # Safety
@@ -269,7 +269,7 @@ macro_rules! round_and_add {
 /// Stores the words as bytes.
 macro_rules! store {
     () => {
-        "sqxtn v28.8b, v28.8h\nsqxtn2 v28.16b, v30.8h\nstr q28, [{output}]\n"
+        "sqxtn v28.8b, v28.8h\nsqxtn2 v28.16b, v30.8h\nstr q28, [{output}, {output_offset}]\n"
     };
 }
 
@@ -293,7 +293,7 @@ macro_rules! window {
                 $round!($a0 $a1 $a2 $a3),
                 store!(),
             )?
-            "/* {scale} {negative_scale} {subtracted} {rounder} {zero_point} {output} */",
+            "/* {scale} {negative_scale} {subtracted} {rounder} {zero_point} {output} {output_offset} */",
             top = in(reg) $place.rows[0],
             middle = in(reg) $place.rows[1],
             bottom = in(reg) $place.rows[2],
@@ -304,7 +304,8 @@ macro_rules! window {
             subtracted = in(reg) ROUNDER.to_bits(),
             rounder = in(reg) $epilogue.requantizer.rounder.to_bits(),
             zero_point = in(reg) $epilogue.requantizer.zero_point,
-            output = in(reg) $output,
+            output = in(reg) $output.base,
+            output_offset = in(reg) $output.offset,
             in("v0") u0, in("v1") u1, in("v2") u2, in("v3") u3,
             in("v4") v0, in("v5") v1, in("v6") v2, in("v7") v3,
             in("v8") w0, in("v9") w1, in("v10") w2, in("v11") w3,
@@ -385,7 +386,7 @@ impl Window<true> for Quads {
         epilogue: &BlockEpilogue<'_, true>,
         columns: [Self::Column; 2],
         place: Place,
-        output: *mut i8,
+        output: Output,
     ) -> Self::Column {
         // SAFETY: as promised; only processors with these instructions come here.
         unsafe {
