@@ -14,6 +14,7 @@ pub mod buffer;
 pub mod graph;
 pub mod isa;
 pub mod kernels;
+pub mod lines;
 pub mod network;
 pub mod pack;
 pub mod peak;

@@ -6,6 +6,7 @@
 //! | dwconv | a row of a depthwise convolution, and the epilogue |
 //! | vadd | the sum of two tensors of codes |
 //! | lut | bytes through a table |
+//! | lines | bytes through a line for each of three channels |
 //!
 //! Names follow XNNPACK: type, operation, tile, instruction set. Every kernel gives the same bytes
 //! as the scalar one, on all inputs.
@@ -24,6 +25,7 @@ mod tests;
 
 use super::buffer::Buffer;
 use super::isa::Isa;
+use super::lines::Lines;
 use super::pack::{DEPTH_BLOCK, DepthwisePacking, Packing};
 use super::requant::{CHANNEL_BLOCK, Encoding, Epilogue, round_to_byte};
 
@@ -38,6 +40,7 @@ pub struct Kernels {
     dwconv: DwconvKernel,
     vadd: VaddKernel,
     lut: LutKernel,
+    lines: LinesKernel,
 }
 
 struct GemmKernel {
@@ -65,6 +68,11 @@ struct LutKernel {
     run: LutFn,
 }
 
+struct LinesKernel {
+    name: &'static str,
+    run: LinesFn,
+}
+
 /// # Safety
 ///
 /// The processor has the kernel's instruction set; `rows` and `panels` are at least 1 and at most
@@ -86,6 +94,11 @@ type VaddFn = unsafe fn(a: &[u8], b: &[u8], out: &mut [u8], sum: &Sum);
 ///
 /// The processor has the kernel's instruction set; `input` and `out` have the same length.
 type LutFn = unsafe fn(input: &[u8], out: &mut [u8], table: &[u8; 256]);
+
+/// # Safety
+///
+/// The processor has the kernel's instruction set.
+type LinesFn = unsafe fn(pixels: &[u8], codes: &mut [u8], lines: &Lines);
 
 /// A part of a matrix product: some rows times some panels.
 struct Tile<'a> {
@@ -224,8 +237,8 @@ impl Kernels {
     }
 
     /// Names of the kernels.
-    pub fn names(&self) -> [&'static str; 4] {
-        [self.gemm.name, self.dwconv.name, self.vadd.name, self.lut.name]
+    pub fn names(&self) -> [&'static str; 5] {
+        [self.gemm.name, self.dwconv.name, self.vadd.name, self.lut.name, self.lines.name]
     }
 
     /// Whether [`gemm`](Self::gemm) reads 16-bit words instead of bytes.
@@ -362,6 +375,13 @@ impl Kernels {
         assert_eq!(input.len(), output.len());
         // SAFETY: `self` exists, so the processor has the instructions; the lengths are equal.
         unsafe { (self.lut.run)(input, output, table) };
+    }
+
+    /// The codes of a picture's bytes.
+    pub fn lines(&self, pixels: &[u8], codes: &mut [u8], lines: &Lines) {
+        assert_eq!(pixels.len(), codes.len());
+        // SAFETY: `self` exists, so the processor has the instructions.
+        unsafe { (self.lines.run)(pixels, codes, lines) };
     }
 }
 

@@ -98,7 +98,7 @@ impl Network {
     }
 
     /// Names of the kernels in use.
-    pub fn kernel_names(&self) -> [&'static str; 4] {
+    pub fn kernel_names(&self) -> [&'static str; 5] {
         self.kernels.names()
     }
 

@@ -4,9 +4,11 @@
 use std::arch::x86_64::*;
 
 use super::{
-    DwconvKernel, Epilogue, GemmKernel, Kernels, LutKernel, Row, Sum, Tile, VaddKernel, scalar,
+    DwconvKernel, Epilogue, GemmKernel, Kernels, LinesKernel, LutKernel, Row, Sum, Tile,
+    VaddKernel, scalar,
 };
 use crate::engine::int8::isa::Isa;
+use crate::engine::int8::lines::Lines;
 use crate::engine::int8::pack::{DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
 
@@ -27,6 +29,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     },
     vadd: VaddKernel { name: "qs8_vadd_avx2", run: qs8_vadd_avx2 },
     lut: LutKernel { name: "x8_lut_scalar", run: scalar::x8_lut_scalar },
+    lines: LinesKernel { name: "x8_lines_avx2", run: x8_lines_avx2 },
 };
 
 const ROWS: usize = 6;
@@ -233,4 +236,12 @@ pub(super) fn vadd_elements(encoding: Encoding, a: &[u8], b: &[u8], out: &mut [u
     for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
         *out = sum.apply(encoding, a, b);
     }
+}
+
+/// # Safety
+///
+/// See [`super::LinesFn`].
+#[target_feature(enable = "avx2")]
+unsafe fn x8_lines_avx2(pixels: &[u8], codes: &mut [u8], lines: &Lines) {
+    lines.apply(pixels, codes);
 }

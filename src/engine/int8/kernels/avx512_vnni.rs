@@ -4,10 +4,11 @@
 use std::arch::x86_64::*;
 
 use super::{
-    DwconvKernel, Epilogue, GemmKernel, Kernels, LutKernel, Row, Sum, Tile, VaddKernel, avx2,
-    scalar,
+    DwconvKernel, Epilogue, GemmKernel, Kernels, LinesKernel, LutKernel, Row, Sum, Tile,
+    VaddKernel, avx2, scalar,
 };
 use crate::engine::int8::isa::Isa;
+use crate::engine::int8::lines::Lines;
 use crate::engine::int8::pack::{DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
 
@@ -28,6 +29,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     },
     vadd: VaddKernel { name: "qu8_vadd_avx512_vnni", run: qu8_vadd_avx512_vnni },
     lut: LutKernel { name: "x8_lut_avx512", run: x8_lut_avx512 },
+    lines: LinesKernel { name: "x8_lines_avx512", run: x8_lines_avx512 },
 };
 
 const ROWS: usize = 6;
@@ -545,4 +547,12 @@ unsafe fn x8_lut_avx512(input: &[u8], out: &mut [u8], table: &[u8; 256]) {
     }
     // SAFETY: nothing to promise.
     unsafe { scalar::x8_lut_scalar(&input[whole..], &mut out[whole..], table) };
+}
+
+/// # Safety
+///
+/// See [`super::LinesFn`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn x8_lines_avx512(pixels: &[u8], codes: &mut [u8], lines: &Lines) {
+    lines.apply(pixels, codes);
 }

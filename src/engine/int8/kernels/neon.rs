@@ -9,8 +9,8 @@ pub(super) mod window;
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::scalar::x8_lut_scalar;
-use super::{DwconvKernel, GemmKernel, Kernels, LutKernel, Row, Tile, VaddKernel};
+use super::scalar::{x8_lines_scalar, x8_lut_scalar};
+use super::{DwconvKernel, GemmKernel, Kernels, LinesKernel, LutKernel, Row, Tile, VaddKernel};
 use crate::engine::int8::isa::Isa;
 use crate::engine::int8::pack::{DEPTH_BLOCK, DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
@@ -35,6 +35,8 @@ pub(super) static KERNELS: Kernels = Kernels {
     },
     vadd: VaddKernel { name: "qs8_vadd_neon", run: qs8_vadd_neon },
     lut: LutKernel { name: "x8_lut_scalar", run: x8_lut_scalar },
+    // Every 64-bit ARM has these instructions, so the plain code has them too.
+    lines: LinesKernel { name: "x8_lines_neon", run: x8_lines_scalar },
 };
 
 const COLUMNS: usize = 4;
@@ -339,43 +341,74 @@ unsafe fn qs8_dwconv_16c_neon(row: &Row<'_>) {
     }
 }
 
-/// Adds the products of 16 channels to their sums.
-macro_rules! add_products {
-    () => {
+/// Multiplies the first input of a pair by its weights.
+macro_rules! multiply {
+    ($low:literal $high:literal, $a:literal $w:literal) => {
         concat!(
-            "saddw {s0:v}.4s, {s0:v}.4s, {low:v}.4h\n",
-            "saddw2 {s1:v}.4s, {s1:v}.4s, {low:v}.8h\n",
-            "saddw {s2:v}.4s, {s2:v}.4s, {high:v}.4h\n",
-            "saddw2 {s3:v}.4s, {s3:v}.4s, {high:v}.8h\n",
+            "smull {",
+            $low,
+            ":v}.8h, {",
+            $a,
+            ":v}.8b, {",
+            $w,
+            ":v}.8b\n",
+            "smull2 {",
+            $high,
+            ":v}.8h, {",
+            $a,
+            ":v}.16b, {",
+            $w,
+            ":v}.16b\n",
         )
     };
 }
 
-/// Adds the products of two inputs and their weights to the sums.
-macro_rules! add_two_taps {
-    ($a:literal $v:literal, $b:literal $w:literal) => {
+/// Adds the products of the second input of a pair.
+macro_rules! multiply_and_add {
+    ($low:literal $high:literal, $a:literal $w:literal) => {
         concat!(
-            "smull {low:v}.8h, {",
+            "smlal {",
+            $low,
+            ":v}.8h, {",
             $a,
-            ":v}.8b, {",
-            $v,
-            ":v}.8b\n",
-            "smull2 {high:v}.8h, {",
-            $a,
-            ":v}.16b, {",
-            $v,
-            ":v}.16b\n",
-            "smlal {low:v}.8h, {",
-            $b,
             ":v}.8b, {",
             $w,
             ":v}.8b\n",
-            "smlal2 {high:v}.8h, {",
-            $b,
+            "smlal2 {",
+            $high,
+            ":v}.8h, {",
+            $a,
             ":v}.16b, {",
             $w,
             ":v}.16b\n",
-            add_products!(),
+        )
+    };
+}
+
+/// Adds the products of the first half of the channels to their sums.
+macro_rules! add_low {
+    ($low:literal) => {
+        concat!(
+            "saddw {s0:v}.4s, {s0:v}.4s, {",
+            $low,
+            ":v}.4h\n",
+            "saddw2 {s1:v}.4s, {s1:v}.4s, {",
+            $low,
+            ":v}.8h\n",
+        )
+    };
+}
+
+/// Adds the products of the second half of the channels to their sums.
+macro_rules! add_high {
+    ($high:literal) => {
+        concat!(
+            "saddw {s2:v}.4s, {s2:v}.4s, {",
+            $high,
+            ":v}.4h\n",
+            "saddw2 {s3:v}.4s, {s3:v}.4s, {",
+            $high,
+            ":v}.8h\n",
         )
     };
 }
@@ -434,15 +467,31 @@ impl Taps {
         // SAFETY: the biases can be read; the registers that change are operands.
         unsafe {
             asm!(
-                "ldp {s0:q}, {s1:q}, [{biases}]",
-                "ldp {s2:q}, {s3:q}, [{biases}, #32]",
-                add_two_taps!("a0" "u0", "a1" "u1"),
-                add_two_taps!("a2" "u2", "b0" "v0"),
-                add_two_taps!("b1" "v1", "b2" "v2"),
-                add_two_taps!("c0" "w0", "c1" "w1"),
-                "smull {low:v}.8h, {c2:v}.8b, {w2:v}.8b",
-                "smull2 {high:v}.8h, {c2:v}.16b, {w2:v}.16b",
-                add_products!(),
+                "ldr {s0:q}, [{biases}]",
+                "ldr {s1:q}, [{biases}, #16]",
+                "ldr {s2:q}, [{biases}, #32]",
+                "ldr {s3:q}, [{biases}, #48]",
+                // While the products of two taps are made, those of the two before are added: only one
+                // of the two pipelines multiplies.
+                multiply!("l0" "h0", "a0" "u0"),
+                multiply!("l1" "h1", "a1" "u1"),
+                add_low!("l0"),
+                multiply_and_add!("l1" "h1", "a2" "u2"),
+                add_high!("h0"),
+                multiply!("l0" "h0", "b0" "v0"),
+                add_low!("l1"),
+                multiply_and_add!("l0" "h0", "b1" "v1"),
+                add_high!("h1"),
+                multiply!("l1" "h1", "b2" "v2"),
+                add_low!("l0"),
+                multiply_and_add!("l1" "h1", "c0" "w0"),
+                add_high!("h0"),
+                multiply!("l0" "h0", "c1" "w1"),
+                add_low!("l1"),
+                multiply_and_add!("l0" "h0", "c2" "w2"),
+                add_high!("h1"),
+                add_low!("l0"),
+                add_high!("h0"),
                 biases = in(reg) biases,
                 a0 = in(vreg) a0, a1 = in(vreg) a1, a2 = in(vreg) a2,
                 b0 = in(vreg) b0, b1 = in(vreg) b1, b2 = in(vreg) b2,
@@ -451,7 +500,7 @@ impl Taps {
                 v0 = in(vreg) v0, v1 = in(vreg) v1, v2 = in(vreg) v2,
                 w0 = in(vreg) w0, w1 = in(vreg) w1, w2 = in(vreg) w2,
                 s0 = out(vreg) s0, s1 = out(vreg) s1, s2 = out(vreg) s2, s3 = out(vreg) s3,
-                low = out(vreg) _, high = out(vreg) _,
+                l0 = out(vreg) _, h0 = out(vreg) _, l1 = out(vreg) _, h1 = out(vreg) _,
                 options(pure, readonly, nostack, preserves_flags),
             );
         }

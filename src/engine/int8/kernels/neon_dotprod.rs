@@ -9,7 +9,8 @@ use std::arch::asm;
 use super::neon::lut::x8_lut_neon;
 use super::neon::qs8_vadd_neon;
 use super::neon::requantize::{Requantizer, for_form};
-use super::{DwconvKernel, GemmKernel, Kernels, LutKernel, Tile, VaddKernel};
+use super::scalar::x8_lines_scalar;
+use super::{DwconvKernel, GemmKernel, Kernels, LinesKernel, LutKernel, Tile, VaddKernel};
 use crate::engine::int8::isa::Isa;
 use crate::engine::int8::pack::{DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
@@ -32,6 +33,8 @@ pub(super) static KERNELS: Kernels = Kernels {
     },
     vadd: VaddKernel { name: "qs8_vadd_neon", run: qs8_vadd_neon },
     lut: LutKernel { name: "x8_lut_neon", run: x8_lut_neon },
+    // Every 64-bit ARM has these instructions, so the plain code has them too.
+    lines: LinesKernel { name: "x8_lines_neon", run: x8_lines_scalar },
 };
 
 /// Sums of 16 columns.

@@ -1,7 +1,10 @@
 //! The reference: loops short enough to check by eye, in a shape that compilers vectorise.
 
-use super::{DwconvKernel, GemmKernel, Kernels, LutKernel, Row, Sum, Tile, VaddKernel, read_tap};
+use super::{
+    DwconvKernel, GemmKernel, Kernels, LinesKernel, LutKernel, Row, Sum, Tile, VaddKernel, read_tap,
+};
 use crate::engine::int8::isa::Isa;
+use crate::engine::int8::lines::Lines;
 use crate::engine::int8::pack::{DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
 
@@ -22,6 +25,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     },
     vadd: VaddKernel { name: "qs8_vadd_scalar", run: qs8_vadd_scalar },
     lut: LutKernel { name: "x8_lut_scalar", run: x8_lut_scalar },
+    lines: LinesKernel { name: "x8_lines_scalar", run: x8_lines_scalar },
 };
 
 /// # Safety
@@ -95,4 +99,11 @@ pub(super) unsafe fn x8_lut_scalar(input: &[u8], out: &mut [u8], table: &[u8; 25
     for (out, &byte) in out.iter_mut().zip(input) {
         *out = table[usize::from(byte)];
     }
+}
+
+/// # Safety
+///
+/// See [`super::LinesFn`].
+pub(super) unsafe fn x8_lines_scalar(pixels: &[u8], codes: &mut [u8], lines: &Lines) {
+    lines.apply(pixels, codes);
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::int8::graph::{Clamp, Convolution, Quantization, Window};
+use crate::engine::int8::lines::Lines;
 
 /// Reproducible numbers; Knuth's MMIX linear congruential generator.
 struct Random(u64);
@@ -307,6 +308,28 @@ fn lut_equals_the_reference() {
             let mut output = vec![0; length];
             kernels.lut(&input, &mut output, &table);
             assert!(output == expected, "{}: {length}", kernels.lut.name);
+        }
+    }
+}
+
+#[test]
+fn lines_equal_the_reference() {
+    let tables = [0, 1, 2].map(|channel| {
+        std::array::from_fn(|byte| (byte as i32 * 7 / 8 - 100 - channel).clamp(-128, 127) as u8)
+    });
+    let reference = Kernels::of(Isa::Scalar).expect("it is everywhere");
+    let lines = Lines::fit(&tables, |byte| i32::from(byte as i8), [-128, 127]).expect("lines");
+    let mut random = Random(7);
+    for length in [0, 3, 45, 48, 51, 96, 3 * 224] {
+        let pixels: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
+        let run = |kernels: &Kernels| {
+            let mut codes = vec![0; length];
+            kernels.lines(&pixels, &mut codes, &lines);
+            codes
+        };
+        let expected = run(reference);
+        for kernels in others() {
+            assert!(run(kernels) == expected, "{}: {length}", kernels.lines.name);
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::engine::int8::graph::{
     Clamp, Convolution, Elements, Graph, Node, Op, Quantization, Shape, Tensor, TensorId, Window,
 };
 use crate::engine::int8::kernels::{Dwconv, Kernels, MOST_WINDOW_ROWS, Sum};
+use crate::engine::int8::lines::Lines;
 use crate::engine::int8::pack::DEPTH_BLOCK;
 use crate::engine::int8::requant::{Epilogue, fit_32_bits};
 
@@ -243,13 +244,14 @@ impl Compiler<'_> {
         codes(output)?;
         expect_shape(input.elements == Elements::Pixels)?;
         expect_shape(input.shape == output.shape && input.shape.channels == 3)?;
-        let encode = |table: &[i8; 256]| table.map(|code| self.kernels.encoding().encode(code));
-        let [red, green, blue] = [0, 1, 2].map(|channel| encode(&tables[channel]));
+        let encoding = self.kernels.encoding();
+        let tables =
+            [0, 1, 2].map(|channel: usize| tables[channel].map(|code| encoding.encode(code)));
         let tight = self.places[node.output].stride_bytes == input.shape.channels;
-        Ok(if tight && red == green && green == blue {
-            Work::Table(Box::new(red))
-        } else {
-            Work::PictureTables(Box::new([red, green, blue]))
+        let bounds = [encoding.value(i8::MIN), encoding.value(i8::MAX)];
+        Ok(match Lines::fit(&tables, |byte| encoding.read(byte), bounds) {
+            Some(lines) if tight => Work::PictureLines(Box::new(lines)),
+            _ => Work::PictureTables(Box::new(tables)),
         })
     }
 

@@ -6,6 +6,7 @@ use super::memory::{Memory, Place};
 use crate::engine::int8::buffer::Buffer;
 use crate::engine::int8::graph::{Quantization, Window};
 use crate::engine::int8::kernels::{Dwconv, DwconvInput, Gemm, Kernels, MOST_WINDOW_ROWS, Sum};
+use crate::engine::int8::lines::Lines;
 use crate::engine::int8::pool::Pool;
 use crate::engine::int8::requant::{Encoding, round_to_byte};
 
@@ -18,6 +19,8 @@ pub struct Step {
 
 /// What a step does.
 pub enum Work {
+    /// Bytes of three channels, as they lie in the output, through a line for each channel.
+    PictureLines(Box<Lines>),
     /// Bytes through a table for each channel of three.
     PictureTables(Box<[[u8; 256]; 3]>),
     /// A matrix product for each position of the output.
@@ -121,6 +124,7 @@ impl Step {
         let output = &places[self.output];
         let context = Context { kernels, memory, pool, inputs: [first, second], output };
         match &self.work {
+            Work::PictureLines(lines) => context.picture_lines(lines),
             Work::PictureTables(tables) => context.picture_tables(tables),
             Work::Product(product) => context.product(product),
             Work::Depthwise(depthwise) => context.depthwise(depthwise),
@@ -165,6 +169,15 @@ impl Context<'_> {
     /// One band for each thread, where there is a row for each.
     fn share(&self) -> usize {
         self.pool.threads().min(self.output.tensor.shape.height)
+    }
+
+    fn picture_lines(&self, lines: &Lines) {
+        let input = self.memory.read(self.inputs[0]);
+        let row_bytes = self.inputs[0].row_bytes();
+        self.bands(self.share(), &|_, rows, output| {
+            let input = &input[rows.start * row_bytes..rows.end * row_bytes];
+            self.kernels.lines(input, output, lines);
+        });
     }
 
     fn picture_tables(&self, tables: &[[u8; 256]; 3]) {

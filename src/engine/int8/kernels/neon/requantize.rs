@@ -1,7 +1,6 @@
 //! The epilogue, 16 results at a time.
 
 use std::arch::aarch64::*;
-use std::arch::asm;
 
 use crate::engine::int8::requant::{Epilogue, ROUNDER};
 
@@ -97,18 +96,6 @@ impl ScalesAt {
             scale,
             negative_scale: if FORM & SLOPE != 0 { load(self.negative_scale) } else { scale },
         }
-    }
-
-    /// The same, hidden from the compiler, which might keep what is there in registers that are
-    /// needed for other things.
-    #[inline(always)]
-    pub(in super::super) fn hidden(mut self) -> Self {
-        // SAFETY: nothing is done.
-        unsafe {
-            asm!("/* {} {} */", inout(reg) self.scale, inout(reg) self.negative_scale,
-                options(nomem, nostack, preserves_flags));
-        }
-        self
     }
 }
 
@@ -212,9 +199,9 @@ impl<'a, const FLOATS: bool> Requantizer<'a, FLOATS> {
         } else {
             let rounder = vdupq_n_f32(self.rounder);
             let rounded =
-                products.map(|product| vreinterpretq_s16_f32(vaddq_f32(product, rounder)));
+                products.map(|product| vreinterpretq_s32_f32(vaddq_f32(product, rounder)));
             std::array::from_fn(|half| {
-                let words = vuzp1q_s16(rounded[2 * half], rounded[2 * half + 1]);
+                let words = vmovn_high_s32(vmovn_s32(rounded[2 * half]), rounded[2 * half + 1]);
                 if FORM & ODD != 0 {
                     vaddq_s16(words, vdupq_n_s16(zero_point as i16))
                 } else {

@@ -87,7 +87,7 @@ impl<'a, const FLOATS: bool> BlockEpilogue<'a, FLOATS> {
     ) {
         // SAFETY: as promised.
         unsafe {
-            let scales = self.scales.hidden().of_sixteen::<FORM>();
+            let scales = self.scales.of_sixteen::<FORM>();
             vst1q_s8(
                 output.base.wrapping_add(output.offset),
                 self.requantizer.codes::<FORM>(sums, &scales),
