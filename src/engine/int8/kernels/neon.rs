@@ -14,7 +14,7 @@ use super::{DwconvKernel, GemmKernel, Kernels, LinesKernel, LutKernel, Row, Tile
 use crate::engine::int8::isa::Isa;
 use crate::engine::int8::pack::{DEPTH_BLOCK, DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
-use requantize::{Requantizer, for_form};
+use requantize::{Requantizer, ScalesAt, for_form};
 pub(super) use vadd::qs8_vadd_neon;
 use window::{BlockEpilogue, Output, Place, Window, three_by_three};
 
@@ -98,7 +98,8 @@ struct Strip<'a> {
     requantizer: Requantizer<'a, false>,
     input: *const u8,
     weights: *const u8,
-    channel: usize,
+    bias: *const i32,
+    scales: ScalesAt,
     output: *mut u8,
 }
 
@@ -121,7 +122,8 @@ unsafe fn qs8_gemm_4x4c16_neon(rows: usize, panels: usize, tile: &Tile<'_>) {
                     requantizer,
                     input: tile.input,
                     weights: tile.weights.add(first * tile.depth),
-                    channel: tile.channel + first,
+                    bias: requantizer.bias(tile.channel + first),
+                    scales: requantizer.scales(tile.channel + first),
                     output: tile.output.add(first),
                 };
                 for _ in 0..rows / 4 {
@@ -172,24 +174,33 @@ impl Strip<'_> {
     unsafe fn put<const ROWS: usize, const FORM: u8>(&mut self, sums: [int32x4_t; 4]) {
         // SAFETY: the rows and the panel are the tile's; the epilogue has its channels.
         unsafe {
-            let bias = vld1q_s32(self.requantizer.bias(self.channel));
-            let scales = self.requantizer.scales(self.channel).of_four::<FORM>();
+            let bias = vld1q_s32(self.bias);
+            let scales = self.scales.of_four::<FORM>();
             let sums = sums.map(|sums| vaddq_s32(sums, bias));
-            let words = vreinterpretq_s32_s8(self.requantizer.codes::<FORM>(sums, &scales));
-            let stride = self.output_stride;
-            let output = |row: usize| self.output.wrapping_add(row * stride).cast::<i32>();
-            vst1q_lane_s32::<0>(output(0), words);
-            if ROWS > 1 {
-                vst1q_lane_s32::<1>(output(1), words);
-            }
-            if ROWS > 2 {
-                vst1q_lane_s32::<2>(output(2), words);
-            }
-            if ROWS > 3 {
-                vst1q_lane_s32::<3>(output(3), words);
+            let codes = self.requantizer.codes::<FORM>(sums, &scales);
+            if ROWS == 4 {
+                asm!(
+                    "str {codes:s}, [{output}]",
+                    "add {output}, {output}, {stride}",
+                    "st1 {{{codes:v}.s}}[1], [{output}]",
+                    "add {output}, {output}, {stride}",
+                    "st1 {{{codes:v}.s}}[2], [{output}]",
+                    "add {output}, {output}, {stride}",
+                    "st1 {{{codes:v}.s}}[3], [{output}]",
+                    "add {output}, {output}, {stride}",
+                    codes = in(vreg) codes,
+                    output = inout(reg) self.output,
+                    stride = in(reg) self.output_stride,
+                    options(nostack, preserves_flags),
+                );
+            } else {
+                let words: [i32; 4] = std::mem::transmute(codes);
+                for word in &words[..ROWS] {
+                    self.output.cast::<i32>().write_unaligned(*word);
+                    self.output = self.output.wrapping_add(self.output_stride);
+                }
             }
             self.input = self.input.wrapping_add(ROWS * self.input_stride);
-            self.output = self.output.wrapping_add(ROWS * stride);
         }
     }
 
