@@ -89,6 +89,44 @@ macro_rules! add_parts {
     };
 }
 
+/// The sums of four rows. The first positions, given here, set the sums; the others are added.
+macro_rules! accumulate_four {
+    ($strip:expr, $($first:expr),+) => {{
+        let input: [*const u8; 4] =
+            std::array::from_fn(|row| $strip.input.wrapping_add(row * $strip.input_stride));
+        let (s0, s1, s2, s3);
+        asm!(
+            $($first,)+
+            "b.eq 4f",
+            "3:",
+            load_four!(),
+            step_of_four!("sadalp", "v0", "v2", "v4", "v6"),
+            step_of_four!("sadalp", "v1", "v3", "v5", "v7"),
+            "subs {depth}, {depth}, #32",
+            "b.ne 3b",
+            "4:",
+            add_parts!("v0" "v16" "v20" "v24" "v28", "v1" "v17" "v21" "v25" "v29",
+                "v2" "v18" "v22" "v26" "v30", "v3" "v19" "v23" "v27" "v31"),
+            depth = inout(reg) $strip.depth => _,
+            weights = inout(reg) $strip.weights => _,
+            a0 = inout(reg) input[0] => _,
+            a1 = inout(reg) input[1] => _,
+            a2 = inout(reg) input[2] => _,
+            a3 = inout(reg) input[3] => _,
+            out("v16") _, out("v17") _, out("v18") _, out("v19") _,
+            out("v20") _, out("v21") _, out("v22") _, out("v23") _,
+            out("v24") _, out("v25") _, out("v26") _, out("v27") _,
+            out("v28") _, out("v29") _, out("v30") _, out("v31") _,
+            out("v0") s0, out("v1") s1, out("v2") s2, out("v3") s3,
+            out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+            out("v8") _, out("v9") _, out("v10") _, out("v11") _,
+            out("v12") _, out("v13") _, out("v14") _, out("v15") _,
+            options(readonly, nostack),
+        );
+        [s0, s1, s2, s3]
+    }};
+}
+
 /// A few rows of a tile and one panel, and where they are in memory.
 #[derive(Clone, Copy)]
 struct Strip<'a> {
@@ -126,9 +164,16 @@ unsafe fn qs8_gemm_4x4c16_neon(rows: usize, panels: usize, tile: &Tile<'_>) {
                     scales: requantizer.scales(tile.channel + first),
                     output: tile.output.add(first),
                 };
-                for _ in 0..rows / 4 {
-                    let sums = strip.accumulate_four();
-                    strip.put::<4, FORM>(sums);
+                if tile.depth % 32 == 0 {
+                    for _ in 0..rows / 4 {
+                        let sums = strip.accumulate_four::<false>();
+                        strip.put::<4, FORM>(sums);
+                    }
+                } else {
+                    for _ in 0..rows / 4 {
+                        let sums = strip.accumulate_four::<true>();
+                        strip.put::<4, FORM>(sums);
+                    }
                 }
                 match rows % 4 {
                     3 => strip.run::<3>(),
@@ -204,65 +249,35 @@ impl Strip<'_> {
         }
     }
 
-    /// The sums of four rows.
+    /// The sums of four rows; `ODD` says whether the depth is an odd multiple of 16.
     ///
     /// # Safety
     ///
     /// As for [`Self::run`].
     #[inline]
     #[target_feature(enable = "neon")]
-    unsafe fn accumulate_four(&self) -> [int32x4_t; 4] {
-        let stride = self.input_stride;
-        let input: [*const u8; 4] =
-            std::array::from_fn(|row| self.input.wrapping_add(row * stride));
-        let (s0, s1, s2, s3);
+    unsafe fn accumulate_four<const ODD: bool>(&self) -> [int32x4_t; 4] {
         // SAFETY: each row has `depth` bytes, a multiple of 16 and not 0, and the panel four times
         // as many; the registers that change are operands.
         unsafe {
-            asm!(
-                // An odd multiple of 16 starts with one step, an even one with two.
-                "tbz {depth}, #4, 2f",
-                "ldr q0, [{a0}], #16",
-                "ldr q2, [{a1}], #16",
-                "ldr q4, [{a2}], #16",
-                "ldr q6, [{a3}], #16",
-                step_of_four!("saddlp", "v0", "v2", "v4", "v6"),
-                "subs {depth}, {depth}, #16",
-                "b.ne 3f",
-                "b 4f",
-                "2:",
-                load_four!(),
-                step_of_four!("saddlp", "v0", "v2", "v4", "v6"),
-                step_of_four!("sadalp", "v1", "v3", "v5", "v7"),
-                "subs {depth}, {depth}, #32",
-                "b.eq 4f",
-                "3:",
-                load_four!(),
-                step_of_four!("sadalp", "v0", "v2", "v4", "v6"),
-                step_of_four!("sadalp", "v1", "v3", "v5", "v7"),
-                "subs {depth}, {depth}, #32",
-                "b.ne 3b",
-                "4:",
-                add_parts!("v0" "v16" "v20" "v24" "v28", "v1" "v17" "v21" "v25" "v29",
-                    "v2" "v18" "v22" "v26" "v30", "v3" "v19" "v23" "v27" "v31"),
-                depth = inout(reg) self.depth => _,
-                weights = inout(reg) self.weights => _,
-                a0 = inout(reg) input[0] => _,
-                a1 = inout(reg) input[1] => _,
-                a2 = inout(reg) input[2] => _,
-                a3 = inout(reg) input[3] => _,
-                out("v16") _, out("v17") _, out("v18") _, out("v19") _,
-                out("v20") _, out("v21") _, out("v22") _, out("v23") _,
-                out("v24") _, out("v25") _, out("v26") _, out("v27") _,
-                out("v28") _, out("v29") _, out("v30") _, out("v31") _,
-                out("v0") s0, out("v1") s1, out("v2") s2, out("v3") s3,
-                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-                out("v8") _, out("v9") _, out("v10") _, out("v11") _,
-                out("v12") _, out("v13") _, out("v14") _, out("v15") _,
-                options(readonly, nostack),
-            );
+            if ODD {
+                accumulate_four!(
+                    self,
+                    "ldr q0, [{a0}], #16\nldr q2, [{a1}], #16\n",
+                    "ldr q4, [{a2}], #16\nldr q6, [{a3}], #16\n",
+                    step_of_four!("saddlp", "v0", "v2", "v4", "v6"),
+                    "subs {depth}, {depth}, #16"
+                )
+            } else {
+                accumulate_four!(
+                    self,
+                    load_four!(),
+                    step_of_four!("saddlp", "v0", "v2", "v4", "v6"),
+                    step_of_four!("sadalp", "v1", "v3", "v5", "v7"),
+                    "subs {depth}, {depth}, #32"
+                )
+            }
         }
-        [s0, s1, s2, s3]
     }
 
     /// Parts of the sums of each row and column.
