@@ -124,6 +124,53 @@ macro_rules! accumulate {
     }};
 }
 
+/// The sums of five rows, with what comes before 32 positions at a time.
+macro_rules! accumulate_five {
+    ($strip:expr, $($first:expr,)*) => {{
+        let input: [*const u8; 5] =
+            std::array::from_fn(|row| $strip.input.wrapping_add(row * $strip.input_stride));
+        let mut sums = [[vdupq_n_s32(0); 4]; 5];
+        let [s0, s1, s2, s3, s4] = &mut sums;
+        asm!(
+            load_biases!("v12" "v13" "v14" "v15", "v16" "v17" "v18" "v19", "v20" "v21" "v22" "v23",
+                "v24" "v25" "v26" "v27", "v28" "v29" "v30" "v31"),
+            $($first,)*
+            // There are registers to load 32 positions of three rows at once.
+            "2:",
+            "ldp q0, q1, [{a0}], #32",
+            "ldp q2, q3, [{a1}], #32",
+            "ldp q4, q5, [{a2}], #32",
+            "ldr q6, [{a3}], #16",
+            "ldr q7, [{a4}], #16",
+            step_of_five!("v0", "v2", "v4", "v6", "v7"),
+            "ldr q6, [{a3}], #16",
+            "ldr q7, [{a4}], #16",
+            step_of_five!("v1", "v3", "v5", "v6", "v7"),
+            "subs {depth}, {depth}, #32",
+            "b.ne 2b",
+            "3:",
+            depth = inout(reg) $strip.depth => _,
+            bias = in(reg) $strip.requantizer.bias($strip.channel),
+            weights = inout(reg) $strip.weights => _,
+            a0 = inout(reg) input[0] => _,
+            a1 = inout(reg) input[1] => _,
+            a2 = inout(reg) input[2] => _,
+            a3 = inout(reg) input[3] => _,
+            a4 = inout(reg) input[4] => _,
+            out("v12") s0[0], out("v13") s0[1], out("v14") s0[2], out("v15") s0[3],
+            out("v16") s1[0], out("v17") s1[1], out("v18") s1[2], out("v19") s1[3],
+            out("v20") s2[0], out("v21") s2[1], out("v22") s2[2], out("v23") s2[3],
+            out("v24") s3[0], out("v25") s3[1], out("v26") s3[2], out("v27") s3[3],
+            out("v28") s4[0], out("v29") s4[1], out("v30") s4[2], out("v31") s4[3],
+            out("v0") _, out("v1") _, out("v2") _, out("v3") _,
+            out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+            out("v8") _, out("v9") _, out("v10") _, out("v11") _,
+            options(readonly, nostack),
+        );
+        sums
+    }};
+}
+
 /// A few rows of a tile and one panel, and where they are in memory.
 #[derive(Clone, Copy)]
 struct Strip<'a> {
@@ -159,9 +206,16 @@ unsafe fn qs8_gemm_5x16c4_neon_dotprod(rows: usize, panels: usize, tile: &Tile<'
                     channel: tile.channel + first,
                     output: tile.output.add(first),
                 };
-                for _ in 0..rows / 5 {
-                    let sums = strip.accumulate_five();
-                    strip.put::<5, FORM>(sums);
+                if tile.depth % 32 == 0 {
+                    for _ in 0..rows / 5 {
+                        let sums = strip.accumulate_five::<false>();
+                        strip.put::<5, FORM>(sums);
+                    }
+                } else {
+                    for _ in 0..rows / 5 {
+                        let sums = strip.accumulate_five::<true>();
+                        strip.put::<5, FORM>(sums);
+                    }
                 }
                 match rows % 5 {
                     4 => {
@@ -207,68 +261,30 @@ impl Strip<'_> {
         }
     }
 
-    /// The sums of five rows, biases included.
+    /// The sums of five rows, biases included; `ODD` says whether the depth is an odd multiple of 16.
     ///
     /// # Safety
     ///
     /// The tile has five rows from `input` on.
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
-    unsafe fn accumulate_five(&self) -> [Sums; 5] {
-        let stride = self.input_stride;
-        let input: [*const u8; 5] =
-            std::array::from_fn(|row| self.input.wrapping_add(row * stride));
-        let mut sums = [[vdupq_n_s32(0); 4]; 5];
-        let [s0, s1, s2, s3, s4] = &mut sums;
+    unsafe fn accumulate_five<const ODD: bool>(&self) -> [Sums; 5] {
         // SAFETY: each row has `depth` bytes, a multiple of 16 and not 0, the panel 16 times as
         // many, the epilogue the channels; the registers that change are operands.
         unsafe {
-            asm!(
-                load_biases!("v12" "v13" "v14" "v15", "v16" "v17" "v18" "v19", "v20" "v21" "v22" "v23",
-                    "v24" "v25" "v26" "v27", "v28" "v29" "v30" "v31"),
-                "tbz {depth}, #4, 2f",
-                "ldr q0, [{a0}], #16",
-                "ldr q2, [{a1}], #16",
-                "ldr q4, [{a2}], #16",
-                "ldr q6, [{a3}], #16",
-                "ldr q7, [{a4}], #16",
-                step_of_five!("v0", "v2", "v4", "v6", "v7"),
-                "subs {depth}, {depth}, #16",
-                "b.eq 3f",
-                // There are registers to load 32 positions of three rows at once.
-                "2:",
-                "ldp q0, q1, [{a0}], #32",
-                "ldp q2, q3, [{a1}], #32",
-                "ldp q4, q5, [{a2}], #32",
-                "ldr q6, [{a3}], #16",
-                "ldr q7, [{a4}], #16",
-                step_of_five!("v0", "v2", "v4", "v6", "v7"),
-                "ldr q6, [{a3}], #16",
-                "ldr q7, [{a4}], #16",
-                step_of_five!("v1", "v3", "v5", "v6", "v7"),
-                "subs {depth}, {depth}, #32",
-                "b.ne 2b",
-                "3:",
-                depth = inout(reg) self.depth => _,
-                bias = in(reg) self.requantizer.bias(self.channel),
-                weights = inout(reg) self.weights => _,
-                a0 = inout(reg) input[0] => _,
-                a1 = inout(reg) input[1] => _,
-                a2 = inout(reg) input[2] => _,
-                a3 = inout(reg) input[3] => _,
-                a4 = inout(reg) input[4] => _,
-                out("v12") s0[0], out("v13") s0[1], out("v14") s0[2], out("v15") s0[3],
-                out("v16") s1[0], out("v17") s1[1], out("v18") s1[2], out("v19") s1[3],
-                out("v20") s2[0], out("v21") s2[1], out("v22") s2[2], out("v23") s2[3],
-                out("v24") s3[0], out("v25") s3[1], out("v26") s3[2], out("v27") s3[3],
-                out("v28") s4[0], out("v29") s4[1], out("v30") s4[2], out("v31") s4[3],
-                out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-                out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-                out("v8") _, out("v9") _, out("v10") _, out("v11") _,
-                options(readonly, nostack),
-            );
+            if ODD {
+                accumulate_five!(
+                    self,
+                    "ldr q0, [{a0}], #16\nldr q2, [{a1}], #16\nldr q4, [{a2}], #16\n",
+                    "ldr q6, [{a3}], #16\nldr q7, [{a4}], #16\n",
+                    step_of_five!("v0", "v2", "v4", "v6", "v7"),
+                    "subs {depth}, {depth}, #16",
+                    "b.eq 3f",
+                )
+            } else {
+                accumulate_five!(self,)
+            }
         }
-        sums
     }
 
     /// The sums of four rows, biases included.
