@@ -12,19 +12,35 @@ pub(in super::super) const BARE: u8 = 0;
 pub(in super::super) const SLOPE: u8 = 1;
 /// An odd zero point.
 pub(in super::super) const ODD: u8 = 2;
-/// Both.
-pub(in super::super) const SLOPE_AND_ODD: u8 = SLOPE | ODD;
-/// Whatever there can be: results of more than 16 bits, sums of more than 22, bounds, two scales
-/// that may be equal.
-pub(in super::super) const ANY: u8 = 4 | SLOPE;
+/// Sums of more than 22 bits.
+pub(in super::super) const LARGE: u8 = 4;
+/// Results of more than 16 bits.
+pub(in super::super) const WIDE: u8 = 8;
+/// Bounds within those of a byte.
+const BOUNDED: u8 = 16;
+
+pub(in super::super) const SLOPE_ODD: u8 = SLOPE | ODD;
+pub(in super::super) const LARGE_ODD: u8 = LARGE | ODD;
+pub(in super::super) const LARGE_SLOPE: u8 = LARGE | SLOPE;
+pub(in super::super) const LARGE_SLOPE_ODD: u8 = LARGE | SLOPE | ODD;
+/// Wide results of sums of any size; any zero point.
+pub(in super::super) const LARGE_WIDE: u8 = LARGE | WIDE;
+/// Whatever there can be; two scales that may be equal.
+pub(in super::super) const ANY: u8 = LARGE | WIDE | SLOPE | BOUNDED;
 
 /// Runs the body with the constant `$form` equal to the form of the requantizer.
 macro_rules! for_form {
     ($requantizer:expr, $form:ident => $body:block) => {{
         use $crate::engine::int8::kernels::neon::requantize::{
-            ANY, BARE, ODD, SLOPE, SLOPE_AND_ODD,
+            ANY, BARE, LARGE, LARGE_ODD, LARGE_SLOPE, LARGE_SLOPE_ODD, LARGE_WIDE, ODD, SLOPE,
+            SLOPE_ODD,
         };
-        for_form!($requantizer, $form => $body, BARE, SLOPE, ODD, SLOPE_AND_ODD; ANY)
+        for_form!(
+            $requantizer,
+            $form => $body,
+            BARE, SLOPE, ODD, SLOPE_ODD,
+            LARGE, LARGE_SLOPE, LARGE_ODD, LARGE_SLOPE_ODD, LARGE_WIDE; ANY
+        )
     }};
     ($requantizer:expr, $form:ident => $body:block, $($one:ident),+; $last:ident) => {
         match $requantizer.form() {
@@ -42,7 +58,7 @@ macro_rules! for_form {
 pub(in super::super) use for_form;
 
 /// The epilogue of a layer, ready for vectors. With `FLOATS`, sums start from
-/// [`float_bias`](Epilogue::float_bias), unless the form is [`ANY`].
+/// [`float_bias`](Epilogue::float_bias), unless the form has [`LARGE`].
 #[derive(Clone, Copy)]
 pub(in super::super) struct Requantizer<'a, const FLOATS: bool> {
     bias: &'a [i32],
@@ -109,15 +125,16 @@ pub(in super::super) struct Scales {
 impl<'a, const FLOATS: bool> Requantizer<'a, FLOATS> {
     pub(in super::super) fn new(epilogue: &'a Epilogue) -> Self {
         let any_byte = epilogue.min == -128 && epilogue.max == 127;
+        let one_scale = epilogue.negative_scale.is_empty();
         let odd = epilogue.zero_point % 2 != 0;
-        let floats = FLOATS && !epilogue.float_bias.is_empty();
-        let simple = epilogue.narrow && any_byte && floats == FLOATS;
-        let form = match (simple, epilogue.negative_scale.is_empty(), odd) {
-            (false, ..) => ANY,
-            (true, true, false) => BARE,
-            (true, true, true) => ODD,
-            (true, false, false) => SLOPE,
-            (true, false, true) => SLOPE_AND_ODD,
+        let large = FLOATS && epilogue.float_bias.is_empty();
+        let form = match (any_byte, epilogue.narrow, one_scale) {
+            (false, ..) | (true, false, false) => ANY,
+            (true, false, true) => LARGE_WIDE,
+            (true, true, _) => {
+                let bit = |set: bool, bit: u8| if set { bit } else { 0 };
+                bit(!one_scale, SLOPE) | bit(odd, ODD) | bit(large, LARGE)
+            }
         };
         // Ties go to an even sum, so only an even zero point can be added before rounding.
         let before = if odd { 0.0 } else { epilogue.zero_point as f32 };
@@ -126,7 +143,7 @@ impl<'a, const FLOATS: bool> Requantizer<'a, FLOATS> {
             scale => scale,
         };
         Self {
-            bias: if simple && FLOATS { &epilogue.float_bias } else { &epilogue.bias },
+            bias: if FLOATS && form & LARGE == 0 { &epilogue.float_bias } else { &epilogue.bias },
             scale: &epilogue.scale,
             negative_scale,
             zero_point: epilogue.zero_point,
@@ -177,7 +194,7 @@ impl<'a, const FLOATS: bool> Requantizer<'a, FLOATS> {
         scales: &Scales,
     ) -> int8x16_t {
         let products: [float32x4_t; 4] = std::array::from_fn(|quarter| {
-            let sum = if FLOATS && FORM != ANY {
+            let sum = if FLOATS && FORM & LARGE == 0 {
                 vsubq_f32(vreinterpretq_f32_s32(sums[quarter]), vdupq_n_f32(ROUNDER))
             } else {
                 vcvtq_f32_s32(sums[quarter])
@@ -190,12 +207,12 @@ impl<'a, const FLOATS: bool> Requantizer<'a, FLOATS> {
             };
             vmulq_f32(sum, scale)
         });
-        let zero_point = self.zero_point;
-        let words: [int16x8_t; 2] = if FORM == ANY {
-            let zero_point = vdupq_n_s32(zero_point);
-            let rounded = products.map(|product| vaddq_s32(vcvtnq_s32_f32(product), zero_point));
+        let zero_point = vdupq_n_s16(self.zero_point as i16);
+        let words: [int16x8_t; 2] = if FORM & WIDE != 0 {
+            let rounded = products.map(|product| vcvtnq_s32_f32(product));
             std::array::from_fn(|half| {
-                vqmovn_high_s32(vqmovn_s32(rounded[2 * half]), rounded[2 * half + 1])
+                let low = vqmovn_s32(rounded[2 * half]);
+                vqaddq_s16(vqmovn_high_s32(low, rounded[2 * half + 1]), zero_point)
             })
         } else {
             let rounder = vdupq_n_f32(self.rounder);
@@ -204,15 +221,11 @@ impl<'a, const FLOATS: bool> Requantizer<'a, FLOATS> {
             std::array::from_fn(|half| {
                 let [low, high] = [rounded[2 * half], rounded[2 * half + 1]];
                 let words = if FLOATS { vuzp1q_s16(low, high) } else { low_words(low, high) };
-                if FORM & ODD != 0 {
-                    vaddq_s16(words, vdupq_n_s16(zero_point as i16))
-                } else {
-                    words
-                }
+                if FORM & ODD != 0 { vaddq_s16(words, zero_point) } else { words }
             })
         };
         let codes = vqmovn_high_s16(vqmovn_s16(words[0]), words[1]);
-        if FORM == ANY {
+        if FORM & BOUNDED != 0 {
             let min = vdupq_n_s8(self.min);
             let max = vdupq_n_s8(self.max);
             vminq_s8(vmaxq_s8(codes, min), max)

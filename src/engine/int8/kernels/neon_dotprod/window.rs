@@ -6,7 +6,10 @@ use std::arch::asm;
 
 use super::super::Row;
 use super::super::neon::read_position;
-use super::super::neon::requantize::{ANY, BARE, ODD, Requantizer, SLOPE, SLOPE_AND_ODD, for_form};
+use super::super::neon::requantize::{
+    BARE, LARGE, LARGE_ODD, LARGE_SLOPE, LARGE_SLOPE_ODD, ODD, Requantizer, SLOPE, SLOPE_ODD,
+    for_form,
+};
 use super::super::neon::window::{BlockEpilogue, Output, Place, Window, three_by_three};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, ROUNDER};
 
@@ -153,11 +156,45 @@ macro_rules! sum_up {
     };
 }
 
-/// Makes floats of the sums and multiplies them with their scales; t may change.
+/// Makes floats of the sums, which have the bits of [`ROUNDER`] plus themselves; t may change.
+macro_rules! subtract {
+    ($t0:tt $t1:tt $t2:tt $t3:tt) => {
+        concat!(
+            "dup ",
+            $t0,
+            ".4s, {subtracted:w}\n",
+            "fsub v28.4s, v28.4s, ",
+            $t0,
+            ".4s\n",
+            "fsub v29.4s, v29.4s, ",
+            $t0,
+            ".4s\n",
+            "fsub v30.4s, v30.4s, ",
+            $t0,
+            ".4s\n",
+            "fsub v31.4s, v31.4s, ",
+            $t0,
+            ".4s\n",
+        )
+    };
+}
+
+/// Makes floats of sums that can be large.
+macro_rules! convert {
+    ($t0:tt $t1:tt $t2:tt $t3:tt) => {
+        concat!(
+            "scvtf v28.4s, v28.4s\n",
+            "scvtf v29.4s, v29.4s\n",
+            "scvtf v30.4s, v30.4s\n",
+            "scvtf v31.4s, v31.4s\n",
+        )
+    };
+}
+
+/// Multiplies the sums with their scales; t may change.
 macro_rules! scale {
     ($t0:tt $t1:tt $t2:tt $t3:tt) => {
         concat!(
-            make_floats!($t0),
             "ld1 {{",
             $t0,
             ".4s, ",
@@ -183,34 +220,10 @@ macro_rules! scale {
     };
 }
 
-/// Makes floats of the sums, which have the bits of [`ROUNDER`] plus themselves.
-macro_rules! make_floats {
-    ($t0:tt) => {
-        concat!(
-            "dup ",
-            $t0,
-            ".4s, {subtracted:w}\n",
-            "fsub v28.4s, v28.4s, ",
-            $t0,
-            ".4s\n",
-            "fsub v29.4s, v29.4s, ",
-            $t0,
-            ".4s\n",
-            "fsub v30.4s, v30.4s, ",
-            $t0,
-            ".4s\n",
-            "fsub v31.4s, v31.4s, ",
-            $t0,
-            ".4s\n",
-        )
-    };
-}
-
 /// As [`scale`], with other scales for negative sums.
 macro_rules! scale_by_sign {
     ($t0:tt $t1:tt $t2:tt $t3:tt) => {
         concat!(
-            make_floats!($t0),
             "ldp ", whole!($t0), ", ", whole!($t1), ", [{scale}]\n",
             scale_by_sign!("v28" "0" $t0 $t2 $t3),
             scale_by_sign!("v29" "16" $t1 $t2 $t3),
@@ -279,7 +292,7 @@ macro_rules! store {
 macro_rules! window {
     ($quads:ident $epilogue:ident $columns:ident $place:ident $output:ident,
         $a0:tt $a1:tt $a2:tt $a3:tt, $b0:tt $b1:tt $b2:tt $b3:tt, $c0:tt $c1:tt $c2:tt $c3:tt
-        $(, $scale:ident $round:ident)?) => {{
+        $(, $float:ident $scale:ident $round:ident)?) => {{
         let [[u0, u1, u2, u3], [v0, v1, v2, v3], [w0, w1, w2, w3]] = $quads.weights;
         let [p0, p1, p2, p3] = $quads.places;
         let [[a0, a1, a2, a3], [b0, b1, b2, b3]] = $columns;
@@ -289,6 +302,7 @@ macro_rules! window {
             read_column!($c0 $c1 $c2 $c3),
             sum_up!($a0 $a1 $a2 $a3, $b0 $b1 $b2 $b3, $c0 $c1 $c2 $c3),
             $(
+                $float!($a0 $a1 $a2 $a3),
                 $scale!($a0 $a1 $a2 $a3),
                 $round!($a0 $a1 $a2 $a3),
                 store!(),
@@ -322,21 +336,24 @@ macro_rules! window {
 
 /// [`Window::advance`] with the columns in these registers.
 macro_rules! advance {
-    ($form:ident, $quads:ident $epilogue:ident $columns:ident $place:ident $output:ident, $($registers:tt)+) => {
+    ($form:ident, $($given:tt)+) => {
         match $form {
-            BARE => window!($quads $epilogue $columns $place $output, $($registers)+, scale round).0,
-            ODD => window!($quads $epilogue $columns $place $output, $($registers)+, scale round_and_add).0,
-            SLOPE => window!($quads $epilogue $columns $place $output, $($registers)+, scale_by_sign round).0,
-            SLOPE_AND_ODD => {
-                window!($quads $epilogue $columns $place $output, $($registers)+, scale_by_sign round_and_add).0
-            }
-            _ => {
-                let (column, sums) = window!($quads $epilogue $columns $place $output, $($registers)+);
-                $epilogue.store::<ANY>(sums, $output);
-                column
-            }
+            BARE => window!($($given)+, subtract scale round).0,
+            ODD => window!($($given)+, subtract scale round_and_add).0,
+            SLOPE => window!($($given)+, subtract scale_by_sign round).0,
+            SLOPE_ODD => window!($($given)+, subtract scale_by_sign round_and_add).0,
+            LARGE => window!($($given)+, convert scale round).0,
+            LARGE_ODD => window!($($given)+, convert scale round_and_add).0,
+            LARGE_SLOPE => window!($($given)+, convert scale_by_sign round).0,
+            LARGE_SLOPE_ODD => window!($($given)+, convert scale_by_sign round_and_add).0,
+            _ => advance!(@sums $form, $($given)+),
         }
     };
+    (@sums $form:ident, $quads:ident $epilogue:ident $columns:ident $place:ident $output:ident, $($registers:tt)+) => {{
+        let (column, sums) = window!($quads $epilogue $columns $place $output, $($registers)+);
+        $epilogue.store::<FORM>(sums, $output);
+        column
+    }};
 }
 
 /// Three columns of 16 channels, with the four bytes of a channel next to each other.
