@@ -254,8 +254,14 @@ impl Strip<'_> {
         unsafe {
             let scales = self.requantizer.scales(self.channel).of_sixteen::<FORM>();
             for sums in sums {
-                vst1q_s8(self.output.cast(), self.requantizer.codes::<FORM>(sums, &scales));
-                self.output = self.output.wrapping_add(self.output_stride);
+                // Stores and moves on in one instruction.
+                asm!(
+                    "st1 {{{codes:v}.16b}}, [{output}], {stride}",
+                    codes = in(vreg) self.requantizer.codes::<FORM>(sums, &scales),
+                    output = inout(reg) self.output,
+                    stride = in(reg) self.output_stride,
+                    options(nostack, preserves_flags),
+                );
             }
             self.input = self.input.wrapping_add(ROWS * self.input_stride);
         }

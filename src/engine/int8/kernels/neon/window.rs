@@ -112,14 +112,15 @@ pub(in super::super) unsafe fn three_by_three<W: Window<FLOATS>, const FLOATS: b
         return false;
     }
     let rows = [top.cast(), middle.cast(), bottom.cast()];
+    let padding = [row.zero_point as i8; CHANNEL_BLOCK];
     // SAFETY: as promised, and the row has the blocks.
     unsafe {
         for_form!(requantizer, FORM => {
             for block in 0..row.stride_bytes / CHANNEL_BLOCK {
                 if row.stride == 1 {
-                    Slide::<W, FLOATS, FORM>::new(row, rows, requantizer, block).by_one();
+                    Slide::<W, FLOATS, FORM>::new(row, rows, padding.as_ptr(), requantizer, block).by_one();
                 } else {
-                    Slide::<W, FLOATS, FORM>::new(row, rows, requantizer, block).by_two();
+                    Slide::<W, FLOATS, FORM>::new(row, rows, padding.as_ptr(), requantizer, block).by_two();
                 }
             }
         });
@@ -134,18 +135,21 @@ struct Slide<'a, W, const FLOATS: bool, const FORM: u8> {
     epilogue: BlockEpilogue<'a, FLOATS>,
     window: W,
     channel: usize,
-    padding: [i8; CHANNEL_BLOCK],
+    /// A block of the byte that stands for 0.
+    padding: *const i8,
 }
 
 impl<'a, W: Window<FLOATS>, const FLOATS: bool, const FORM: u8> Slide<'a, W, FLOATS, FORM> {
     /// # Safety
     ///
-    /// As for [`super::super::RowFn`]; the row has the block of channels.
+    /// As for [`super::super::RowFn`]; the row has the block of channels, and `padding` outlives the
+    /// window.
     #[inline]
     #[target_feature(enable = "neon")]
     unsafe fn new(
         row: &'a Row<'a>,
         rows: [*const i8; 3],
+        padding: *const i8,
         requantizer: Requantizer<'a, FLOATS>,
         block: usize,
     ) -> Self {
@@ -156,7 +160,7 @@ impl<'a, W: Window<FLOATS>, const FLOATS: bool, const FORM: u8> Slide<'a, W, FLO
             // SAFETY: the row has the block.
             window: unsafe { W::new(row.weights.cast(), block) },
             channel: block * CHANNEL_BLOCK,
-            padding: [row.zero_point as i8; CHANNEL_BLOCK],
+            padding,
         }
     }
 
@@ -267,7 +271,7 @@ impl<'a, W: Window<FLOATS>, const FLOATS: bool, const FORM: u8> Slide<'a, W, FLO
         if position.wrapping_sub(self.row.left) < self.row.width {
             self.inner_place(position)
         } else {
-            Place { rows: [self.padding.as_ptr(); 3], offset: 0 }
+            Place { rows: [self.padding; 3], offset: 0 }
         }
     }
 

@@ -307,7 +307,7 @@ macro_rules! window {
                 $round!($a0 $a1 $a2 $a3),
                 store!(),
             )?
-            "/* {scale} {negative_scale} {subtracted} {rounder} {zero_point} {output} {output_offset} */",
+            "/* {scale} {negative_scale} {subtracted:w} {rounder:w} {zero_point:w} {output} {output_offset} */",
             top = in(reg) $place.rows[0],
             middle = in(reg) $place.rows[1],
             bottom = in(reg) $place.rows[2],
