@@ -102,7 +102,6 @@ mod tests {
             ([123.68, 116.779, 103.939], [1.077_126_6; 3], -13.0),
             ([127.5; 3], [0.999_513_6; 3], 0.0),
             ([128.0; 3], [1.0; 3], 0.0),
-            ([127.5; 3], [1.0; 3], 0.0),
             ([123.7, 116.3, 103.5], [58.4 * 0.0187, 57.1 * 0.0187, 57.4 * 0.0187], -14.0),
             // Bright and dark pixels are beyond the range of the codes.
             ([100.0, 110.0, 120.0], [0.3; 3], 5.0),
@@ -122,9 +121,14 @@ mod tests {
 
     #[test]
     fn a_table_that_is_no_line_has_none() {
-        let mut bent = [table(128.0, 1.0, 0.0); 3];
-        bent[1][77] ^= 4;
-        assert!(Lines::fit(&bent, |byte| i32::from(byte as i8), [-128, 127]).is_none());
+        let mut bent = table(128.0, 1.0, 0.0);
+        bent[77] ^= 4;
+        // Every value is halfway between two codes.
+        let uneven = table(127.5, 1.0, 0.0);
+        for table in [bent, uneven] {
+            let tables = [[0; 256], table, [0; 256]];
+            assert!(Lines::fit(&tables, |byte| i32::from(byte as i8), [-128, 127]).is_none());
+        }
         let flat = [[7; 256]; 3];
         let lines = Lines::fit(&flat, |byte| i32::from(byte as i8), [-128, 127]);
         let mut codes = [0; 6];
