@@ -1,6 +1,7 @@
 //! AVX-512 with VNNI: `vpdpbusd` multiplies unsigned inputs by signed weights, four at a time,
 //! and adds them up in 32 bits without saturation.
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::{
@@ -38,6 +39,8 @@ const PANELS: usize = 4;
 /// Constants of the requantization that all channels share.
 #[derive(Clone, Copy)]
 struct Requant {
+    /// The zero point is 0, and the result any byte.
+    plain: bool,
     zero_point: __m512i,
     min: __m512i,
     max: __m512i,
@@ -84,11 +87,18 @@ impl Scales {
 impl Requant {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn new(epilogue: &Epilogue) -> Self {
+    fn of(epilogue: &Epilogue) -> Self {
+        Self::new(epilogue.zero_point, epilogue.min, epilogue.max)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn new(zero_point: i32, min: i32, max: i32) -> Self {
         Self {
-            zero_point: _mm512_set1_epi16(epilogue.zero_point as i16),
-            min: _mm512_set1_epi8(epilogue.min as i8),
-            max: _mm512_set1_epi8(epilogue.max as i8),
+            plain: [zero_point, min, max] == [0, 0, 255],
+            zero_point: _mm512_set1_epi16(zero_point as i16),
+            min: _mm512_set1_epi8(min as i8),
+            max: _mm512_set1_epi8(max as i8),
         }
     }
 
@@ -99,6 +109,9 @@ impl Requant {
     fn pack(&self, rounded: [__m512i; 4]) -> __m512i {
         let low = _mm512_packs_epi32(rounded[0], rounded[1]);
         let high = _mm512_packs_epi32(rounded[2], rounded[3]);
+        if self.plain {
+            return _mm512_packus_epi16(low, high);
+        }
         let low = _mm512_adds_epi16(low, self.zero_point);
         let high = _mm512_adds_epi16(high, self.zero_point);
         let bytes = _mm512_packus_epi16(low, high);
@@ -194,7 +207,7 @@ unsafe fn store<const R: usize, const P: usize, const PRELU: bool>(
 ) {
     // SAFETY: the epilogue has the channels of all panels, and so has each row of the output.
     unsafe {
-        let requant = Requant::new(tile.epilogue);
+        let requant = Requant::of(tile.epilogue);
         let scales: [Scales; P] = std::array::from_fn(|panel| {
             Scales::load(tile.epilogue, tile.channel + panel * CHANNEL_BLOCK)
         });
@@ -249,6 +262,26 @@ unsafe fn qu8_dwconv_64c_avx512_vnni(row: &Row<'_>) {
 /// that of channel `16 * l + 4 * j + d`. This is how unpacking bytes leaves them, and packing
 /// brings them back.
 type Interleaved = [__m512i; 4];
+
+/// What a window of three by three is multiplied by and starts from.
+struct Constants {
+    weights: [Interleaved; 3],
+    bias: Interleaved,
+}
+
+impl Constants {
+    /// The same, hidden from the compiler, which would keep them in registers and these in turn in
+    /// memory that is not aligned.
+    #[inline(always)]
+    fn in_memory(&self) -> &Self {
+        let mut pointer: *const Self = self;
+        // SAFETY: the pointer is as it was.
+        unsafe {
+            asm!("/* {} */", inout(reg) pointer, options(nostack, preserves_flags, readonly));
+            &*pointer
+        }
+    }
+}
 
 /// From four vectors of 16 channels each.
 #[inline]
@@ -337,19 +370,21 @@ unsafe fn three_by_three<const B: usize, const S: usize, const PRELU: bool>(
     // SAFETY: a block has three vectors of weights; the epilogue has all channels; positions of the
     // output are below `output_width`.
     unsafe {
-        let weights: [Interleaved; 3] = std::array::from_fn(|column| {
-            interleave(std::array::from_fn(|lane| {
-                let at = channel * 12 + block_of::<B>(lane) * 192 + column * 64;
-                _mm512_load_si512(row.weights.add(at).cast())
-            }))
-        });
         let first = |lane: usize| channel + block_of::<B>(lane) * CHANNEL_BLOCK;
-        let bias = interleave(std::array::from_fn(|lane| {
-            _mm512_loadu_si512(row.epilogue.bias.as_ptr().add(first(lane)).cast())
-        }));
+        let constants = Constants {
+            weights: std::array::from_fn(|column| {
+                interleave(std::array::from_fn(|lane| {
+                    let at = channel * 12 + block_of::<B>(lane) * 192 + column * 64;
+                    _mm512_load_si512(row.weights.add(at).cast())
+                }))
+            }),
+            bias: interleave(std::array::from_fn(|lane| {
+                _mm512_loadu_si512(row.epilogue.bias.as_ptr().add(first(lane)).cast())
+            })),
+        };
         let scales = std::array::from_fn(|lane| Scales::load(row.epilogue, first(lane)));
         let scales = interleave_scales(scales);
-        let requant = Requant::new(row.epilogue);
+        let requant = Requant::of(row.epilogue);
         let finish = |x: usize, sums: Interleaved| {
             let rounded = std::array::from_fn(|at| scales[at].round::<PRELU>(sums[at]));
             let bytes = requant.pack(rounded);
@@ -368,30 +403,35 @@ unsafe fn three_by_three<const B: usize, const S: usize, const PRELU: bool>(
         // the next one or two results is kept as their sums so far.
         match (B, S) {
             (4, 1) => {
+                let Constants { weights, bias } = &constants;
                 let start = quads::<B, S>(row, 0, channel);
-                let mut first = dot(bias, start, weights[0]);
+                let mut first = dot(*bias, start, weights[0]);
                 let next = quads::<B, S>(row, 1, channel);
                 let mut second = dot(first, next, weights[1]);
-                first = dot(bias, next, weights[0]);
+                first = dot(*bias, next, weights[0]);
                 for x in 0..row.output_width {
+                    let Constants { weights, bias } = constants.in_memory();
                     let bytes = quads::<B, S>(row, x + 2, channel);
                     finish(x, dot(second, bytes, weights[2]));
                     second = dot(first, bytes, weights[1]);
-                    first = dot(bias, bytes, weights[0]);
+                    first = dot(*bias, bytes, weights[0]);
                 }
             }
             (4, 2) | (2, 1) => {
-                let mut sums = dot(bias, quads::<B, S>(row, 0, channel), weights[0]);
+                let Constants { weights, bias } = &constants;
+                let mut sums = dot(*bias, quads::<B, S>(row, 0, channel), weights[0]);
                 for x in (0..row.output_width).step_by(at_once) {
+                    let Constants { weights, bias } = constants.in_memory();
                     sums = dot(sums, quads::<B, S>(row, x * S + 1, channel), weights[1]);
                     let bytes = quads::<B, S>(row, x * S + 2, channel);
                     finish(x, dot(sums, bytes, weights[2]));
-                    sums = dot(bias, bytes, weights[0]);
+                    sums = dot(*bias, bytes, weights[0]);
                 }
             }
             _ => {
                 for x in (0..row.output_width).step_by(at_once) {
-                    let mut sums = dot(bias, quads::<B, S>(row, x * S, channel), weights[0]);
+                    let Constants { weights, bias } = constants.in_memory();
+                    let mut sums = dot(*bias, quads::<B, S>(row, x * S, channel), weights[0]);
                     sums = dot(sums, quads::<B, S>(row, x * S + 1, channel), weights[1]);
                     finish(x, dot(sums, quads::<B, S>(row, x * S + 2, channel), weights[2]));
                 }
@@ -468,7 +508,7 @@ unsafe fn any_window<const PRELU: bool>(row: &Row<'_>, channel: usize) -> usize 
         let weights = row.weights.add(channel / CHANNEL_BLOCK * block_bytes);
         let bias = _mm512_loadu_si512(row.epilogue.bias.as_ptr().add(channel).cast());
         let scales = Scales::load(row.epilogue, channel);
-        let requant = Requant::new(row.epilogue);
+        let requant = Requant::of(row.epilogue);
         for x in 0..row.output_width {
             let mut sum = bias;
             for index in 0..row.columns {
@@ -493,11 +533,7 @@ unsafe fn any_window<const PRELU: bool>(row: &Row<'_>, channel: usize) -> usize 
 unsafe fn qu8_vadd_avx512_vnni(a: &[u8], b: &[u8], out: &mut [u8], sum: &Sum) {
     let [zero_a, zero_b] = [sum.zero_a, sum.zero_b].map(|zero| _mm512_set1_epi32(zero));
     let [scale_a, scale_b] = [sum.scale_a, sum.scale_b].map(|scale| _mm512_set1_ps(scale));
-    let requant = Requant {
-        zero_point: _mm512_set1_epi16(sum.zero_point as i16),
-        min: _mm512_set1_epi8(sum.min as i8),
-        max: _mm512_set1_epi8(sum.max as i8),
-    };
+    let requant = Requant::new(sum.zero_point, sum.min, sum.max);
     let real = |bytes: __m128i, zero: __m512i, scale: __m512| {
         let value = _mm512_sub_epi32(_mm512_cvtepu8_epi32(bytes), zero);
         _mm512_mul_ps(_mm512_cvtepi32_ps(value), scale)
