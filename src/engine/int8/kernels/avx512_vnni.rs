@@ -107,13 +107,16 @@ impl Requant {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     fn pack(&self, rounded: [__m512i; 4]) -> __m512i {
-        let low = _mm512_packs_epi32(rounded[0], rounded[1]);
-        let high = _mm512_packs_epi32(rounded[2], rounded[3]);
-        if self.plain {
-            return _mm512_packus_epi16(low, high);
-        }
-        let low = _mm512_adds_epi16(low, self.zero_point);
-        let high = _mm512_adds_epi16(high, self.zero_point);
+        let words = words(rounded);
+        if self.plain { _mm512_packus_epi16(words[0], words[1]) } else { self.bound(words) }
+    }
+
+    /// Adds the zero point to words, and gives bytes within the bounds.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn bound(&self, words: [__m512i; 2]) -> __m512i {
+        let low = _mm512_adds_epi16(words[0], self.zero_point);
+        let high = _mm512_adds_epi16(words[1], self.zero_point);
         let bytes = _mm512_packus_epi16(low, high);
         _mm512_min_epu8(_mm512_max_epu8(bytes, self.min), self.max)
     }
@@ -126,6 +129,13 @@ impl Requant {
         let bytes = self.pack([rounded, zero, zero, zero]);
         _mm512_castsi512_si128(_mm512_permutexvar_epi32(lanes_in_turn(), bytes))
     }
+}
+
+/// Words of rounded results; what does not fit becomes the nearest that does.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn words(rounded: [__m512i; 4]) -> [__m512i; 2] {
+    [_mm512_packs_epi32(rounded[0], rounded[1]), _mm512_packs_epi32(rounded[2], rounded[3])]
 }
 
 /// Indices that bring dword `i` of each lane to lane `i`.
@@ -242,17 +252,13 @@ unsafe fn qu8_dwconv_64c_avx512_vnni(row: &Row<'_>) {
         let left = row.stride_bytes - channel;
         // SAFETY: passed on; `channel` and those that are worked on are channels of the row.
         unsafe {
-            channel += match (three && left >= 64, three && left >= 32, row.stride, prelu) {
-                (true, _, 1, false) => three_by_three::<4, 1, false>(row, channel),
-                (true, _, 1, true) => three_by_three::<4, 1, true>(row, channel),
-                (true, _, 2, false) => three_by_three::<4, 2, false>(row, channel),
-                (true, _, 2, true) => three_by_three::<4, 2, true>(row, channel),
-                (_, true, 1, false) => three_by_three::<2, 1, false>(row, channel),
-                (_, true, 1, true) => three_by_three::<2, 1, true>(row, channel),
-                (_, true, 2, false) => three_by_three::<2, 2, false>(row, channel),
-                (_, true, 2, true) => three_by_three::<2, 2, true>(row, channel),
-                (_, _, _, false) => any_window::<false>(row, channel),
-                (_, _, _, true) => any_window::<true>(row, channel),
+            channel += match (three && left >= 64, three && left >= 32, row.stride) {
+                (true, _, 1) => three_by_three::<4, 1>(row, channel),
+                (true, _, 2) => three_by_three::<4, 2>(row, channel),
+                (_, true, 1) => three_by_three::<2, 1>(row, channel),
+                (_, true, 2) => three_by_three::<2, 2>(row, channel),
+                _ if prelu => any_window::<true>(row, channel),
+                _ => any_window::<false>(row, channel),
             }
         }
     }
@@ -362,10 +368,31 @@ unsafe fn quads<const B: usize, const S: usize>(
 /// `16 * B - 1` behind it are channels of the row.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
-unsafe fn three_by_three<const B: usize, const S: usize, const PRELU: bool>(
+unsafe fn three_by_three<const B: usize, const S: usize>(row: &Row<'_>, channel: usize) -> usize {
+    // SAFETY: passed on.
+    unsafe {
+        if !row.epilogue.negative_scale.is_empty() {
+            windows::<B, S, true, false>(row, channel);
+        } else if Requant::of(row.epilogue).plain {
+            windows::<B, S, false, true>(row, channel);
+        } else {
+            windows::<B, S, false, false>(row, channel);
+        }
+    }
+    B * CHANNEL_BLOCK
+}
+
+/// [`three_by_three`] for one kind of epilogue.
+///
+/// # Safety
+///
+/// See [`three_by_three`]; with `PLAIN`, the epilogue is.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+unsafe fn windows<const B: usize, const S: usize, const PRELU: bool, const PLAIN: bool>(
     row: &Row<'_>,
     channel: usize,
-) -> usize {
+) {
     let at_once = 4 / B;
     // SAFETY: a block has three vectors of weights; the epilogue has all channels; positions of the
     // output are below `output_width`.
@@ -387,7 +414,9 @@ unsafe fn three_by_three<const B: usize, const S: usize, const PRELU: bool>(
         let requant = Requant::of(row.epilogue);
         let finish = |x: usize, sums: Interleaved| {
             let rounded = std::array::from_fn(|at| scales[at].round::<PRELU>(sums[at]));
-            let bytes = requant.pack(rounded);
+            let words = words(rounded);
+            let bytes =
+                if PLAIN { _mm512_packus_epi16(words[0], words[1]) } else { requant.bound(words) };
             let output = row.output.add(x * row.stride_bytes + channel);
             if B == 4 {
                 _mm512_storeu_si512(output.cast(), bytes);
@@ -438,7 +467,6 @@ unsafe fn three_by_three<const B: usize, const S: usize, const PRELU: bool>(
             }
         }
     }
-    B * CHANNEL_BLOCK
 }
 
 /// Adds the products of bytes and weights to the sums.
