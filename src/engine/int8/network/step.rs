@@ -152,12 +152,14 @@ impl Context<'_> {
         self.kernels.encoding()
     }
 
-    /// Calls `work` for `bands` bands of rows of the output, as even as can be.
+    /// Calls `work` for `bands` bands of rows of the output, as even as can be. The larger ones come
+    /// first, so that the threads end at about the same time.
     fn bands(&self, bands: usize, work: &BandWork<'_>) {
         let height = self.output.tensor.shape.height;
         let row_bytes = self.output.row_bytes();
         self.pool.run(bands, &|thread, band| {
-            let rows = band * height / bands..(band + 1) * height / bands;
+            let start = |band: usize| band * (height / bands) + band.min(height % bands);
+            let rows = start(band)..start(band + 1);
             // SAFETY: bands do not overlap, and the output is no input of this step.
             let bytes = unsafe {
                 self.memory.write(self.output, rows.start * row_bytes..rows.end * row_bytes)
