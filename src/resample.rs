@@ -32,10 +32,21 @@ pub fn resize(rgb: &RgbImage, width: u32, height: u32) -> RgbImage {
 /// One line of the picture's full width, made of weighted rows; values have [`KEPT_BITS`] of
 /// fraction.
 fn sum_rows(pixels: &[u8], stride: usize, row: &Taps, sums: &mut [i32]) {
+    // As many sums at once as stay in registers while all rows pass by.
+    let (blocks, rest) = sums.as_chunks_mut::<32>();
+    let rest_start = stride - rest.len();
+    for (block, sums) in blocks.iter_mut().enumerate() {
+        sum_block(&pixels[row.first * stride + block * 32..], stride, &row.weights, sums);
+    }
+    sum_block(&pixels[row.first * stride + rest_start..], stride, &row.weights, rest);
+}
+
+#[inline(always)]
+fn sum_block(pixels: &[u8], stride: usize, weights: &[i16], sums: &mut [i32]) {
     sums.fill(1 << (WEIGHT_BITS - KEPT_BITS - 1));
-    for (index, &weight) in row.weights.iter().enumerate() {
-        let start = (row.first + index) * stride;
-        for (sum, &value) in sums.iter_mut().zip(&pixels[start..start + stride]) {
+    for (index, &weight) in weights.iter().enumerate() {
+        let values = &pixels[index * stride..][..sums.len()];
+        for (sum, &value) in sums.iter_mut().zip(values) {
             *sum += i32::from(weight) * i32::from(value);
         }
     }

@@ -6,7 +6,8 @@ use std::ops::Range;
 use super::NamedStep;
 use super::memory::{Place, plan};
 use super::step::{
-    Average, Dense, Depthwise, Multiply, Product, SCRATCH_SLACK_BYTES, Source, Step, Work,
+    Average, DENSE_BLOCK, Dense, Depthwise, Multiply, Product, SCRATCH_SLACK_BYTES, Source, Step,
+    Work,
 };
 use crate::engine::int8::buffer::Buffer;
 use crate::engine::int8::graph::{
@@ -286,7 +287,7 @@ impl Compiler<'_> {
                 let Op::Depthwise(depthwise) = &ahead.op else {
                     return Err("only a depthwise convolution can be joined".to_owned());
                 };
-                Source::Depthwise(self.depthwise(ahead, depthwise)?)
+                Source::Depthwise(Box::new(self.depthwise(ahead, depthwise)?))
             }
             None if is_pointwise(convolution) => Source::Positions,
             None => {
@@ -451,11 +452,19 @@ fn dense(weights: &[f32], bias: &[f32], input: Tensor, output: Tensor) -> Result
     let [depth, outputs] = [input.shape.channels, output.shape.channels];
     expect_shape(Shape { channels: outputs, ..input.shape } == output.shape && depth > 0)?;
     expect_shape(weights.len() == depth * outputs && bias.len() == outputs && outputs > 0)?;
-    let mut transposed = vec![0.0; weights.len()];
-    for (at, &weight) in weights.iter().enumerate() {
-        transposed[at % depth * outputs + at / depth] = weight;
+    let blocks = outputs.div_ceil(DENSE_BLOCK);
+    let mut packed = Dense {
+        weights: vec![[0.0; DENSE_BLOCK]; blocks * depth],
+        bias: vec![[0.0; DENSE_BLOCK]; blocks],
+    };
+    for (output, (weights, &bias)) in weights.chunks_exact(depth).zip(bias).enumerate() {
+        let [block, lane] = [output / DENSE_BLOCK, output % DENSE_BLOCK];
+        packed.bias[block][lane] = bias;
+        for (channel, &weight) in weights.iter().enumerate() {
+            packed.weights[block * depth + channel][lane] = weight;
+        }
     }
-    Ok(Work::Dense(Dense { weights: transposed, bias: bias.to_vec() }))
+    Ok(Work::Dense(packed))
 }
 
 fn codes(tensor: Tensor) -> Result<Quantization, String> {

@@ -61,7 +61,7 @@ pub enum Source {
     /// The window around each position, gathered; the byte stands for 0.
     Windows(Window, u8),
     /// A depthwise convolution, computed band by band so that it never leaves the cache.
-    Depthwise(Depthwise),
+    Depthwise(Box<Depthwise>),
 }
 
 /// A depthwise convolution.
@@ -92,11 +92,15 @@ pub struct Average {
     pub max: i32,
 }
 
-/// float32 weights, `[input][output]`.
+/// float32 weights, `[block of outputs][input][output of the block]`, and the bias; blocks are padded
+/// with zeros.
 pub struct Dense {
-    pub weights: Vec<f32>,
-    pub bias: Vec<f32>,
+    pub weights: Vec<[f32; DENSE_BLOCK]>,
+    pub bias: Vec<[f32; DENSE_BLOCK]>,
 }
+
+/// Outputs that are computed at once.
+pub const DENSE_BLOCK: usize = 16;
 
 /// Works on a band: thread, rows, bytes of these rows.
 type BandWork<'a> = dyn Fn(usize, Range<usize>, &mut [u8]) + Sync + 'a;
@@ -470,15 +474,11 @@ impl Context<'_> {
         let input = self.memory.floats(self.inputs[0]);
         // SAFETY: this step runs on one thread and its output is no input.
         let output = unsafe { self.memory.write_floats(self.output) };
-        let outputs = dense.bias.len();
+        let outputs = self.output.tensor.shape.channels;
         let channels = self.inputs[0].tensor.shape.channels;
-        for (sums, position) in output.chunks_exact_mut(outputs).zip(input.chunks_exact(channels)) {
-            sums.copy_from_slice(&dense.bias);
-            for (&value, weights) in position.iter().zip(dense.weights.chunks_exact(outputs)) {
-                for (sum, &weight) in sums.iter_mut().zip(weights) {
-                    *sum += value * weight;
-                }
-            }
+        let positions = input.chunks_exact(channels).zip(output.chunks_exact_mut(outputs));
+        for (input, output) in positions {
+            dense.apply(input, output);
         }
     }
 
@@ -518,6 +518,23 @@ impl Context<'_> {
             for column in 0..columns {
                 output[column * rows + row] = input[row * columns + column];
             }
+        }
+    }
+}
+
+impl Dense {
+    /// The outputs of one position. Each is summed up in the order of the inputs, so that the bits
+    /// are the same on every processor.
+    fn apply(&self, input: &[f32], output: &mut [f32]) {
+        let blocks = self.bias.iter().zip(self.weights.chunks_exact(input.len()));
+        for (output, (bias, weights)) in output.chunks_mut(DENSE_BLOCK).zip(blocks) {
+            let mut sums = *bias;
+            for (&value, weights) in input.iter().zip(weights) {
+                for (sum, weight) in sums.iter_mut().zip(weights) {
+                    *sum += value * weight;
+                }
+            }
+            output.copy_from_slice(&sums[..output.len()]);
         }
     }
 }
