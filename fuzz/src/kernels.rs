@@ -12,6 +12,7 @@ mod engine {
 use arbitrary::Arbitrary;
 use engine::int8::graph::{Clamp, Convolution, Quantization, Window};
 use engine::int8::isa::Isa;
+use engine::int8::lines::Lines;
 use engine::int8::kernels::{DwconvInput, Kernels, Sum};
 use engine::int8::pack::DEPTH_BLOCK;
 use engine::int8::requant::{CHANNEL_BLOCK, Epilogue};
@@ -24,7 +25,11 @@ struct Case {
     /// Makes extreme values likely.
     extreme: bool,
     zero_points: [i8; 3],
+    /// Whether results are bounded, and by what.
+    bounded: bool,
     clamp: [i8; 2],
+    /// Whether the zero point of the output is that of a rectifier.
+    rectified: bool,
     step: u16,
     slope: Option<i8>,
 }
@@ -34,6 +39,8 @@ enum Operation {
     Gemm { rows: u8, depth: u16, columns: u8 },
     Dwconv { size: [u8; 2], stride: u8, left: u8, right: u8, width: u8, channels: u8 },
     Vadd { length: u16 },
+    Lut { length: u16 },
+    Lines { length: u16, slope: u8, shifts: [i8; 3] },
 }
 
 fuzz_target!(|case: Case| check(&case));
@@ -77,16 +84,21 @@ fn convolution(case: &Case, channels: usize, per_channel: usize) -> Convolution 
         slope: case
             .slope
             .map(|slope| random.codes(channels).iter().map(|&c| f32::from(c ^ slope) / 90.0).collect()),
-        clamp: Clamp {
-            min: case.clamp[0].min(case.clamp[1]),
-            max: case.clamp[0].max(case.clamp[1]),
-        },
+        clamp: clamp(case),
     }
 }
 
+fn clamp(case: &Case) -> Clamp {
+    let [a, b] = case.clamp;
+    if case.bounded { Clamp { min: a.min(b), max: a.max(b) } } else { Clamp::NONE }
+}
+
 fn epilogue(case: &Case, convolution: &Convolution, kernels: &Kernels) -> Option<Epilogue> {
-    let [input, output] =
+    let [input, mut output] =
         [0, 1].map(|at| Quantization { scale: 0.02, zero_point: case.zero_points[at] });
+    if case.rectified {
+        output.zero_point = i8::MIN;
+    }
     Epilogue::new(convolution, input, output, kernels.encoding()).ok()
 }
 
@@ -99,6 +111,10 @@ fn run(case: &Case, kernels: &Kernels) -> Vec<i8> {
         }
         Operation::Dwconv { .. } => dwconv(case, kernels).unwrap_or_default(),
         Operation::Vadd { length } => vadd(case, kernels, usize::from(length % 2000)),
+        Operation::Lut { length } => lut(case, kernels, usize::from(length % 2000)),
+        Operation::Lines { length, slope, shifts } => {
+            lines(case, kernels, usize::from(length % 700) * 3, slope, shifts).unwrap_or_default()
+        }
     }
 }
 
@@ -159,8 +175,8 @@ fn vadd(case: &Case, kernels: &Kernels, length: usize) -> Vec<i8> {
         scale_a: f32::from(case.step) * 1e-4,
         scale_b: f32::from(case.slope.unwrap_or(1)).abs() * 0.02,
         zero_point,
-        min: encoding.value(case.clamp[0].min(case.clamp[1])),
-        max: encoding.value(case.clamp[0].max(case.clamp[1])),
+        min: encoding.value(clamp(case).min),
+        max: encoding.value(clamp(case).max),
     };
     let encode = |seed| -> Vec<u8> {
         Random(seed, case).codes(length).iter().map(|&code| encoding.encode(code)).collect()
@@ -168,4 +184,36 @@ fn vadd(case: &Case, kernels: &Kernels, length: usize) -> Vec<i8> {
     let mut output = vec![0; length];
     kernels.vadd(&encode(case.seed), &encode(case.seed ^ 3), &mut output, &sum);
     output.into_iter().map(|byte| encoding.decode(byte)).collect()
+}
+
+fn lut(case: &Case, kernels: &Kernels, length: usize) -> Vec<i8> {
+    let table: [u8; 256] = std::array::from_fn(|at| (at as u64 ^ case.seed >> (at % 56)) as u8);
+    let bytes: Vec<u8> =
+        Random(case.seed, case).codes(length).into_iter().map(|code| code as u8).collect();
+    let mut output = vec![0; length];
+    kernels.lut(&bytes, &mut output, &table);
+    output.into_iter().map(|byte| byte as i8).collect()
+}
+
+fn lines(
+    case: &Case,
+    kernels: &Kernels,
+    length: usize,
+    slope: u8,
+    shifts: [i8; 3],
+) -> Option<Vec<i8>> {
+    let encoding = kernels.encoding();
+    let tables = shifts.map(|shift| {
+        std::array::from_fn(|byte| {
+            let code = (byte as f32 * f32::from(slope) / 64.0).round() + f32::from(shift);
+            encoding.encode(code.clamp(-128.0, 127.0) as i8)
+        })
+    });
+    let bounds = [encoding.value(i8::MIN), encoding.value(i8::MAX)];
+    let lines = Lines::fit(&tables, |byte| encoding.read(byte), bounds)?;
+    let pixels: Vec<u8> =
+        Random(case.seed, case).codes(length).into_iter().map(|code| code as u8).collect();
+    let mut codes = vec![0; length];
+    kernels.lines(&pixels, &mut codes, &lines);
+    Some(codes.into_iter().map(|byte| encoding.decode(byte)).collect())
 }
