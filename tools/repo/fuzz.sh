@@ -8,10 +8,10 @@ cd "$(dirname "$0")/../.."
 target=$(rustc -vV | sed -n 's/^host: //p')
 export CARGO_TARGET_DIR=$PWD/target/fuzz
 export RUSTC_BOOTSTRAP=1
-export RUSTFLAGS="--cfg fuzzing -Zsanitizer=address -Coverflow-checks=on -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+export RUSTFLAGS="--cfg fuzzing -Zsanitizer=address -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
 mkdir -p target/fuzz/corpus
-cargo build --release --locked --manifest-path fuzz/Cargo.toml --target "$target"
-"target/fuzz/$target/release/kernels" target/fuzz/corpus -max_total_time="${1:-180}" -timeout=20 \
+cargo build --profile fuzz --locked --package celebcam-fuzz --target "$target"
+"target/fuzz/$target/fuzz/kernels" target/fuzz/corpus -max_total_time="${1:-180}" -timeout=20 \
   -artifact_prefix=target/fuzz/
