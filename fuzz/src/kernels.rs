@@ -12,8 +12,8 @@ mod engine {
 use arbitrary::Arbitrary;
 use engine::int8::graph::{Clamp, Convolution, Quantization, Window};
 use engine::int8::isa::Isa;
-use engine::int8::lines::Lines;
 use engine::int8::kernels::{DwconvInput, Kernels, Sum};
+use engine::int8::lines::Lines;
 use engine::int8::pack::DEPTH_BLOCK;
 use engine::int8::requant::{CHANNEL_BLOCK, Epilogue};
 use libfuzzer_sys::fuzz_target;
@@ -79,11 +79,15 @@ fn convolution(case: &Case, channels: usize, per_channel: usize) -> Convolution 
     Convolution {
         window: Window::POINT,
         weights: weights.into_iter().map(|weight| weight.max(-127)).collect(),
-        weight_scales: random.codes(channels).iter().map(|&c| step * (f32::from(c) + 129.0)).collect(),
+        weight_scales: random
+            .codes(channels)
+            .iter()
+            .map(|&c| step * (f32::from(c) + 129.0))
+            .collect(),
         bias: random.codes(channels).iter().map(|&code| i32::from(code) * 50).collect(),
-        slope: case
-            .slope
-            .map(|slope| random.codes(channels).iter().map(|&c| f32::from(c ^ slope) / 90.0).collect()),
+        slope: case.slope.map(|slope| {
+            random.codes(channels).iter().map(|&c| f32::from(c ^ slope) / 90.0).collect()
+        }),
         clamp: clamp(case),
     }
 }
@@ -106,7 +110,8 @@ fn epilogue(case: &Case, convolution: &Convolution, kernels: &Kernels) -> Option
 fn run(case: &Case, kernels: &Kernels) -> Vec<i8> {
     match case.operation {
         Operation::Gemm { rows, depth, columns } => {
-            let size = [usize::from(rows % 32), usize::from(depth % 600) + 1, usize::from(columns) + 1];
+            let size =
+                [usize::from(rows % 32), usize::from(depth % 600) + 1, usize::from(columns) + 1];
             gemm(case, kernels, size).unwrap_or_default()
         }
         Operation::Dwconv { .. } => dwconv(case, kernels).unwrap_or_default(),
@@ -120,7 +125,8 @@ fn run(case: &Case, kernels: &Kernels) -> Vec<i8> {
 
 fn gemm(case: &Case, kernels: &Kernels, [rows, depth, columns]: [usize; 3]) -> Option<Vec<i8>> {
     let convolution = convolution(case, columns, depth);
-    let gemm = kernels.pack_gemm(&convolution.weights, depth, epilogue(case, &convolution, kernels)?);
+    let gemm =
+        kernels.pack_gemm(&convolution.weights, depth, epilogue(case, &convolution, kernels)?);
     let padded = depth.next_multiple_of(DEPTH_BLOCK);
     let codes = Random(case.seed ^ 1, case).codes(rows * padded);
     let encoding = kernels.encoding();
@@ -154,12 +160,8 @@ fn dwconv(case: &Case, kernels: &Kernels) -> Option<Vec<i8>> {
     let codes = Random(case.seed ^ 2, case).codes(size[0] * width * padded);
     let bytes: Vec<u8> = codes.iter().map(|&code| encoding.encode(code)).collect();
     let rows: Vec<&[u8]> = bytes.chunks(width * padded).collect();
-    let input = DwconvInput {
-        rows: &rows,
-        stride,
-        left,
-        zero_point: encoding.encode(case.zero_points[0]),
-    };
+    let input =
+        DwconvInput { rows: &rows, stride, left, zero_point: encoding.encode(case.zero_points[0]) };
     let mut output = vec![0; output_width * padded];
     kernels.dwconv(&dwconv, &input, &mut output, output_width);
     let channels_only = output.chunks(padded).flat_map(|position| &position[..channels]);

@@ -1,5 +1,8 @@
 //! The steps of a network, and how each is shared between threads.
 
+mod floats;
+mod gather;
+
 use std::ops::Range;
 
 use super::memory::{Memory, Place};
@@ -9,6 +12,7 @@ use crate::engine::int8::kernels::{Dwconv, DwconvInput, Gemm, Kernels, MOST_WIND
 use crate::engine::int8::lines::Lines;
 use crate::engine::int8::pool::Pool;
 use crate::engine::int8::requant::{Encoding, round_to_byte};
+pub use floats::{DENSE_BLOCK, Dense};
 
 /// One step; numbers are positions in the list of places.
 pub struct Step {
@@ -91,16 +95,6 @@ pub struct Average {
     pub min: i32,
     pub max: i32,
 }
-
-/// float32 weights, `[block of outputs][input][output of the block]`, and the bias; blocks are padded
-/// with zeros.
-pub struct Dense {
-    pub weights: Vec<[f32; DENSE_BLOCK]>,
-    pub bias: Vec<[f32; DENSE_BLOCK]>,
-}
-
-/// Outputs that are computed at once.
-pub const DENSE_BLOCK: usize = 16;
 
 /// Works on a band: thread, rows, bytes of these rows.
 type BandWork<'a> = dyn Fn(usize, Range<usize>, &mut [u8]) + Sync + 'a;
@@ -232,72 +226,6 @@ impl Context<'_> {
             let stride_bytes = self.output.stride_bytes;
             self.kernels.gemm(&product.gemm, positions, inputs, stride, output, stride_bytes);
         });
-    }
-
-    /// Copies the window around each output position of `rows` behind each other, row by row of the
-    /// window, each padded to `depth` bytes.
-    fn gather(
-        &self,
-        input: &[u8],
-        window: Window,
-        zero: u8,
-        rows: Range<usize>,
-        depth: usize,
-        gathered: &mut [u8],
-    ) {
-        let shape = self.inputs[0].tensor.shape;
-        let pixel = self.inputs[0].stride_bytes;
-        let [window_height, window_width] = window.size;
-        let width = self.output.tensor.shape.width;
-        let bytes = window_width * pixel;
-        let source_row = shape.width * pixel;
-        // Output positions whose window lies inside the row.
-        let first = window.padding.left.div_ceil(window.stride[1]).min(width);
-        let end = (shape.width + window.padding.left)
-            .checked_sub(window_width)
-            .map_or(0, |last| (last / window.stride[1] + 1).min(width))
-            .max(first);
-        for (index, y) in rows.enumerate() {
-            let mut sources = [None; MOST_WINDOW_ROWS];
-            for (row, source) in sources[..window_height].iter_mut().enumerate() {
-                let y = (y * window.stride[0] + row).wrapping_sub(window.padding.top);
-                *source = (y < shape.height).then(|| &input[y * source_row..]);
-            }
-            let gathered = &mut gathered[index * width * depth..];
-            let mut done = first;
-            if let ([3, 3], 3, [Some(top), Some(middle), Some(bottom)]) =
-                (window.size, pixel, &sources[..window_height])
-            {
-                let left = (first * window.stride[1] - window.padding.left) * pixel;
-                let rows = [top, middle, bottom].map(|row| &row[left..]);
-                let inside = &mut gathered[first * depth..end * depth];
-                done += gather_pixels(inside, depth, rows, window.stride[1] * pixel);
-            }
-            // From left to right and from top to bottom: a copy may write behind its end.
-            for x in (0..first).chain(done..width) {
-                let target = &mut gathered[x * depth..];
-                let inside = (first..end).contains(&x);
-                let left = (x * window.stride[1]).wrapping_sub(window.padding.left);
-                for (row, source) in sources[..window_height].iter().enumerate() {
-                    let target = &mut target[row * bytes..];
-                    match source {
-                        None => target[..bytes].fill(zero),
-                        Some(source) if inside => copy(target, &source[left * pixel..], bytes),
-                        Some(source) => {
-                            let columns = target[..bytes].chunks_exact_mut(pixel);
-                            for (column, target) in columns.enumerate() {
-                                let x = left.wrapping_add(column);
-                                if x < shape.width {
-                                    target.copy_from_slice(&source[x * pixel..][..pixel]);
-                                } else {
-                                    target.fill(zero);
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
     }
 
     fn depthwise_row(
@@ -439,138 +367,10 @@ impl Context<'_> {
             self.kernels.lut(input, output, table);
         });
     }
-
-    fn quantize(&self, quantization: Quantization) {
-        let input = self.memory.floats(self.inputs[0]);
-        let channels = self.output.tensor.shape.channels;
-        let [zero, min, max] =
-            [quantization.zero_point, i8::MIN, i8::MAX].map(|code| self.encoding().value(code));
-        self.bands(self.share(), &|_, rows, output| {
-            let first = rows.start * self.output.tensor.shape.width * channels;
-            let positions = output.chunks_exact_mut(self.output.stride_bytes);
-            for (target, source) in positions.zip(input[first..].chunks_exact(channels)) {
-                for (byte, &value) in target.iter_mut().zip(source) {
-                    *byte = round_to_byte(value / quantization.scale, zero, min, max);
-                }
-            }
-        });
-    }
-
-    fn dequantize(&self, quantization: Quantization) {
-        let input = self.memory.read(self.inputs[0]);
-        // SAFETY: this step runs on one thread and its output is no input.
-        let output = unsafe { self.memory.write_floats(self.output) };
-        let zero = self.encoding().value(quantization.zero_point);
-        let positions = input.chunks_exact(self.inputs[0].stride_bytes);
-        let channels = self.output.tensor.shape.channels;
-        for (target, source) in output.chunks_exact_mut(channels).zip(positions) {
-            for (value, &byte) in target.iter_mut().zip(source) {
-                *value = (self.encoding().read(byte) - zero) as f32 * quantization.scale;
-            }
-        }
-    }
-
-    fn dense(&self, dense: &Dense) {
-        let input = self.memory.floats(self.inputs[0]);
-        // SAFETY: this step runs on one thread and its output is no input.
-        let output = unsafe { self.memory.write_floats(self.output) };
-        let outputs = self.output.tensor.shape.channels;
-        let channels = self.inputs[0].tensor.shape.channels;
-        let positions = input.chunks_exact(channels).zip(output.chunks_exact_mut(outputs));
-        for (input, output) in positions {
-            dense.apply(input, output);
-        }
-    }
-
-    fn normalise(&self, epsilon: f32) {
-        let input = self.memory.floats(self.inputs[0]);
-        // SAFETY: this step runs on one thread and its output is no input.
-        let output = unsafe { self.memory.write_floats(self.output) };
-        let square: f64 = input.iter().map(|&value| f64::from(value) * f64::from(value)).sum();
-        let length = square.sqrt() as f32 + epsilon;
-        for (output, &value) in output.iter_mut().zip(input) {
-            *output = value / length;
-        }
-    }
-
-    fn concatenate<'b>(&self, inputs: impl Iterator<Item = &'b Place>) {
-        // SAFETY: this step runs on one thread and its output is no input.
-        let mut output = unsafe { self.memory.write_floats(self.output) };
-        for place in inputs {
-            let input = self.memory.floats(place);
-            let (target, rest) = output.split_at_mut(input.len());
-            target.copy_from_slice(input);
-            output = rest;
-        }
-    }
-
-    fn transpose(&self, to_positions: bool) {
-        let input = self.memory.floats(self.inputs[0]);
-        // SAFETY: this step runs on one thread and its output is no input.
-        let output = unsafe { self.memory.write_floats(self.output) };
-        let shape = self.output.tensor.shape;
-        let [rows, columns] = if to_positions {
-            [shape.channels, shape.positions()]
-        } else {
-            [shape.positions(), shape.channels]
-        };
-        for row in 0..rows {
-            for column in 0..columns {
-                output[column * rows + row] = input[row * columns + column];
-            }
-        }
-    }
-}
-
-impl Dense {
-    /// The outputs of one position. Each is summed up in the order of the inputs, so that the bits
-    /// are the same on every processor.
-    fn apply(&self, input: &[f32], output: &mut [f32]) {
-        let blocks = self.bias.iter().zip(self.weights.chunks_exact(input.len()));
-        for (output, (bias, weights)) in output.chunks_mut(DENSE_BLOCK).zip(blocks) {
-            let mut sums = *bias;
-            for (&value, weights) in input.iter().zip(weights) {
-                for (sum, weight) in sums.iter_mut().zip(weights) {
-                    *sum += value * weight;
-                }
-            }
-            output.copy_from_slice(&sums[..output.len()]);
-        }
-    }
 }
 
 /// Room behind gathered bytes for a whole vector.
 pub const SCRATCH_SLACK_BYTES: usize = 64;
-
-/// Copies windows of three rows of three pixels behind each other, `depth` bytes for each. The first
-/// window starts where `rows` do, each of the others `step` bytes further right. Gives how many windows
-/// were copied: one that starts in the last bytes of a row is left.
-fn gather_pixels(gathered: &mut [u8], depth: usize, rows: [&[u8]; 3], step: usize) -> usize {
-    const BYTES: usize = 9;
-    const VECTOR: usize = 16;
-    let windows = rows.map(|row| (row.len() + step).saturating_sub(VECTOR) / step);
-    let windows = windows.into_iter().min().unwrap_or(0).min(gathered.len() / depth);
-    let [top, middle, bottom] = rows.map(|row| row.windows(VECTOR).step_by(step));
-    let rows = top.zip(middle).zip(bottom);
-    for (target, ((top, middle), bottom)) in gathered.chunks_exact_mut(depth).zip(rows) {
-        target[..VECTOR].copy_from_slice(top);
-        target[BYTES..BYTES + VECTOR].copy_from_slice(middle);
-        target[2 * BYTES..3 * BYTES].copy_from_slice(&bottom[..BYTES]);
-    }
-    windows
-}
-
-/// Copies `bytes` bytes, in whole vectors where both slices have room: what follows in `target` is
-/// not yet filled.
-#[inline(always)]
-fn copy(target: &mut [u8], source: &[u8], bytes: usize) {
-    const VECTOR: usize = 16;
-    if bytes <= VECTOR && target.len() >= VECTOR && source.len() >= VECTOR {
-        target[..VECTOR].copy_from_slice(&source[..VECTOR]);
-    } else {
-        target[..bytes].copy_from_slice(&source[..bytes]);
-    }
-}
 
 /// Keeps the larger of each two bytes; the loops are apart so that each becomes vector code.
 fn keep_largest(largest: &mut [u8], bytes: &[u8], encoding: Encoding) {
