@@ -31,7 +31,7 @@ pub fn annotate(rgb: &mut RgbImage, observations: &[Observation]) {
 fn caption(observation: &Observation) -> String {
     match &observation.identity.name {
         Ok(label) => {
-            format!("{} {:.0} %", label.name, observation.identity.best().confidence * 100.0)
+            format!("{} {:.0} %", label.name, observation.identity.confidence() * 100.0)
         }
         Err(_) => "unknown".to_owned(),
     }
@@ -158,6 +158,7 @@ fn blend(rgb: &mut RgbImage, x: i64, y: i64, intensity: u8) {
 mod tests {
     use super::*;
     use crate::face::{Face, Landmarks, Point};
+    use crate::quality::Quality;
     use crate::recognize::{Candidate, Identity, Label, Reason};
 
     fn observation(name: Option<&str>, x: f32, y: f32) -> Observation {
@@ -177,7 +178,8 @@ mod tests {
         };
         let candidate = Candidate { label: label.clone(), similarity: 0.8, confidence: 0.93 };
         let name = name.map(|_| label).ok_or(Reason::BelowThreshold);
-        Observation { face, identity: Identity { name, top: vec![candidate], margin: 0.4 } }
+        let identity = Identity { name, top: vec![candidate], margin: 0.4 };
+        Observation { face, quality: Quality::GOOD, features: None, identity }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::config;
+use crate::quality::Limits;
 use crate::source::Selector;
 
 const EXAMPLES: &str = "\
@@ -85,11 +86,14 @@ pub struct ModelFiles {
 }
 
 /// When a face is given a name.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct DecisionArgs {
     /// Confidence from which a face is named, 0 to 1; the model's own if not given
     #[arg(long, env = "CELEBCAM_THRESHOLD", value_name = "CONFIDENCE", value_parser = share)]
     pub threshold: Option<f32>,
+    /// Recognize also faces that are too small, too blurred, too dark or seen from the side
+    #[arg(long)]
+    pub any_quality: bool,
     /// Candidates to show of each face
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub top_k: Option<u16>,
@@ -99,6 +103,11 @@ impl DecisionArgs {
     /// Candidates to keep of each face.
     pub fn top_k(&self) -> usize {
         self.top_k.map_or(config::TOP_K, usize::from)
+    }
+
+    /// From where on a face shows enough to be recognized.
+    pub fn limits(&self) -> Limits {
+        if self.any_quality { Limits::NONE } else { config::QUALITY }
     }
 }
 

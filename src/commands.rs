@@ -46,7 +46,8 @@ fn load_observer(
     settings: &Settings,
 ) -> Result<Observer> {
     let detector = load_detector(files.detector.as_deref(), search, settings)?;
-    Ok(Observer::new(detector, load_recognizer(files, decision, settings)?))
+    let recognizer = load_recognizer(files, decision, settings)?;
+    Ok(Observer::new(detector, recognizer, decision.limits()))
 }
 
 /// A bar on standard error while `count` pictures are worked on; nothing is drawn for a single

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::quality::Limits;
+
 /// Candidates that are kept of each face.
 pub const TOP_K: usize = 3;
 
@@ -17,3 +19,7 @@ pub const ABSENCE_S: f32 = 2.0;
 
 /// Longest time without a frame before a camera counts as lost.
 pub const CAMERA_FRAME_DEADLINE: Duration = Duration::from_secs(5);
+
+/// From where on a face shows enough to be recognized.
+pub const QUALITY: Limits =
+    Limits { eye_distance_px: 10.0, turn: 0.85, blur_px: 2.5, brightness: 16.0 };

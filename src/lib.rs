@@ -21,6 +21,8 @@ pub mod face;
 pub mod align;
 pub mod warp;
 
+pub mod quality;
+
 pub mod recognize;
 
 pub mod observe;

@@ -9,7 +9,8 @@ use crate::align::align;
 use crate::detect::Detector;
 use crate::error::Result;
 use crate::face::Face;
-use crate::recognize::{Identity, Recognizer};
+use crate::quality::{Limits, Quality};
+use crate::recognize::{Features, Identity, Recognizer};
 use crate::timing::Timing;
 
 /// A face in a picture and who it is.
@@ -17,6 +18,10 @@ use crate::timing::Timing;
 pub struct Observation {
     /// Where the face is.
     pub face: Face,
+    /// How well it can be seen.
+    pub quality: Quality,
+    /// What the network makes of it; `None` where it was too poor to be looked at.
+    pub features: Option<Features>,
     /// Who it is.
     pub identity: Identity,
 }
@@ -50,13 +55,14 @@ pub trait Observe {
 pub struct Observer {
     detector: Detector,
     recognizer: Recognizer,
+    limits: Limits,
     times: Mutex<ObserveTimes>,
 }
 
 impl Observer {
-    /// Joins the two.
-    pub fn new(detector: Detector, recognizer: Recognizer) -> Self {
-        Self { detector, recognizer, times: Mutex::default() }
+    /// Joins the two; a face beyond the `limits` is not recognized.
+    pub fn new(detector: Detector, recognizer: Recognizer, limits: Limits) -> Self {
+        Self { detector, recognizer, limits, times: Mutex::default() }
     }
 
     /// The recognizer.
@@ -73,8 +79,14 @@ impl Observe for Observer {
             .into_iter()
             .map(|face| {
                 let crop = timed(&mut times.align, || align(rgb, &face.landmarks));
-                let identity = timed(&mut times.recognize, || self.recognizer.recognize(&crop))?;
-                Ok(Observation { face, identity })
+                let quality = Quality::measure(&crop, Some(&face.landmarks));
+                if let Some(flaw) = quality.flaw(&self.limits) {
+                    let identity = Identity::refused(flaw);
+                    return Ok(Observation { face, quality, features: None, identity });
+                }
+                let features = timed(&mut times.recognize, || self.recognizer.features(&crop))?;
+                let identity = self.recognizer.identify(&features);
+                Ok(Observation { face, quality, features: Some(features), identity })
             })
             .collect();
         let mut all = self.times.lock().unwrap_or_else(PoisonError::into_inner);

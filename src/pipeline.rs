@@ -196,7 +196,7 @@ fn log_strangers(frame: &Frame, observations: &[Observation]) {
                 "frame {}: unknown face at {:?}: {reason:?}, nearest {}",
                 frame.sequence,
                 whole_pixels(&observation.face.bounds),
-                observation.identity.best().label.name
+                observation.identity.best().map_or("nobody", |best| &best.label.name)
             );
         }
     }

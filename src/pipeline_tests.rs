@@ -6,6 +6,7 @@ use image::RgbImage;
 use super::*;
 use crate::face::{BoundingBox, Face, Landmarks, Point};
 use crate::observe::ObserveTimes;
+use crate::quality::Quality;
 use crate::recognize::{Candidate, Identity, Label, Reason};
 use crate::source::Counters;
 
@@ -62,6 +63,8 @@ fn observation(name: Result<Label, Reason>) -> Observation {
     let top = vec![Candidate { label: label(), similarity: 0.6, confidence: 0.95 }];
     Observation {
         face: Face { bounds, landmarks, detection_confidence: 0.9 },
+        quality: Quality::GOOD,
+        features: None,
         identity: Identity { name, top, margin: 0.4 },
     }
 }

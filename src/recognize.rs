@@ -19,6 +19,24 @@ pub enum Reason {
     BelowThreshold,
     /// Two people in the gallery are nearly equally alike.
     LowMargin,
+    /// The face has too few pixels.
+    TooSmall,
+    /// The face is out of focus or in motion.
+    Blurred,
+    /// The face is in the dark.
+    TooDark,
+    /// The face is seen from the side.
+    Profile,
+}
+
+/// What the network makes of a face. The mean over several pictures of a face is one too.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Features {
+    /// One value for each person of the model.
+    pub logits: Vec<f32>,
+    /// A vector of length 1 that is alike for pictures of one person; empty where the model has
+    /// none.
+    pub embedding: Vec<f32>,
 }
 
 /// A person of the gallery and how well a face fits.
@@ -37,16 +55,26 @@ pub struct Candidate {
 pub struct Identity {
     /// The person, or why it is nobody known.
     pub name: std::result::Result<Label, Reason>,
-    /// The best candidates, best first, at least one.
+    /// The best candidates, best first; empty where the face was too poor to be looked at.
     pub top: Vec<Candidate>,
     /// Difference of similarity between the best and the second candidate.
     pub margin: f32,
 }
 
 impl Identity {
+    /// Nobody, without a look at the face.
+    pub fn refused(reason: Reason) -> Self {
+        Self { name: Err(reason), top: Vec::new(), margin: 0.0 }
+    }
+
     /// The most similar person, whether it is named or not.
-    pub fn best(&self) -> &Candidate {
-        &self.top[0]
+    pub fn best(&self) -> Option<&Candidate> {
+        self.top.first()
+    }
+
+    /// Estimated probability that it is the most similar person, 0 where nobody was looked for.
+    pub fn confidence(&self) -> f32 {
+        self.best().map_or(0.0, |best| best.confidence)
     }
 }
 
@@ -57,6 +85,7 @@ pub struct Recognizer {
     labels: Vec<Label>,
     decision: Decision,
     logits: usize,
+    embedding: Option<usize>,
     top_k: usize,
 }
 
@@ -81,7 +110,8 @@ impl Recognizer {
                 labels.len()
             )));
         }
-        Ok(Self { model, labels, decision, logits, top_k: top_k.max(1) })
+        let embedding = model.output("embedding").map(|(index, _)| index);
+        Ok(Self { model, labels, decision, logits, embedding, top_k: top_k.max(1) })
     }
 
     /// Replaces the model's own threshold by `confidence`, 0 to 1.
@@ -90,19 +120,21 @@ impl Recognizer {
         self
     }
 
-    /// Says who is on the crop.
+    /// What the network makes of the crop.
     ///
     /// # Errors
     ///
     /// [`Error::Inference`](crate::error::Error::Inference) when the model fails.
-    pub fn recognize(&self, crop: &FaceCrop) -> Result<Identity> {
+    pub fn features(&self, crop: &FaceCrop) -> Result<Features> {
         let (height, width) = self.model.input_size();
-        let outputs = if crop.rgb().dimensions() == (width, height) {
+        let mut outputs = if crop.rgb().dimensions() == (width, height) {
             self.model.run(crop.rgb())?
         } else {
             self.model.run(&resize(crop.rgb(), width, height))?
         };
-        Ok(self.identify(&outputs[self.logits]))
+        let logits = std::mem::take(&mut outputs[self.logits]);
+        let embedding = self.embedding.map(|index| std::mem::take(&mut outputs[index]));
+        Ok(Features { logits, embedding: embedding.unwrap_or_default() })
     }
 
     /// The model.
@@ -120,8 +152,9 @@ impl Recognizer {
         &self.decision
     }
 
-    fn identify(&self, logits: &[f32]) -> Identity {
-        let similarities = self.decision.similarities(logits);
+    /// Says whose face has these features.
+    pub fn identify(&self, features: &Features) -> Identity {
+        let similarities = self.decision.similarities(&features.logits);
         let mut order: Vec<usize> = (0..similarities.len()).collect();
         order.sort_by(|&a, &b| similarities[b].total_cmp(&similarities[a]));
         let best = similarities[order[0]];

@@ -39,8 +39,8 @@ pub struct Sighting {
 impl Sighting {
     /// The sighting that `observation` in frame number `frame` is; `None` for a stranger.
     pub fn of(observation: Observation, frame: u64) -> Option<Self> {
-        let Observation { face, identity } = observation;
-        let confidence = identity.best().confidence;
+        let Observation { face, identity, .. } = observation;
+        let confidence = identity.confidence();
         Some(Self {
             label: identity.name.ok()?,
             confidence,

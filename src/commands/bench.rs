@@ -233,7 +233,7 @@ fn bench_photo(
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let rgb = picture::read(path)?;
-    let decision = DecisionArgs { threshold: None, top_k: None };
+    let decision = DecisionArgs::default();
     let observer = load_observer(&ModelFiles::default(), &decision, Search::Whole, settings)?;
     let mut faces = 0;
     let samples = Samples::measure(args.warmup, args.runs, || {

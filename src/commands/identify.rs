@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::face::{CROP_SIZE_PX, FaceCrop};
 use crate::observe::{Observe, Observer};
 use crate::picture::{self, PictureFile};
+use crate::quality::{Limits, Quality};
 use crate::recognize::Recognizer;
 use output::{Finding, Printer, Summary};
 
@@ -77,7 +78,7 @@ enum Examiner {
     /// In photos.
     Photos { observer: Box<Observer>, annotate: Option<PathBuf> },
     /// In pictures that are aligned faces.
-    Crops { recognizer: Box<Recognizer> },
+    Crops { recognizer: Box<Recognizer>, limits: Limits },
 }
 
 impl Examiner {
@@ -85,7 +86,7 @@ impl Examiner {
         let settings = Settings::new(1)?;
         if args.crops {
             let recognizer = Box::new(load_recognizer(&args.models, &args.decision, &settings)?);
-            return Ok(Self::Crops { recognizer });
+            return Ok(Self::Crops { recognizer, limits: args.decision.limits() });
         }
         let observer =
             Box::new(load_observer(&args.models, &args.decision, Search::Thorough, &settings)?);
@@ -95,14 +96,14 @@ impl Examiner {
     fn recognizer(&self) -> &Recognizer {
         match self {
             Self::Photos { observer, .. } => observer.recognizer(),
-            Self::Crops { recognizer } => recognizer,
+            Self::Crops { recognizer, .. } => recognizer,
         }
     }
 
     fn examine(&self, file: &PictureFile) -> Result<Vec<Finding>> {
         let mut rgb = picture::read(&file.path)?;
         match self {
-            Self::Crops { recognizer } => {
+            Self::Crops { recognizer, limits } => {
                 let size = rgb.dimensions();
                 let crop = FaceCrop::from_aligned(rgb).ok_or_else(|| Error::Input {
                     path: file.path.clone(),
@@ -112,7 +113,11 @@ impl Examiner {
                         size.0, size.1
                     ),
                 })?;
-                Ok(vec![Finding { face: None, identity: recognizer.recognize(&crop)? }])
+                let mut identity = recognizer.identify(&recognizer.features(&crop)?);
+                if let Some(flaw) = Quality::measure(&crop, None).flaw(limits) {
+                    identity.name = Err(flaw);
+                }
+                Ok(vec![Finding { face: None, identity }])
             }
             Self::Photos { observer, annotate: folder } => {
                 let observations = observer.observe(&rgb)?;

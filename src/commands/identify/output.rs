@@ -84,15 +84,17 @@ impl Printer {
 
 /// `Jennifer Aniston 93 %, box 812,120 96x128`
 fn describe(finding: &Finding, shown: usize) -> String {
-    let best = finding.identity.best();
-    let mut text = match &finding.identity.name {
-        Ok(label) => format!("{} {}", label.name, percent(best.confidence)),
-        Err(Reason::BelowThreshold) => {
-            format!("unknown (nearest {} {})", best.label.name, percent(best.confidence))
-        }
-        Err(Reason::LowMargin) => {
-            format!("unknown (too close to call, nearest {})", best.label.name)
-        }
+    let identity = &finding.identity;
+    let nearest = identity.best().map_or("", |best| best.label.name.as_str());
+    let confidence = percent(identity.confidence());
+    let mut text = match &identity.name {
+        Ok(label) => format!("{} {confidence}", label.name),
+        Err(Reason::BelowThreshold) => format!("unknown (nearest {nearest} {confidence})"),
+        Err(Reason::LowMargin) => format!("unknown (too close to call, nearest {nearest})"),
+        Err(Reason::TooSmall) => "unknown (too small)".to_owned(),
+        Err(Reason::Blurred) => "unknown (too blurred)".to_owned(),
+        Err(Reason::TooDark) => "unknown (too dark)".to_owned(),
+        Err(Reason::Profile) => "unknown (seen from the side)".to_owned(),
     };
     if let Some(face) = &finding.face {
         let [x, y, width, height] = whole_pixels(&face.bounds);
@@ -148,7 +150,7 @@ impl<'a> Line<'a> {
             faces,
             name: label.map(|label| label.name.as_str()),
             id: label.map(|label| label.id.as_str()),
-            confidence: identity.best().confidence,
+            confidence: identity.confidence(),
             margin: identity.margin,
             reason: identity.name.as_ref().err().copied(),
             top: identity.top.iter().map(Guess::from).collect(),
