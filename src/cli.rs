@@ -91,6 +91,10 @@ pub struct DecisionArgs {
     /// Confidence from which a face is named, 0 to 1; the model's own if not given
     #[arg(long, env = "CELEBCAM_THRESHOLD", value_name = "CONFIDENCE", value_parser = share)]
     pub threshold: Option<f32>,
+    /// Largest share of strangers' faces to be given a name, such as 0.001; sets the threshold by
+    /// the model's own curve
+    #[arg(long, env = "CELEBCAM_MAX_FALSE_ACCEPTS", value_name = "SHARE", value_parser = share, conflicts_with = "threshold")]
+    pub max_false_accepts: Option<f32>,
     /// Recognize also faces that are too small, too blurred, too dark or seen from the side
     #[arg(long)]
     pub any_quality: bool,

@@ -29,10 +29,11 @@ fn load_recognizer(
 ) -> Result<Recognizer> {
     let model = models::recognizer(files.model.as_deref(), settings)?;
     let recognizer = Recognizer::new(model, decision.top_k())?;
-    Ok(match decision.threshold {
-        Some(confidence) => recognizer.with_threshold(confidence),
-        None => recognizer,
-    })
+    match (decision.threshold, decision.max_false_accepts) {
+        (Some(confidence), _) => Ok(recognizer.with_threshold(confidence)),
+        (None, Some(share)) => recognizer.with_false_accepts(share),
+        (None, None) => Ok(recognizer),
+    }
 }
 
 fn load_detector(path: Option<&Path>, search: Search, settings: &Settings) -> Result<Detector> {

@@ -1,5 +1,6 @@
 //! Whether a face shows enough to be recognized: size, pose, sharpness and light.
 
+use crate::event::{four_decimals, four_decimals_if_any};
 use crate::face::{FaceCrop, Landmarks, Point};
 use crate::recognize::Reason;
 
@@ -23,18 +24,22 @@ impl Limits {
 }
 
 /// How well a face can be seen.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Quality {
     /// Distance between the eyes in pixels of the picture; not known of a crop without its picture.
+    #[serde(serialize_with = "four_decimals_if_any")]
     pub eye_distance_px: Option<f32>,
     /// How far the head is turned sideways: the difference of the distances from the nose to either
     /// ear, as a share of their sum. 0 looks into the camera, 1 is a profile. Not known of a crop
     /// without its picture.
+    #[serde(serialize_with = "four_decimals_if_any")]
     pub turn: Option<f32>,
     /// Spread of the blur in pixels of the crop: the root of the ratio of the mean squared gradient
     /// to the mean squared Laplacian, which for a blurred edge grows with the width of the blur.
+    #[serde(serialize_with = "four_decimals")]
     pub blur_px: f32,
     /// Mean luma of the face, 0 to 255.
+    #[serde(serialize_with = "four_decimals")]
     pub brightness: f32,
 }
 

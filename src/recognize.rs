@@ -7,7 +7,7 @@ pub use decision::{Decision, OperatingPoint, Score};
 pub use labels::Label;
 
 use crate::engine::Model;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::face::FaceCrop;
 use crate::resample::resize;
 
@@ -118,6 +118,22 @@ impl Recognizer {
     pub fn with_threshold(mut self, confidence: f32) -> Self {
         self.decision.threshold = confidence;
         self
+    }
+
+    /// Replaces the model's own threshold by the one of its curve at which strangers are named
+    /// this rarely, as a share of their pictures.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when the model's curve does not reach there.
+    pub fn with_false_accepts(self, false_accepts: f32) -> Result<Self> {
+        let threshold = self.decision.threshold_at(false_accepts).map_err(|reason| {
+            Error::Config(format!(
+                "--max-false-accepts {false_accepts} cannot be kept by the model {}: {reason}",
+                self.model.origin()
+            ))
+        })?;
+        Ok(self.with_threshold(threshold))
     }
 
     /// What the network makes of the crop.

@@ -47,11 +47,15 @@ def note(strangers: openset.Scores, left_out: dict, target: float, pictures: int
     if strangers:
         parts.append(f"{counted} pictures of {len(strangers)} strangers")
     if left_out:
-        parts.append(f"validation pictures of {len(left_out)} people shown to heads without them")
+        pictures_left_out = sum(len(s) for s in left_out.values())
+        parts.append(
+            f"{pictures_left_out} pictures of {len(left_out)} people shown to heads without them"
+        )
     who = " and on ".join(parts) or "each validation picture's second best person (no strangers)"
     return (
-        f"int8 model; threshold for at most {target:.1%} false accepts, each person weighing the "
-        f"same, on {who}; confidence fitted on these and {pictures} validation pictures"
+        f"int8 model; threshold for at most {target:.1%} false accepts of "
+        f"{openset.COVERAGE:.1%} of strangers, set on {who}; confidence fitted on these and "
+        f"{pictures} validation pictures"
     )
 
 
@@ -76,10 +80,9 @@ def main() -> None:
     left_out = {f"{name} left out": np.array(scores)
                 for name, scores in content["facts"].get("left_out_scores", {}).items()}  # fmt: skip
     strangers = stranger_scores(runner, args.data, score, margin)
-    pools = [pool for pool in (strangers, left_out) if pool]
-    pools = pools or [stand_ins(logits, val.people, score)]
+    everybody = strangers | left_out or stand_ins(logits, val.people, score)
     text = note(strangers, left_out, args.false_accepts, len(val))
-    found = decision.calibrate(gallery, right, pools, margin, args.false_accepts, text)
+    found = decision.calibrate(gallery, right, everybody, margin, args.false_accepts, text, score)
     accepted = openset.accept_rate(
         gallery.rejected_below(margin), right, decision.to_similarity(found)
     )

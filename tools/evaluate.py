@@ -20,6 +20,7 @@ from celebtrainer.failure import Failure, run
 from celebtrainer.network import load
 
 WORST = 24
+BINS = 60
 TARGETS = (0.001, 0.01)
 
 
@@ -43,59 +44,102 @@ def closed_set(part: Part, answers: openset.Answers) -> dict:
     }
 
 
+def row(path: Path, truth: str, said: str, similarity: float, made: dict) -> dict:
+    """A picture for the report."""
+    confidence = openset.confidence(similarity, made["slope"], made["intercept"])
+    return {"path": str(path), "truth": truth, "said": said, "confidence": float(confidence)}
+
+
 def mistakes(part: Part, answers: openset.Answers, made: dict) -> list[dict]:
     """The wrong answers given with the highest confidence."""
     wrong = np.flatnonzero(answers.best != part.people)
     wrong = wrong[np.argsort(-answers.similarity[wrong])][:WORST]
+    names = part.names
     return [
-        {
-            "path": str(part.paths[i]),
-            "truth": part.names[part.people[i]],
-            "said": part.names[answers.best[i]],
-            "confidence": float(
-                openset.confidence(answers.similarity[i], made["slope"], made["intercept"])
-            ),
-        }
+        row(part.paths[i], names[part.people[i]], names[answers.best[i]], answers.similarity[i], made)
         for i in wrong
-    ]
+    ]  # fmt: skip
 
 
-def false_names(strangers: dict[str, tuple[Part, openset.Answers]], made: dict, names: list[str]):
-    """The strangers named with the highest confidence."""
+def wrong_decisions(
+    part: Part,
+    answers: openset.Answers,
+    strangers: dict[str, tuple[Part, openset.Answers]],
+    made: dict,
+) -> list[dict]:
+    """Pictures of the gallery without their name and strangers with one, nearest to the threshold."""
+    threshold, names = decision.to_similarity(made), part.names
+    accepted = answers.rejected_below(made["margin"]) >= threshold
+    refused = np.flatnonzero(~accepted | (answers.best != part.people))
     rows = [
-        {
-            "path": str(part.paths[i]),
-            "truth": f"stranger: {name}",
-            "said": names[answers.best[i]],
-            "confidence": float(
-                openset.confidence(answers.similarity[i], made["slope"], made["intercept"])
-            ),
-        }
+        row(part.paths[i], names[part.people[i]],
+            names[answers.best[i]] if accepted[i] else "unknown", answers.similarity[i], made)
+        for i in refused
+    ]  # fmt: skip
+    for stranger, (found, said) in strangers.items():
+        named = np.flatnonzero(said.rejected_below(made["margin"]) >= threshold)
+        rows += [
+            row(found.paths[i], f"stranger: {stranger}", names[said.best[i]], said.similarity[i], made)
+            for i in named
+        ]  # fmt: skip
+    return sorted(rows, key=lambda row: abs(row["confidence"] - made["threshold"]))[:WORST]
+
+
+def nearest_strangers(
+    strangers: dict[str, tuple[Part, openset.Answers]], made: dict, names: list[str]
+) -> list[dict]:
+    """The strangers most like somebody."""
+    rows = [
+        row(part.paths[i], f"stranger: {name}", names[answers.best[i]], answers.similarity[i], made)
         for name, (part, answers) in strangers.items()
         for i in range(len(part))
     ]
     return sorted(rows, key=lambda row: -row["confidence"])[: WORST // 2]
 
 
+def histogram(answers: openset.Answers, right: np.ndarray, strangers: openset.Scores) -> dict:
+    """Shares of similarities of the gallery's right answers and of strangers, in equal bins."""
+    finite = [s[np.isfinite(s)] for s in strangers.values()]
+    everything = np.concatenate([answers.similarity, *finite])
+    edges = np.linspace(everything.min(), everything.max(), BINS + 1)
+
+    def shares(values: np.ndarray) -> np.ndarray:
+        return np.histogram(values, edges)[0] / max(1, len(values))
+
+    return {
+        "edges": edges.tolist(),
+        "gallery": shares(answers.similarity[right]).tolist(),
+        "strangers": np.mean([shares(values) for values in finite], axis=0).tolist(),
+    }
+
+
 def curve(gallery: np.ndarray, right: np.ndarray, strangers: openset.Scores) -> list[dict]:
-    """True accepts over false accepts on the strangers given."""
+    """True accepts over false accepts, as the threshold goes down."""
+    scores = np.concatenate(list(strangers.values()))
     rows = []
-    for rate in np.geomspace(0.001, 0.3, 40):
-        threshold = openset.threshold_at(strangers, float(rate))
-        rows.append(
-            {
-                "false_accepts": float(rate),
-                "true_accepts": openset.accept_rate(gallery, right, threshold),
-            }
-        )
+    for threshold in np.quantile(scores[np.isfinite(scores)], np.linspace(1, 0.5, 200)):
+        rate = openset.false_accepts(strangers, threshold)
+        if rate > 0:
+            rows.append(
+                {
+                    "false_accepts": rate,
+                    "true_accepts": openset.accept_rate(gallery, right, threshold),
+                }
+            )
     return rows
 
 
-def open_set(gallery, right, strangers: openset.Scores, left_out: openset.Scores) -> dict:
+def open_set(
+    gallery: np.ndarray,
+    right: np.ndarray,
+    strangers: openset.Scores,
+    left_out: openset.Scores,
+    score: str,
+) -> dict:
     """The curve, and folds over the strangers for each target."""
     folds = {
         f"{target:.1%} false accepts": openset.leave_one_out(
-            gallery, right, strangers, left_out, target
+            gallery, right, strangers, left_out, target, score
         )
         for target in TARGETS
     }
@@ -155,12 +199,16 @@ def measure(args: argparse.Namespace) -> tuple[dict, dict]:
                 found,
                 openset.answers(runner.logits(found.paths, name), made["score"]),
             )
+    figures["wrong_decisions"] = wrong_decisions(part, answers, strangers, made)
     if len(strangers) > 1:
         scores = {n: a.rejected_below(made["margin"]) for n, (_, a) in strangers.items()}
         left_out = {n: np.array(s) for n, s in content["facts"].get("left_out_scores", {}).items()}
-        figures["open_set"] = open_set(gallery, right, scores, left_out)
+        figures["open_set"] = open_set(gallery, right, scores, left_out, made["score"])
         figures["open_set"]["means"] = fold_means(figures["open_set"]["folds"])
-        figures["false_names"] = false_names(strangers, made, names)
+        everybody = {n: a.similarity for n, (_, a) in strangers.items()}
+        figures["open_set"]["histogram"] = histogram(answers, right, everybody)
+        figures["open_set"]["threshold"] = threshold
+        figures["nearest_strangers"] = nearest_strangers(strangers, made, names)
         one_percent = figures["open_set"]["means"]["1.0% false accepts"]
         brief |= {f"{split}_stranger_folds_{k}": v for k, v in one_percent.items()}
     return figures, brief

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from celebtrainer import charts, modelfile
-from celebtrainer.charts import Line
+from celebtrainer.charts import Histogram, Line
 from celebtrainer.failure import Failure, run
 
 STYLE = """
@@ -31,6 +31,7 @@ svg{width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:#5b6574}
 .key{margin:4px 0 0 40px;font-size:13px;color:#3b4452}.key i{display:inline-block;width:14px;height:3px;margin:0 6px 4px 0}.key span{margin-right:18px}
 .faces{display:flex;flex-wrap:wrap;gap:12px}.faces figure{margin:0;width:124px;font-size:12px;line-height:1.35}
 .faces img{width:112px;height:112px;border-radius:6px;display:block;margin-bottom:4px}
+.above{margin-top:16px}
 .note{color:#5b6574;font-size:13px;margin:8px 0 0}
 """
 
@@ -69,7 +70,27 @@ def learning(history: list[dict]) -> str:
              for key, title in titles.items() if key in history[0]]  # fmt: skip
     left = charts.line_chart(losses, "epoch", "loss")
     right = charts.line_chart(rates, "epoch", "accuracy", shares=True)
-    return f'<div class="two"><section><h2>Loss</h2>{left}</section><section><h2>Accuracy</h2>{right}</section></div>'
+    return f'<div class="two above"><section><h2>Loss</h2>{left}</section><section><h2>Accuracy</h2>{right}</section></div>'
+
+
+def strangers(open_set: dict) -> str:
+    """Curve, histogram and folds."""
+    curve = [(r["false_accepts"], r["true_accepts"]) for r in open_set["curve"]]
+    chart = charts.line_chart(
+        [Line("all strangers", curve)], "strangers accepted", "gallery named rightly",
+        log_x=True, percent="xy",
+    )  # fmt: skip
+    found = open_set["histogram"]
+    groups = [
+        Histogram("gallery", found["gallery"]),
+        Histogram("strangers, each weighing the same", found["strangers"]),
+    ]
+    scores = charts.histogram(groups, found["edges"], open_set["threshold"], "similarity")
+    return (
+        f'<div class="two above"><section><h2>Open-set curve</h2>{chart}</section>'
+        f"<section><h2>Similarity to the best person</h2>{scores}</section></div>"
+        f'<div class="above">{folds(open_set)}</div>'
+    )
 
 
 def folds(open_set: dict) -> str:
@@ -85,6 +106,7 @@ def folds(open_set: dict) -> str:
         body += (
             f"<tr><th><b>mean</b></th><td></td><td><b>{percent(mean['true_accepts'])}</b></td>"
             f"<td><b>{percent(mean['false_accepts'])}</b></td></tr>"
+            f"<tr><th>largest</th><td></td><td></td><td>{percent(mean['largest_false_accepts'])}</td></tr>"
         )
         head = "<tr><th>left out</th><th>pictures</th><th>named rightly</th><th>false accepts</th></tr>"
         parts.append(
@@ -129,22 +151,13 @@ def page(figures: dict, history: list[dict], properties: dict) -> str:
         tiles(figures, properties),
     ]
     if "open_set" in figures:
-        curve = [(r["false_accepts"], r["true_accepts"]) for r in figures["open_set"]["curve"]]
-        chart = charts.line_chart(
-            [Line("threshold on all strangers", curve)],
-            "strangers accepted", "gallery named rightly", log_x=True, percent=True,
-        )  # fmt: skip
-        parts.append(
-            f'<div class="two" style="margin-top:16px"><section><h2>Strangers: open-set curve</h2>{chart}</section>'
-        )
-        parts.append(
-            f"<section><h2>Each person</h2>{by_person(figures['closed_set']['top1_by_person'])}</section></div>"
-        )
-        parts.append('<div style="margin-top:16px">' + folds(figures["open_set"]) + "</div>")
+        parts.append(strangers(figures["open_set"]))
     parts.append(
+        '<div class="two above">'
+        f"<section><h2>Each person</h2>{by_person(figures['closed_set']['top1_by_person'])}</section>"
         "<section><h2>Threshold</h2>"
         f"<p>Confidence at least {decision['threshold']:.3f}, margin at least {decision['margin']:.3f}.</p>"
-        f'<p class="note">{html.escape(decision["calibration"])}</p></section>'
+        f'<p class="note">{html.escape(decision["calibration"])}</p></section></div>'
     )
     parts.append(learning(history))
     table = charts.confusion_table(figures["closed_set"]["confusion"], names)
@@ -152,9 +165,13 @@ def page(figures: dict, history: list[dict], properties: dict) -> str:
         f'<section><h2>Confusions</h2>{table}<p class="note">Rows: who it is. Columns: who the model says.</p></section>'
     )
     parts.append(f"<section><h2>Worst mistakes</h2>{faces(figures['mistakes'])}</section>")
-    if "false_names" in figures:
+    parts.append(
+        "<section><h2>Wrong decisions nearest to the threshold</h2>"
+        f"{faces(figures['wrong_decisions'])}</section>"
+    )
+    if "nearest_strangers" in figures:
         parts.append(
-            f"<section><h2>Strangers with the highest confidence</h2>{faces(figures['false_names'])}</section>"
+            f"<section><h2>Strangers most like somebody</h2>{faces(figures['nearest_strangers'])}</section>"
         )
     parts.append(
         f'<p class="note">Weights: {html.escape(properties["source"])}. {html.escape(properties["license"])}</p>'

@@ -99,7 +99,9 @@ def train_whitened(
     rounds = chosen.training.epochs
     weight, bias = whitening.fit_rows(embeddings, people, chosen.head.l2, rounds, report)
     scale = whitening.fill(network.head, projection, weight, bias)
-    scores = whitening.left_out_scores((features, people), (check, val.people), chosen.head, scale)
+    # Pictures as they are, without their mirror images.
+    seen = np.concatenate([views[0], check]), np.concatenate([train.people, val.people])
+    scores = whitening.left_out_scores((features, people), seen, chosen.head, scale)
     left_out = {train.names[p]: s.tolist() for p, s in scores.items()}
     return history, {"left_out_scores": left_out}
 

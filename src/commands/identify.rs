@@ -114,10 +114,11 @@ impl Examiner {
                     ),
                 })?;
                 let mut identity = recognizer.identify(&recognizer.features(&crop)?);
-                if let Some(flaw) = Quality::measure(&crop, None).flaw(limits) {
+                let quality = Quality::measure(&crop, None);
+                if let Some(flaw) = quality.flaw(limits) {
                     identity.name = Err(flaw);
                 }
-                Ok(vec![Finding { face: None, identity }])
+                Ok(vec![Finding { face: None, quality, identity }])
             }
             Self::Photos { observer, annotate: folder } => {
                 let observations = observer.observe(&rgb)?;

@@ -52,7 +52,45 @@ impl Decision {
         if !(0.0..=1.0).contains(&self.threshold) || self.margin.is_nan() || self.margin < 0.0 {
             return Err("its threshold or margin is out of range".to_owned());
         }
+        let is_point = |point: &OperatingPoint| {
+            point.false_accepts > 0.0
+                && [point.false_accepts, point.threshold]
+                    .iter()
+                    .all(|share| (0.0..=1.0).contains(share))
+        };
+        if !self.curve.iter().all(is_point) {
+            return Err("its curve of false accepts is out of range".to_owned());
+        }
         Ok(())
+    }
+
+    /// The confidence from which on a face has to be named for strangers to be named this rarely:
+    /// read off the curve, between its points along straight lines over the logarithm of the rate.
+    ///
+    /// # Errors
+    ///
+    /// The range of the curve, when the rate lies outside of it or there is no curve.
+    pub(super) fn threshold_at(&self, false_accepts: f32) -> Result<f32, String> {
+        let mut points = self.curve.clone();
+        points.sort_by(|a, b| a.false_accepts.total_cmp(&b.false_accepts));
+        let (Some(first), Some(last)) = (points.first(), points.last()) else {
+            return Err("it carries no curve of false accepts; calibrate it again".to_owned());
+        };
+        let pair = points
+            .windows(2)
+            .find(|pair| (pair[0].false_accepts..=pair[1].false_accepts).contains(&false_accepts));
+        match pair {
+            Some([low, high]) => {
+                let step = (high.false_accepts / low.false_accepts).ln();
+                let share = (false_accepts / low.false_accepts).ln() / step;
+                Ok(low.threshold + share * (high.threshold - low.threshold))
+            }
+            _ if false_accepts == first.false_accepts => Ok(first.threshold),
+            _ => Err(format!(
+                "its rates of false accepts go from {} to {}",
+                first.false_accepts, last.false_accepts
+            )),
+        }
     }
 
     /// The similarity to each person.
@@ -114,6 +152,26 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_of_false_accepts_chooses_the_threshold() {
+        let point = |false_accepts, threshold| OperatingPoint {
+            false_accepts,
+            threshold,
+            true_accepts: 0.9,
+        };
+        let curve = vec![point(0.1, 0.2), point(0.001, 0.8), point(0.01, 0.6)];
+        let decision = Decision { curve, ..decision() };
+        for (rate, threshold) in [(0.001, 0.8), (0.01, 0.6), (0.1, 0.2), (0.031_623, 0.4)] {
+            let found = decision.threshold_at(rate).expect("on the curve");
+            assert!((found - threshold).abs() < 1e-4, "{rate}: {found}");
+        }
+        for rate in [0.0009, 0.11, f32::NAN] {
+            let error = decision.threshold_at(rate).expect_err("beyond the curve");
+            assert!(error.contains("from 0.001 to 0.1"), "{error}");
+        }
+        assert!(Decision { curve: Vec::new(), ..decision }.threshold_at(0.01).is_err());
+    }
+
+    #[test]
     fn not_a_number_is_nobody() {
         assert_eq!(decision().reject(f32::NAN, 0.2), Some(Reason::BelowThreshold));
         assert_eq!(decision().reject(0.9, f32::NAN), Some(Reason::LowMargin));
@@ -140,5 +198,7 @@ mod tests {
         assert!(Decision { slope: -1.0, ..decision() }.check().is_err());
         assert!(Decision { threshold: 1.5, ..decision() }.check().is_err());
         assert!(Decision { margin: f32::NAN, ..decision() }.check().is_err());
+        let point = OperatingPoint { false_accepts: 0.0, threshold: 0.5, true_accepts: 0.5 };
+        assert!(Decision { curve: vec![point], ..decision() }.check().is_err());
     }
 }

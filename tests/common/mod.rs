@@ -22,8 +22,13 @@ pub fn celebcam() -> Command {
         }
         None => Command::new(binary),
     };
-    for variable in ["CELEBCAM_CAMERA", "CELEBCAM_MODEL", "CELEBCAM_DETECTOR", "CELEBCAM_THRESHOLD"]
-    {
+    for variable in [
+        "CELEBCAM_CAMERA",
+        "CELEBCAM_MODEL",
+        "CELEBCAM_DETECTOR",
+        "CELEBCAM_THRESHOLD",
+        "CELEBCAM_MAX_FALSE_ACCEPTS",
+    ] {
         command.env_remove(variable);
     }
     command.stdin(Stdio::null());

@@ -24,17 +24,16 @@ def choose_margin(gallery: Answers, right: np.ndarray) -> float:
 def calibrate(
     gallery: Answers,
     right: np.ndarray,
-    pools: list[Scores],
+    strangers: Scores,
     margin: float,
     target: float,
     note: str,
+    score: str = "cosine",
 ) -> dict:
     """The decision's metadata.
 
-    `pools` are groups of strangers, with minus infinity where the margin is too small; a threshold
-    keeps its rate in each.
+    The strangers' similarities are minus infinity where the margin is too small.
     """
-    strangers = {name: scores for pool in pools for name, scores in pool.items()}
     finite = {n: s[np.isfinite(s)] for n, s in strangers.items()}
     similarity = np.concatenate([gallery.similarity, *finite.values()])
     answer = np.concatenate([right, np.zeros(sum(map(len, finite.values())), bool)]).astype(float)
@@ -47,7 +46,7 @@ def calibrate(
     accepted = gallery.rejected_below(margin)
 
     def row(rate: float) -> dict:
-        threshold = openset.strictest_threshold(pools, rate)
+        threshold = openset.threshold_for(strangers, rate, score)
         return {
             "false_accepts": rate,
             "threshold": float(openset.confidence(threshold, slope, intercept)),

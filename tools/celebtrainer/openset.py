@@ -2,15 +2,29 @@
 
 A similarity is the best of a picture's logits. Strangers are weighed by person, so that one with
 many pictures counts as much as one with few.
+
+Strangers differ: most are like nobody in the gallery, and a few are like somebody in every
+picture. A threshold that keeps a rate on average over a handful of strangers leaves it far behind
+on the next one who is of the few. So the threshold is set over people: each has the similarity
+that keeps the rate on their own pictures, and the threshold is the upper prediction bound of these
+(Hahn and Meeker, "Statistical Intervals", 1991, chapter 4), and at least the highest of them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
 Scores = dict[str, np.ndarray]  # stranger -> similarities [n]
+
+# Share of strangers for whom the rate is meant to hold.
+COVERAGE = 0.975
+# Fewer people than this say too little about how people differ.
+LEAST_PEOPLE = 8
+# From the highest similarity that is refused to the threshold.
+GAP = 1e-3
 
 
 @dataclass(frozen=True)
@@ -44,29 +58,38 @@ def answers(logits: np.ndarray, score: str) -> Answers:
     return Answers(best, ordered[:, -1], ordered[:, -1] - ordered[:, -2])
 
 
-def threshold_at(strangers: Scores, false_accepts: float) -> float:
-    """The lowest similarity at which at most that share of strangers' pictures is accepted."""
-    scores = np.concatenate(list(strangers.values()))
-    weights = np.concatenate(
-        [np.full(len(s), 1 / len(s) / len(strangers)) for s in strangers.values()]
-    )
-    order = np.argsort(-scores)
-    scores, accepted = scores[order], np.cumsum(weights[order])
-    kept = int(np.searchsorted(accepted, false_accepts + 1e-9, side="right"))
-    if kept == len(scores):
-        return float(scores[-1])
-    # Above the first stranger that must be refused, halfway to the next one that is accepted.
-    above = scores[kept - 1] if kept else scores[0] + 0.02
-    above = above if np.isfinite(above) else scores[kept] + 0.02
-    return float((scores[kept] + above) / 2 if np.isfinite(scores[kept]) else above)
+def highest_refused(scores: np.ndarray, rate: float) -> float:
+    """The highest similarity that has to be refused for one person to be accepted so rarely."""
+    return float(np.sort(scores)[::-1][int(len(scores) * rate + 1e-9)])
 
 
-def strictest_threshold(pools: list[Scores], false_accepts: float) -> float:
-    """The threshold that keeps a rate in each group of strangers.
+def prediction_bound(values: np.ndarray) -> float:
+    """The value that a further one of the same normal distribution stays under, at `COVERAGE`."""
+    z = NormalDist().inv_cdf(COVERAGE)
+    # Student's t for the degrees of freedom, to the second term of its expansion.
+    t = z + (z**3 + z) / (4 * (len(values) - 1))
+    return float(values.mean() + t * values.std(ddof=1) * np.sqrt(1 + 1 / len(values)))
 
-    Were the groups mixed, the easier ones would pay for the harder ones.
-    """
-    return max(threshold_at(pool, false_accepts) for pool in pools)
+
+def threshold_for(strangers: Scores, rate: float, score: str = "cosine") -> float:
+    """The similarity from which on strangers are accepted at most at this rate."""
+    limits = np.array([highest_refused(scores, rate) for scores in strangers.values()])
+    # Who is refused in every picture for a small margin says nothing of similarity.
+    limits = limits[np.isfinite(limits)]
+    if not len(limits):
+        return 0.0
+    if score == "softmax":  # Shares crowd together below 1; their log-odds do not.
+        limits = np.log(np.clip(limits, 1e-9, 1 - 1e-9) / (1 - np.clip(limits, 1e-9, 1 - 1e-9)))
+    found = limits.max()
+    if len(limits) >= LEAST_PEOPLE:
+        found = max(found, prediction_bound(limits))
+    found += GAP
+    return float(1 / (1 + np.exp(-found)) if score == "softmax" else found)
+
+
+def false_accepts(strangers: Scores, threshold: float) -> float:
+    """Share of strangers' pictures that are accepted, each person weighing the same."""
+    return float(np.mean([np.mean(scores >= threshold) for scores in strangers.values()]))
 
 
 def accept_rate(similarity: np.ndarray, right: np.ndarray, threshold: float) -> float:
@@ -75,19 +98,23 @@ def accept_rate(similarity: np.ndarray, right: np.ndarray, threshold: float) -> 
 
 
 def leave_one_out(
-    gallery: np.ndarray, right: np.ndarray, strangers: Scores, others: Scores, target: float
+    gallery: np.ndarray,
+    right: np.ndarray,
+    strangers: Scores,
+    others: Scores,
+    rate: float,
+    score: str = "cosine",
 ) -> list[dict]:
-    """One row per stranger: threshold from all the others, rates measured with it.
+    """One row per stranger: threshold from everybody else, rates measured with it.
 
-    `others` are a group of their own that is never held out.
+    `others` are strangers too, but are never held out.
     """
     rows = []
     for held_out, scores in strangers.items():
-        rest = {name: s for name, s in strangers.items() if name != held_out}
-        pools = [pool for pool in (rest, others) if pool]
-        if not pools:
+        rest = {name: s for name, s in (strangers | others).items() if name != held_out}
+        if not rest:
             continue
-        threshold = strictest_threshold(pools, target)
+        threshold = threshold_for(rest, rate, score)
         rows.append(
             {
                 "stranger": held_out,

@@ -100,11 +100,14 @@ def fill(
 
 def left_out_scores(
     train: tuple[np.ndarray, np.ndarray],
-    check: tuple[np.ndarray, np.ndarray],
+    seen: tuple[np.ndarray, np.ndarray],
     head: Head,
     scale: float,
 ) -> dict[int, np.ndarray]:
-    """Each person as a stranger: the best similarities of their pictures to a head without them."""
+    """Each person as a stranger: the best similarities of their pictures to a head without them.
+
+    `train` are the features and people to fit on, `seen` those to look at.
+    """
     scores = {}
     if len(np.unique(train[1])) < 3:
         return scores
@@ -113,7 +116,7 @@ def left_out_scores(
         _, people = np.unique(train[1][kept], return_inverse=True)
         projection = fit_projection(train[0][kept], people, head)
         weight, bias = fit_rows(projection.embed(train[0][kept]), people, head.l2, rounds=8)
-        features = check[0][check[1] == person]
+        features = seen[0][seen[1] == person]
         if len(features):
             embeddings = projection.embed(features).astype(np.float32)
             rows = embeddings @ weight.numpy().T + bias.numpy()

@@ -86,13 +86,34 @@ def test_augmentation_keeps_the_picture_when_it_does_nothing():
     assert torch.allclose(same, images, atol=1e-4)
 
 
-def test_a_threshold_accepts_the_share_asked_for():
+def test_a_threshold_keeps_the_rate_for_each_of_a_few_people():
     random = np.random.default_rng(0)
-    strangers = {"a": random.normal(size=1000), "b": random.normal(size=50)}
-    threshold = openset.threshold_at(strangers, 0.05)
-    rate = np.mean([np.mean(s >= threshold) for s in strangers.values()])
-    assert 0.03 < rate <= 0.05
-    assert openset.threshold_at(strangers, 0) > max(s.max() for s in strangers.values())
+    strangers = {"a": random.normal(size=1000), "b": random.normal(0.5, size=400)}
+    threshold = openset.threshold_for(strangers, 0.05)
+    rates = [np.mean(s >= threshold) for s in strangers.values()]
+    assert 0.03 < max(rates) <= 0.05 and openset.false_accepts(strangers, threshold) < 0.05
+    assert openset.threshold_for(strangers, 0) > max(s.max() for s in strangers.values())
+
+
+@pytest.mark.parametrize("score", ["cosine", "softmax"])
+def test_a_threshold_from_many_people_keeps_the_rate_for_most_others(score):
+    random = np.random.default_rng(0)
+
+    def person() -> np.ndarray:
+        scores = random.normal(random.normal(0, 1), 0.5, 300)
+        return scores if score == "cosine" else 1 / (1 + np.exp(-scores))
+
+    kept = []
+    for _ in range(100):
+        threshold = openset.threshold_for({str(n): person() for n in range(20)}, 0.02, score)
+        kept += [np.mean(person() >= threshold) <= 0.02 for _ in range(10)]
+    assert 0.95 < np.mean(kept) < 1
+
+
+def test_a_stranger_who_is_always_refused_does_not_lower_the_threshold():
+    strangers = {"refused": np.full(5, -np.inf), "seen": np.array([0.1, 0.4])}
+    assert openset.threshold_for(strangers, 0) == pytest.approx(0.4, abs=0.01)
+    assert openset.threshold_for({"refused": np.full(5, -np.inf)}, 0) == 0.0
 
 
 def test_folds_set_thresholds_without_the_stranger_they_measure():
@@ -106,11 +127,12 @@ def test_confidence_and_threshold_agree():
     random = np.random.default_rng(0)
     similarity = random.normal(1, 0.3, 200)
     gallery = openset.Answers(np.zeros(200, int), similarity, np.ones(200))
-    strangers = {"a": random.normal(0, 0.3, 100), "b": random.normal(0.1, 0.3, 100)}
-    easy = {"c": random.normal(-1, 0.1, 100)}
-    made = decision.calibrate(gallery, np.ones(200, bool), [strangers, easy], 0.0, 0.01, "note")
+    strangers = {
+        name: random.normal(mean, 0.3, 100) for name, mean in zip("abc", (0, 0.1, -1), strict=True)
+    }
+    made = decision.calibrate(gallery, np.ones(200, bool), strangers, 0.0, 0.01, "note")
     assert 0 < made["threshold"] < 1 and made["slope"] > 0
-    assert decision.to_similarity(made) == pytest.approx(openset.threshold_at(strangers, 0.01))
+    assert decision.to_similarity(made) == pytest.approx(openset.threshold_for(strangers, 0.01))
     accepts = [row["true_accepts"] for row in made["curve"]]
     assert accepts == sorted(accepts)
 
@@ -120,6 +142,14 @@ def test_labels_have_their_own_ids():
     assert [label["id"] for label in found] == ["tina-fey", "tina-fey-2", "person"]
 
 
-def test_a_chart_is_complete_svg():
-    chart = charts.line_chart([charts.Line("a<b", [(1, 0.5), (2, 0.7)])], "x", "y")
+@pytest.mark.parametrize(
+    "chart",
+    [
+        charts.line_chart([charts.Line("a<b", [(1, 0.5), (2, 0.7)])], "x", "y"),
+        charts.line_chart([charts.Line("a<b", [(0.01, 0.5), (0.2, 0.7)])], "x", "y", True, "xy"),
+        charts.histogram([charts.Histogram("a<b", [0.2, 0.8])], [0, 0.5, 1], 2.0, "x"),
+    ],
+)
+def test_a_chart_is_complete_svg(chart):
     assert chart.count("<svg") == chart.count("</svg>") == 1 and "a&lt;b" in chart
+    assert "nan" not in chart and "inf" not in chart

@@ -10,6 +10,7 @@ use crate::cli::Format;
 use crate::event::{Guess, four_decimals, four_decimals_if_any, whole_pixels};
 use crate::face::Face;
 use crate::observe::Observation;
+use crate::quality::Quality;
 use crate::recognize::{Identity, Reason, Recognizer};
 
 /// Version of the JSON lines.
@@ -18,12 +19,14 @@ const SCHEMA: u32 = 1;
 /// A face and who it is; a picture that is an aligned face has no place in a photo.
 pub struct Finding {
     pub face: Option<Face>,
+    pub quality: Quality,
     pub identity: Identity,
 }
 
 impl From<Observation> for Finding {
     fn from(observation: Observation) -> Self {
-        Self { face: Some(observation.face), identity: observation.identity }
+        let Observation { face, quality, identity, .. } = observation;
+        Self { face: Some(face), quality, identity }
     }
 }
 
@@ -136,6 +139,7 @@ struct Line<'a> {
     bounds: Option<[i32; 4]>,
     #[serde(serialize_with = "four_decimals_if_any")]
     detection_confidence: Option<f32>,
+    quality: Quality,
     model: &'a str,
 }
 
@@ -156,6 +160,7 @@ impl<'a> Line<'a> {
             top: identity.top.iter().map(Guess::from).collect(),
             bounds: finding.face.map(|face| whole_pixels(&face.bounds)),
             detection_confidence: finding.face.map(|face| face.detection_confidence),
+            quality: finding.quality,
             model,
         }
     }
