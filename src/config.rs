@@ -20,6 +20,7 @@ pub const ABSENCE_S: f32 = 2.0;
 /// Longest time without a frame before a camera counts as lost.
 pub const CAMERA_FRAME_DEADLINE: Duration = Duration::from_secs(5);
 
-/// From where on a face shows enough to be recognized.
+/// From where on a face shows enough to be recognized: beyond each of the limits the most similar
+/// person is the wrong one for more than every tenth picture of known people (`tools/quality.py`).
 pub const QUALITY: Limits =
-    Limits { eye_distance_px: 10.0, turn: 0.85, blur_px: 2.5, brightness: 16.0 };
+    Limits { eye_distance_px: 10.0, turn: 0.75, blur_px: 2.5, brightness: 16.0 };
