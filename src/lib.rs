@@ -23,6 +23,7 @@ pub mod warp;
 
 pub mod quality;
 
+pub mod gallery;
 pub mod recognize;
 
 pub mod observe;

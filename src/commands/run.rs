@@ -24,7 +24,7 @@ use crate::track::{Rules, WINDOW_FRAMES};
 /// No camera, a source that gives no pictures, a bad model, or an output that cannot be written.
 pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let rules = rules(args)?;
-    let stop = service::stop_on_signal()?;
+    let stop = service::stop_on_signal(service::Hangup::Stop)?;
     // A camera that is missing is said before the models are loaded, which takes a slow board
     // seconds; a camera that is there starts up in this time.
     let mut source = source::open(&spec(&args.source))?;
