@@ -41,6 +41,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod engine;
+pub mod enroll;
 pub mod error;
 pub mod models;
 pub mod picture;

@@ -68,27 +68,10 @@ impl Bell {
     }
 }
 
-/// Keeps a [`Shared`] gallery like its file until it is dropped.
+/// Keeps a [`Shared`] gallery like its [`GalleryFile`] until it is dropped.
 #[derive(Debug)]
 pub struct Watch {
     bell: Bell,
-}
-
-impl Watch {
-    /// Starts to look at the file at `path`; `bell` asks for a look at once. The gallery that is
-    /// shared is what the file held when `stamp` was taken.
-    pub fn start(
-        path: PathBuf,
-        model: ModelKey,
-        shared: Arc<Shared>,
-        stamp: Stamp,
-        bell: Bell,
-    ) -> Self {
-        let watcher = Watcher { path, model, shared, stamp };
-        let rings = bell.clone();
-        std::thread::spawn(move || watcher.work(&rings));
-        Self { bell }
-    }
 }
 
 impl Drop for Watch {
@@ -100,24 +83,49 @@ impl Drop for Watch {
 /// What tells a file from its successor: when it was written, its size and its place on the disk;
 /// nothing where there is no file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp(Option<(SystemTime, u64, u64)>);
+struct Stamp(Option<(SystemTime, u64, u64)>);
 
 impl Stamp {
     /// Of the file at `path`.
-    pub fn of(path: &Path) -> Self {
+    fn of(path: &Path) -> Self {
         let metadata = path.metadata().ok();
         Self(metadata.and_then(|file| Some((file.modified().ok()?, file.len(), file.ino()))))
     }
 }
 
-struct Watcher {
+/// A gallery and the file that it is read from.
+#[derive(Debug)]
+pub struct GalleryFile {
     path: PathBuf,
     model: ModelKey,
     shared: Arc<Shared>,
     stamp: Stamp,
 }
 
-impl Watcher {
+impl GalleryFile {
+    /// Reads the file at `path`; without one, the gallery is empty until there is.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`store::load`].
+    pub fn open(path: PathBuf, model: ModelKey) -> Result<Self> {
+        let stamp = Stamp::of(&path);
+        let shared = Arc::new(Shared::new(store::load(&path, &model)?));
+        Ok(Self { path, model, shared, stamp })
+    }
+
+    /// The gallery.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Looks at the file from now on; `bell` asks for a look at once.
+    pub fn watch(self, bell: Bell) -> Watch {
+        let rings = bell.clone();
+        std::thread::spawn(move || self.work(&rings));
+        Watch { bell }
+    }
+
     fn work(mut self, bell: &Bell) {
         loop {
             match bell.wait(LOOK_EVERY) {
@@ -155,16 +163,15 @@ mod tests {
     use super::*;
     use crate::gallery::Person;
 
-    fn watcher(path: &Path) -> Watcher {
+    fn open(path: &Path) -> GalleryFile {
         let model = ModelKey { fingerprint: "print".to_owned(), embedding_length: 4 };
-        let shared = Arc::new(Shared::new(model.empty_gallery()));
-        Watcher { path: path.to_owned(), model, shared, stamp: Stamp::of(path) }
+        GalleryFile::open(path.to_owned(), model).expect("nobody is in it yet")
     }
 
-    fn add(watcher: &Watcher, name: &str) {
+    fn add(file: &GalleryFile, name: &str) {
         let person = Person { name: name.into(), pictures: 1, added_unix_s: 0 };
-        let read = |path: &Path| store::load(path, &watcher.model);
-        store::update(&watcher.path, read, |gallery| gallery.add(person, &[1.0; 4]))
+        let read = |path: &Path| store::load(path, &file.model);
+        store::update(&file.path, read, |gallery| gallery.add(person, &[1.0; 4]))
             .expect("the gallery can be written");
     }
 
@@ -172,24 +179,24 @@ mod tests {
     fn a_changed_file_is_taken_up_and_a_broken_one_is_not() {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let path = folder.path().join("gallery");
-        let mut watcher = watcher(&path);
-        let before = watcher.shared.get();
-        add(&watcher, "Ann");
-        watcher.look(false);
-        assert_eq!(watcher.shared.get().people().len(), 1);
+        let mut file = open(&path);
+        let before = file.shared.get();
+        add(&file, "Ann");
+        file.look(false);
+        assert_eq!(file.shared.get().people().len(), 1);
         assert!(before.people().is_empty(), "what is held stays as it is");
         std::fs::write(&path, "broken").expect("a file can be written");
-        watcher.look(false);
-        watcher.look(true);
-        assert_eq!(watcher.shared.get().people().len(), 1);
+        file.look(false);
+        file.look(true);
+        assert_eq!(file.shared.get().people().len(), 1);
         std::fs::remove_file(&path).expect("the file is there");
-        add(&watcher, "Bob");
-        add(&watcher, "Cid");
-        watcher.look(false);
-        assert_eq!(watcher.shared.get().people().len(), 2);
+        add(&file, "Bob");
+        add(&file, "Cid");
+        file.look(false);
+        assert_eq!(file.shared.get().people().len(), 2);
         std::fs::remove_file(&path).expect("the file is there");
-        watcher.look(false);
-        assert!(watcher.shared.get().people().is_empty());
+        file.look(false);
+        assert!(file.shared.get().people().is_empty());
     }
 
     #[test]
