@@ -99,9 +99,14 @@ impl Gallery {
                 "the gallery is full: it has {MOST_PEOPLE} people"
             )));
         }
+        self.add_new(person, embedding);
+        Ok(())
+    }
+
+    /// As [`add`](Self::add), for a person of whom is known that nobody has that name.
+    pub(crate) fn add_new(&mut self, person: Person, embedding: &[f32]) {
         self.index.push(embedding);
         self.people.push(person);
-        Ok(())
     }
 
     /// Moves a person's mean embedding towards that of `pictures` more pictures, each picture
