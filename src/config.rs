@@ -27,7 +27,7 @@ pub const QUALITY: Limits =
 
 /// How people who were added are judged where the model does not say: found with the shipped model
 /// by adding people of its data set anew from five pictures each. The scale makes the confidence a
-/// logistic regression of "is the person" on the cosine; the offset lets 3 in 10,000 pictures of
+/// logistic regression of "is the person" on the cosine; the offset lets 4 in 10,000 pictures of
 /// others reach the model's threshold for one person who was added.
 pub const ENROLLED: Enrolled = Enrolled { scale: 0.68, offset: -0.19 };
 
@@ -35,8 +35,9 @@ pub const ENROLLED: Enrolled = Enrolled { scale: 0.68, offset: -0.19 };
 /// of a person's own pictures 4 in 1,000 lie below, of others' pictures 49 in 50.
 pub const SAME_PERSON_COSINE: f32 = 0.2;
 
-/// Cosine above which two pictures are copies of one, or as good as that.
-pub const SAME_PICTURE_COSINE: f32 = 0.98;
+/// Cosine above which two pictures are copies of one, or as good as that: copies of another size or
+/// with stronger compression lie above.
+pub const SAME_PICTURE_COSINE: f32 = 0.95;
 
 /// Good frames to add a person from a camera.
 pub const ENROLL_FRAMES: u16 = 10;

@@ -170,9 +170,12 @@ mod tests {
     use crate::quality::Quality;
     use crate::recognize::{Identity, Reason};
 
-    /// A face whose nose is at `nose_x` between ears at 0 and 100, and whose embedding leans by
-    /// `lean` from one direction to another.
-    fn seen(nose_x: f32, lean: f32) -> Observation {
+    /// Number of a look that only another person has.
+    const STRANGER: usize = 15;
+
+    /// A face whose nose is at `nose_x` between ears at 0 and 100. Embeddings with different looks
+    /// are alike, and those with the same look are equal.
+    fn seen(nose_x: f32, look: usize) -> Observation {
         let at = |x| Point { x, y: 0.0 };
         let landmarks = Landmarks {
             right_eye: at(30.0),
@@ -183,11 +186,14 @@ mod tests {
             left_ear: at(100.0),
         };
         let bounds = BoundingBox { x: 0.0, y: 0.0, width: 100.0, height: 100.0 };
-        let embedding = vec![lean.cos(), lean.sin()];
+        let mut embedding = vec![0.0; STRANGER + 1];
+        embedding[look] = 0.5;
+        embedding[0] = if look == STRANGER { 0.0 } else { 1.0 };
+        let features = mean(&[Features { logits: Vec::new(), embedding }]);
         Observation {
             face: Face { bounds, landmarks, detection_confidence: 1.0 },
             quality: Quality::GOOD,
-            features: Some(Features { logits: Vec::new(), embedding }),
+            features: Some(features),
             identity: Identity::refused(Reason::BelowThreshold),
         }
     }
@@ -205,8 +211,8 @@ mod tests {
                 "left" => (75.0, 25.0),
                 _ => (25.0, 50.0),
             };
-            assert_eq!(guide.offer(now, vec![seen(wrong_nose_x, 0.0)]), Err(Hold::Pose));
-            assert_eq!(guide.offer(now, vec![seen(nose_x, frame as f32 * 0.21 - 1.0)]), Ok(()));
+            assert_eq!(guide.offer(now, vec![seen(wrong_nose_x, 12)]), Err(Hold::Pose));
+            assert_eq!(guide.offer(now, vec![seen(nose_x, frame + 1)]), Ok(()));
         }
         assert_eq!(prompts[..4], ["camera"; 4]);
         assert_eq!(prompts[4..7], ["left"; 3]);
@@ -219,20 +225,20 @@ mod tests {
         let now = Instant::now();
         let mut guide = Guide::new(3, now);
         assert_eq!(guide.offer(now, Vec::new()), Err(Hold::Flaw(Flaw::NoFace)));
-        let two = vec![seen(50.0, 0.0), seen(50.0, 0.0)];
+        let two = vec![seen(50.0, 1), seen(50.0, 2)];
         assert_eq!(guide.offer(now, two), Err(Hold::Flaw(Flaw::SeveralFaces(vec![100, 100]))));
         let poor = Observation {
             features: None,
             identity: Identity::refused(Reason::TooDark),
-            ..seen(50.0, 0.0)
+            ..seen(50.0, 1)
         };
         assert_eq!(guide.offer(now, vec![poor]), Err(Hold::Flaw(Flaw::Poor(Reason::TooDark))));
-        assert_eq!(guide.offer(now, vec![seen(50.0, 0.0)]), Ok(()));
-        assert_eq!(guide.offer(now, vec![seen(50.0, 0.1)]), Err(Hold::Alike));
-        assert_eq!(guide.offer(now, vec![seen(50.0, 0.15)]), Err(Hold::Alike));
-        let stranger = guide.offer(now, vec![seen(50.0, 1.5)]);
+        assert_eq!(guide.offer(now, vec![seen(50.0, 1)]), Ok(()));
+        assert_eq!(guide.offer(now, vec![seen(50.0, 1)]), Err(Hold::Alike));
+        assert_eq!(guide.offer(now, vec![seen(50.0, 1)]), Err(Hold::Alike));
+        let stranger = guide.offer(now, vec![seen(50.0, STRANGER)]);
         assert!(matches!(stranger, Err(Hold::Flaw(Flaw::OtherPerson(_)))));
-        assert_eq!(guide.offer(now, vec![seen(75.0, 0.4)]), Err(Hold::Pose));
+        assert_eq!(guide.offer(now, vec![seen(75.0, 2)]), Err(Hold::Pose));
         assert_eq!(guide.commonest_hold(), Some("good; now move a little"));
     }
 
@@ -240,10 +246,10 @@ mod tests {
     fn a_pose_that_does_not_come_is_given_up() {
         let now = Instant::now();
         let mut guide = Guide::new(2, now);
-        assert_eq!(guide.offer(now, vec![seen(80.0, 0.0)]), Err(Hold::Pose));
+        assert_eq!(guide.offer(now, vec![seen(80.0, 1)]), Err(Hold::Pose));
         let later = now + POSE_PATIENCE + Duration::from_millis(1);
         assert!(guide.prompt(later).contains("as you like"));
-        assert_eq!(guide.offer(later, vec![seen(80.0, 0.0)]), Ok(()));
-        assert_eq!(guide.offer(later, vec![seen(80.0, 0.5)]), Err(Hold::Pose));
+        assert_eq!(guide.offer(later, vec![seen(80.0, 1)]), Ok(()));
+        assert_eq!(guide.offer(later, vec![seen(80.0, 2)]), Err(Hold::Pose));
     }
 }

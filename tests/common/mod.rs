@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 use image::{RgbImage, imageops};
 use serde_json::Value;
 
-/// The binary under test with none of its settings taken from the environment.
+/// The binary under test with none of its settings taken from the environment, and nobody in the
+/// gallery.
 pub fn celebcam() -> Command {
     let binary = assert_cmd::cargo::cargo_bin!("celebcam");
     let mut command = match emulator() {
@@ -26,6 +27,7 @@ pub fn celebcam() -> Command {
     {
         command.env_remove(variable);
     }
+    command.env("CELEBCAM_GALLERY", Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-gallery"));
     command.stdin(Stdio::null());
     command
 }
