@@ -77,12 +77,7 @@ fn open_gallery(args: &GalleryArgs, recognizer: &Recognizer) -> Result<Option<Ga
         Err(_) if !path.exists() => return Ok(None),
         Err(error) => return Err(error),
     };
-    let gallery = GalleryFile::open(path, key)?;
-    let people = gallery.shared().get().people().len();
-    if people > 0 {
-        log::info!("{} in the gallery", count(people, "person", "people"));
-    }
-    Ok(Some(gallery))
+    GalleryFile::open(path, key).map(Some)
 }
 
 /// `1 person`, `2 people`

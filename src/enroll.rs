@@ -131,7 +131,7 @@ pub fn known_as(
     face: &Features,
     except: &str,
 ) -> Option<Candidate> {
-    let identity = recognizer.identify_in(Some(gallery), face);
+    let identity = recognizer.identify_in(gallery, face);
     let threshold = recognizer.decision().threshold;
     let mut others = identity.top.into_iter().filter(|candidate| candidate.label.id != except);
     others.next().filter(|candidate| candidate.confidence >= threshold)

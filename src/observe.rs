@@ -67,7 +67,7 @@ impl Observer {
     }
 
     /// Recognizes the people of a gallery as well.
-    pub fn with_gallery(mut self, gallery: Option<Arc<Shared>>) -> Self {
+    pub fn with_gallery(mut self, gallery: Arc<Shared>) -> Self {
         self.recognizer = self.recognizer.with_gallery(gallery);
         self
     }

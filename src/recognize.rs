@@ -93,7 +93,7 @@ pub struct Recognizer {
     logits: usize,
     embedding: Option<(usize, usize)>,
     top_k: usize,
-    gallery: Option<Arc<Shared>>,
+    gallery: Arc<Shared>,
 }
 
 /// Somebody who can be recognized, by number.
@@ -128,12 +128,13 @@ impl Recognizer {
         }
         let embedding = model.output("embedding");
         let top_k = top_k.max(1);
-        Ok(Self { model, labels, decision, logits, embedding, top_k, gallery: None })
+        let gallery = Arc::new(Shared::new(Gallery::new(model.fingerprint(), 0, 0)));
+        Ok(Self { model, labels, decision, logits, embedding, top_k, gallery })
     }
 
-    /// Recognizes the people of a gallery as well; it was made for this model, see
+    /// Recognizes the people of a gallery as well, which was made for this model; see
     /// [`model_key`](Self::model_key).
-    pub fn with_gallery(mut self, gallery: Option<Arc<Shared>>) -> Self {
+    pub fn with_gallery(mut self, gallery: Arc<Shared>) -> Self {
         self.gallery = gallery;
         self
     }
@@ -195,19 +196,18 @@ impl Recognizer {
 
     /// Says whose face has these features.
     pub fn identify(&self, features: &Features) -> Identity {
-        let gallery = self.gallery.as_ref().map(|gallery| gallery.get());
-        self.identify_in(gallery.as_deref(), features)
+        self.identify_in(&self.gallery.get(), features)
     }
 
     /// As [`identify`](Self::identify), with another gallery in place of its own.
-    pub fn identify_in(&self, gallery: Option<&Gallery>, features: &Features) -> Identity {
+    pub fn identify_in(&self, gallery: &Gallery, features: &Features) -> Identity {
         let mut found = self.similarities(gallery, features);
         found.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         let (_, best) = found[0];
         let margin = found.get(1).map_or(best.abs(), |(_, second)| best - second);
-        let label = |known| match (known, gallery) {
-            (Known::Added(person), Some(gallery)) => gallery.label(person),
-            (Known::Added(index) | Known::Own(index), _) => self.labels[index].clone(),
+        let label = |known| match known {
+            Known::Added(person) => gallery.label(person),
+            Known::Own(index) => self.labels[index].clone(),
         };
         let candidate = |&(known, similarity)| Candidate {
             label: label(known),
@@ -223,11 +223,11 @@ impl Recognizer {
     }
 
     /// How alike the face is to each of the model's own people, and to the best of the gallery.
-    fn similarities(&self, gallery: Option<&Gallery>, features: &Features) -> Vec<(Known, f32)> {
+    fn similarities(&self, gallery: &Gallery, features: &Features) -> Vec<(Known, f32)> {
         let own = self.decision.similarities(&features.logits).into_iter().enumerate();
         let mut found: Vec<_> = own.map(|(index, value)| (Known::Own(index), value)).collect();
-        if let (Some(gallery), Some(Enrolled { scale, offset }), Some(kernels)) =
-            (gallery, self.decision.enrolled(), Kernels::of(self.model.isa()))
+        if let (Some(Enrolled { scale, offset }), Some(kernels)) =
+            (self.decision.enrolled(), Kernels::of(self.model.isa()))
         {
             // The margin needs the second, whether it is shown or not.
             let matches = gallery.search(kernels, &features.embedding, self.top_k.max(2));

@@ -89,15 +89,17 @@ impl Examiner {
         let settings = Settings::new(1)?;
         if args.crops {
             let recognizer = load_recognizer(&args.models, &args.decision, &settings)?;
-            let gallery = open_gallery(&args.gallery, &recognizer)?;
-            let gallery = gallery.map(|gallery| Arc::clone(gallery.shared()));
-            let recognizer = Box::new(recognizer.with_gallery(gallery));
+            let recognizer = Box::new(match open_gallery(&args.gallery, &recognizer)? {
+                Some(gallery) => recognizer.with_gallery(Arc::clone(gallery.shared())),
+                None => recognizer,
+            });
             return Ok(Self::Crops { recognizer, limits: args.decision.limits() });
         }
         let observer = load_observer(&args.models, &args.decision, Search::Thorough, &settings)?;
-        let gallery = open_gallery(&args.gallery, observer.recognizer())?;
-        let gallery = gallery.map(|gallery| Arc::clone(gallery.shared()));
-        let observer = Box::new(observer.with_gallery(gallery));
+        let observer = Box::new(match open_gallery(&args.gallery, observer.recognizer())? {
+            Some(gallery) => observer.with_gallery(Arc::clone(gallery.shared())),
+            None => observer,
+        });
         Ok(Self::Photos { observer, annotate: args.annotate.clone() })
     }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{load_observer, open_gallery};
+use super::{count, load_observer, open_gallery};
 use crate::cli::{Format, RunArgs, SourceArgs};
 use crate::config;
 use crate::detect::Search;
@@ -35,9 +35,15 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let settings = Settings::new(usize::from(args.threads))?;
     let observer = load_observer(&args.models, &args.decision, Search::Whole, &settings)?;
     let gallery = open_gallery(&args.gallery, observer.recognizer())?;
-    let observer =
-        observer.with_gallery(gallery.as_ref().map(|gallery| Arc::clone(gallery.shared())));
-    let _watch = gallery.map(|gallery| gallery.watch(bell));
+    let (observer, _watch) = match gallery {
+        Some(gallery) => {
+            let people = gallery.shared().get().people().len();
+            log::info!("{} in the gallery", count(people, "person", "people"));
+            let observer = observer.with_gallery(Arc::clone(gallery.shared()));
+            (observer, Some(gallery.watch(bell)))
+        }
+        None => (observer, None),
+    };
     let model = observer.recognizer().model().fingerprint().to_owned();
     log::info!("watching {}", source.name());
     let mut sink = sink(args.format);

@@ -8,6 +8,8 @@
 //! 2 rows of 256 int8 codes, then the SHA-256 of everything before it
 //! ```
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -46,7 +48,7 @@ struct Header {
 #[derive(Serialize, Deserialize)]
 struct Entry<'a> {
     #[serde(borrow)]
-    name: std::borrow::Cow<'a, str>,
+    name: Cow<'a, str>,
     pictures: u32,
     added_unix_s: i64,
 }
@@ -212,37 +214,9 @@ fn damaged(what: &str) -> String {
 }
 
 fn parse(mut reader: Reader<impl BufRead>, size: u64) -> std::result::Result<Gallery, String> {
-    let mut line = Vec::new();
-    let first = reader.line(&mut line).map_err(|_| not_a_gallery())?;
-    match first.strip_prefix(MAGIC) {
-        Some(VERSION) => {}
-        Some(other) if other.bytes().all(|digit| digit.is_ascii_digit()) && !other.is_empty() => {
-            return Err(format!(
-                "has version {other} and this celebcam reads {VERSION}; use the celebcam that \
-                 wrote it"
-            ));
-        }
-        _ => return Err(not_a_gallery()),
-    }
-    let broken = |_| damaged("a line is not what it should be");
-    let header: Header = serde_json::from_str(reader.line(&mut line)?).map_err(broken)?;
-    let Header { model, embedding, people } = header;
-    let codes = (people as u64).saturating_mul(embedding as u64);
-    if people > MOST_PEOPLE || !(1..=LONGEST_EMBEDDING).contains(&embedding) || codes > size {
-        return Err(damaged("it is cut off, or its sizes are wrong"));
-    }
+    let Header { model, embedding, people } = parse_header(&mut reader, size)?;
     let mut gallery = Gallery::new(&model, embedding, people);
-    let mut ids = std::collections::HashSet::with_capacity(people);
-    for _ in 0..people {
-        let Entry { name, pictures, added_unix_s } =
-            serde_json::from_str(reader.line(&mut line)?).map_err(broken)?;
-        names::check(&name).map_err(|reason| damaged(&reason))?;
-        if !ids.insert(names::id(&name)) {
-            return Err(damaged(&format!("two people have the id {}", names::id(&name))));
-        }
-        gallery.people.push(Person { name: name.into(), pictures, added_unix_s });
-    }
-    drop(ids);
+    parse_people(&mut reader, people, &mut gallery)?;
     let mut bytes = vec![0; embedding];
     let mut codes = vec![0; embedding];
     for _ in 0..people {
@@ -263,6 +237,55 @@ fn parse(mut reader: Reader<impl BufRead>, size: u64) -> std::result::Result<Gal
         return Err(damaged("there is more in it than there should be"));
     }
     Ok(gallery)
+}
+
+/// The first two lines; `size` is that of the file, which bounds the memory.
+fn parse_header(
+    reader: &mut Reader<impl BufRead>,
+    size: u64,
+) -> std::result::Result<Header, String> {
+    let mut line = Vec::new();
+    let first = reader.line(&mut line).map_err(|_| not_a_gallery())?;
+    match first.strip_prefix(MAGIC) {
+        Some(VERSION) => {}
+        Some(other) if other.bytes().all(|digit| digit.is_ascii_digit()) && !other.is_empty() => {
+            return Err(format!(
+                "has version {other} and this celebcam reads {VERSION}; use the celebcam that \
+                 wrote it"
+            ));
+        }
+        _ => return Err(not_a_gallery()),
+    }
+    let header: Header = serde_json::from_str(reader.line(&mut line)?).map_err(broken_line)?;
+    let Header { embedding, people, .. } = header;
+    let codes = (people as u64).saturating_mul(embedding as u64);
+    if people > MOST_PEOPLE || !(1..=LONGEST_EMBEDDING).contains(&embedding) || codes > size {
+        return Err(damaged("it is cut off, or its sizes are wrong"));
+    }
+    Ok(header)
+}
+
+fn parse_people(
+    reader: &mut Reader<impl BufRead>,
+    people: usize,
+    gallery: &mut Gallery,
+) -> std::result::Result<(), String> {
+    let mut line = Vec::new();
+    let mut ids = HashSet::with_capacity(people);
+    for _ in 0..people {
+        let Entry { name, pictures, added_unix_s } =
+            serde_json::from_str(reader.line(&mut line)?).map_err(broken_line)?;
+        names::check(&name).map_err(|reason| damaged(&reason))?;
+        if !ids.insert(names::id(&name)) {
+            return Err(damaged(&format!("two people have the id {}", names::id(&name))));
+        }
+        gallery.people.push(Person { name: name.into(), pictures, added_unix_s });
+    }
+    Ok(())
+}
+
+fn broken_line(_: serde_json::Error) -> String {
+    damaged("a line is not what it should be")
 }
 
 fn not_a_gallery() -> String {
