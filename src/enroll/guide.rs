@@ -55,7 +55,7 @@ impl Hold {
                 }
             }
             Self::Flaw(Flaw::OtherPerson(_)) => "this is another person than before",
-            Self::Pose => "not yet",
+            Self::Pose => "the head was not turned as asked",
             Self::Alike => "good; now move a little",
         }
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::EnrollArgs;
 use crate::commands::run::spec;
-use crate::enroll::guide::Guide;
+use crate::enroll::guide::{Guide, Hold};
 use crate::error::{Error, Result};
 use crate::observe::{Observe, Observer};
 use crate::recognize::Features;
@@ -26,7 +26,7 @@ pub fn faces(
     let mut guide = Guide::new(usize::from(args.frames), Instant::now());
     let until = Instant::now() + time;
     let mut said = Said::default();
-    said.say(guide.prompt(Instant::now()));
+    said.say_prompt(guide.prompt(Instant::now()));
     while !guide.is_done() {
         if stop.is_set() {
             return Ok(None);
@@ -40,6 +40,7 @@ pub fn faces(
                 let now = Instant::now();
                 match guide.offer(now, observations) {
                     Ok(()) => said.count(guide.taken().len(), args.frames),
+                    Err(Hold::Pose) => said.say(guide.prompt(now)),
                     Err(hold) => said.say(hold.advice()),
                 }
                 if !guide.is_done() {
