@@ -13,6 +13,7 @@ Examples:
   celebcam identify party.jpg                     who is in a photo
   celebcam identify photos/ --annotate out/       a folder, with names drawn on copies
   celebcam identify photos/ --format json         one JSON line per face
+  celebcam enroll \"Roger Federer\" photos/          add a person from photos
   celebcam cameras                                which cameras there are
   celebcam run                                    watch the first camera
   celebcam run --command \"rpicam-vid -t 0 --codec mjpeg -o -\"
@@ -33,12 +34,27 @@ Examples:
 
 Without --recording, frames that come while one is being worked on are dropped.";
 
+const ENROLL_EXAMPLES: &str = "\
+Examples:
+  celebcam enroll \"Roger Federer\" photos/          from photos of nobody else; 5 or more
+  celebcam enroll \"Roger Federer\" new.jpg --add    more photos of somebody who was added
+  celebcam enroll \"Roger Federer\" --from-camera    look into the camera and turn your head
+
+No pictures are kept. A running `celebcam run` knows the person within two seconds.";
+
+const PEOPLE_EXAMPLES: &str = "\
+Examples:
+  celebcam people                                 who was added
+  celebcam people rename \"R. Federer\" \"Roger Federer\"
+  celebcam people remove \"Roger Federer\"";
+
 const BENCH_EXAMPLES: &str = "\
 Examples:
   celebcam bench                                  the built-in models, one core
   celebcam bench --layers                         where the time goes
   celebcam bench mine.onnx --threads 4            another model, four cores
   celebcam bench --photo party.jpg                from a photo to the names
+  celebcam bench --gallery 100000                 the search among people who were added
   CELEBCAM_ISA=avx2 celebcam bench                with the kernels of a lesser processor";
 
 /// Says which celebrity stands in front of the camera, offline.
@@ -63,6 +79,10 @@ pub enum Command {
     Identify(IdentifyArgs),
     /// Watch a camera and say who comes and goes
     Run(RunArgs),
+    /// Add a person, from photos or from the camera
+    Enroll(EnrollArgs),
+    /// List, rename and remove the people that were added
+    People(PeopleArgs),
     /// Cut aligned 112x112 faces out of photos, for training
     Crop(CropArgs),
     /// List the cameras and their formats
@@ -83,6 +103,16 @@ pub struct ModelFiles {
     /// Face detector to use in place of the built-in one (ONNX)
     #[arg(long, env = "CELEBCAM_DETECTOR", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub detector: Option<PathBuf>,
+}
+
+/// Where the people are that were added.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Models")]
+pub struct GalleryArgs {
+    /// File of the people that were added with `celebcam enroll` [default: celebcam/gallery in the
+    /// user's folder for data, or `gallery` in the folder of the service]
+    #[arg(long, env = "CELEBCAM_GALLERY", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub gallery: Option<PathBuf>,
 }
 
 /// When a face is given a name.
@@ -148,6 +178,95 @@ pub struct IdentifyArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
     pub models: ModelFiles,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub gallery: GalleryArgs,
+}
+
+/// Arguments of `enroll`.
+#[derive(Debug, Args)]
+#[command(after_help = ENROLL_EXAMPLES)]
+pub struct EnrollArgs {
+    /// Name of the person
+    pub name: String,
+    /// Photos that show this person alone, and folders of them
+    #[arg(required_unless_present = "from_camera", value_name = "PHOTO|DIR", value_hint = ValueHint::AnyPath)]
+    pub inputs: Vec<PathBuf>,
+    /// Add the pictures to somebody who was added before
+    #[arg(long)]
+    pub add: bool,
+    /// Of several faces in a photo, take the largest
+    #[arg(long)]
+    pub largest: bool,
+    /// Leave out photos that cannot be used, instead of refusing all of them
+    #[arg(long)]
+    pub skip: bool,
+    /// Add also a face that looks like somebody else's, and pictures that do not look alike
+    #[arg(long)]
+    pub force: bool,
+    /// Take frames of a camera or another source, and say how to move
+    #[arg(long, conflicts_with_all = ["inputs", "largest", "skip"])]
+    pub from_camera: bool,
+    /// Good frames to take from the camera
+    #[arg(long, value_name = "N", default_value_t = config::ENROLL_FRAMES, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub frames: u16,
+    /// Longest time to take them
+    #[arg(long, value_name = "SECONDS", default_value_t = config::ENROLL_TIMEOUT_S)]
+    pub timeout: f32,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub models: ModelFiles,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub gallery: GalleryArgs,
+}
+
+/// Arguments of `people`.
+#[derive(Debug, Args)]
+#[command(after_help = PEOPLE_EXAMPLES, args_conflicts_with_subcommands = true)]
+pub struct PeopleArgs {
+    /// What to do; lists the people if not given.
+    #[command(subcommand)]
+    pub change: Option<PeopleChange>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub gallery: GalleryArgs,
+}
+
+/// Changes of the people that were added.
+#[derive(Debug, Subcommand)]
+pub enum PeopleChange {
+    /// Give a person another name
+    Rename {
+        /// Name or id
+        old: String,
+        /// The new name
+        new: String,
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "the doc comment would become help text")]
+        models: ModelFiles,
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "the doc comment would become help text")]
+        gallery: GalleryArgs,
+    },
+    /// Remove people
+    Remove {
+        /// Names or ids
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "the doc comment would become help text")]
+        models: ModelFiles,
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "the doc comment would become help text")]
+        gallery: GalleryArgs,
+    },
 }
 
 /// Arguments of `crop`.
@@ -192,6 +311,9 @@ pub struct RunArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
     pub models: ModelFiles,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub gallery: GalleryArgs,
 }
 
 /// Where the pictures come from.
@@ -257,6 +379,9 @@ pub struct BenchArgs {
     /// Processor cores to use for one picture
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: u16,
+    /// Measure the search for a face among this many people of a made-up gallery
+    #[arg(long, value_name = "PEOPLE", conflicts_with_all = ["file", "photo", "layers"], value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub gallery: Option<u32>,
     /// Runs to measure
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub runs: u32,

@@ -1,13 +1,15 @@
 //! The subcommands, one file each.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cli::{DecisionArgs, ModelFiles};
+use crate::cli::{DecisionArgs, GalleryArgs, ModelFiles};
 use crate::detect::{Detector, Search};
 use crate::engine::Settings;
 use crate::error::{Error, Result};
+use crate::gallery::live::GalleryFile;
+use crate::gallery::place;
 use crate::models;
 use crate::observe::Observer;
 use crate::recognize::Recognizer;
@@ -15,8 +17,10 @@ use crate::recognize::Recognizer;
 pub mod bench;
 pub mod cameras;
 pub mod crop;
+pub mod enroll;
 pub mod identify;
 pub mod model;
+pub mod people;
 pub mod run;
 
 /// Exit code when an input was missing or unreadable (`EX_NOINPUT`).
@@ -49,6 +53,37 @@ fn load_observer(
     let detector = load_detector(files.detector.as_deref(), search, settings)?;
     let recognizer = load_recognizer(files, decision, settings)?;
     Ok(Observer::new(detector, recognizer, decision.limits()))
+}
+
+/// The gallery's file.
+fn gallery_path(args: &GalleryArgs) -> Option<PathBuf> {
+    args.gallery.clone().or_else(|| place::default_path(|name| std::env::var_os(name)))
+}
+
+/// As [`gallery_path`], where there has to be one.
+fn required_gallery_path(args: &GalleryArgs) -> Result<PathBuf> {
+    gallery_path(args).ok_or_else(|| {
+        let message = "there is no folder for the gallery: HOME is not set; name a file with \
+                       --gallery";
+        Error::Config(message.to_owned())
+    })
+}
+
+/// The gallery for this recognizer; `None` where there is no place for one, or nobody can be added
+/// to the model and nobody was.
+fn open_gallery(args: &GalleryArgs, recognizer: &Recognizer) -> Result<Option<GalleryFile>> {
+    let Some(path) = gallery_path(args) else { return Ok(None) };
+    let key = match recognizer.model_key() {
+        Ok(key) => key,
+        Err(_) if !path.exists() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    GalleryFile::open(path, key).map(Some)
+}
+
+/// `1 person`, `2 people`
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// A bar on standard error while `count` pictures are worked on; nothing is drawn for a single

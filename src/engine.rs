@@ -65,6 +65,7 @@ pub struct Model {
     output_names: Vec<String>,
     output_lengths: Vec<usize>,
     runner: Runner,
+    isa: Isa,
 }
 
 /// What computes the outputs.
@@ -115,6 +116,7 @@ impl Model {
             output_names,
             output_lengths,
             runner,
+            isa: settings.isa,
         })
     }
 
@@ -188,6 +190,11 @@ impl Model {
             Runner::Network(network) => Some(network),
             Runner::Tract(_) => None,
         }
+    }
+
+    /// The instruction set that it was loaded for.
+    pub fn isa(&self) -> Isa {
+        self.isa
     }
 
     /// Height and width of the picture that the model takes, in pixels.

@@ -24,6 +24,17 @@ pub enum Error {
         /// What is wrong with it and what would be right.
         reason: String,
     },
+    /// The file of the people that were added cannot be used.
+    #[error("gallery {}: {reason}", path.display())]
+    Gallery {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it and what to do.
+        reason: String,
+    },
+    /// What was asked for would spoil the gallery.
+    #[error("{0}")]
+    Refused(String),
     /// No camera, or not the one asked for.
     #[error("{0}")]
     NoCamera(String),
@@ -52,8 +63,8 @@ impl Error {
         match self {
             Self::Input { .. } => 66,
             Self::NoCamera(_) => 69,
-            Self::Config(_) | Self::Model { .. } => 78,
-            Self::Source(_) | Self::Inference(_) | Self::Output { .. } => 1,
+            Self::Config(_) | Self::Model { .. } | Self::Gallery { .. } => 78,
+            Self::Refused(_) | Self::Source(_) | Self::Inference(_) | Self::Output { .. } => 1,
         }
     }
 }

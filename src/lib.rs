@@ -23,6 +23,7 @@ pub mod warp;
 
 pub mod quality;
 
+pub mod gallery;
 pub mod recognize;
 
 pub mod observe;
@@ -40,6 +41,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod engine;
+pub mod enroll;
 pub mod error;
 pub mod models;
 pub mod picture;

@@ -26,6 +26,8 @@ fn run(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Identify(args) => commands::identify::execute(args),
         Command::Run(args) => commands::run::execute(args),
+        Command::Enroll(args) => commands::enroll::execute(args),
+        Command::People(args) => commands::people::execute(args),
         Command::Crop(args) => commands::crop::execute(args),
         Command::Cameras(args) => commands::cameras::execute(args),
         Command::Model(args) => commands::model::execute(args),

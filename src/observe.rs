@@ -1,6 +1,6 @@
 //! Everybody in one picture: detection, alignment and recognition of each face.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use image::RgbImage;
@@ -9,6 +9,7 @@ use crate::align::align;
 use crate::detect::Detector;
 use crate::error::Result;
 use crate::face::Face;
+use crate::gallery::live::Shared;
 use crate::quality::{Limits, Quality};
 use crate::recognize::{Features, Identity, Recognizer};
 use crate::timing::Timing;
@@ -63,6 +64,12 @@ impl Observer {
     /// Joins the two; a face beyond the `limits` is not recognized.
     pub fn new(detector: Detector, recognizer: Recognizer, limits: Limits) -> Self {
         Self { detector, recognizer, limits, times: Mutex::default() }
+    }
+
+    /// Recognizes the people of a gallery as well.
+    pub fn with_gallery(mut self, gallery: Arc<Shared>) -> Self {
+        self.recognizer = self.recognizer.with_gallery(gallery);
+        self
     }
 
     /// The recognizer.

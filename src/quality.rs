@@ -54,7 +54,7 @@ impl Quality {
         Self {
             eye_distance_px: landmarks
                 .map(|landmarks| distance(landmarks.right_eye, landmarks.left_eye)),
-            turn: landmarks.map(turn),
+            turn: landmarks.map(|landmarks| turn_to_left(landmarks).abs()),
             blur_px: blur_px(&luma),
             brightness: luma.iter().sum::<f32>() / luma.len() as f32,
         }
@@ -93,10 +93,11 @@ fn distance(a: Point, b: Point) -> f32 {
     (a.x - b.x).hypot(a.y - b.y)
 }
 
-fn turn(landmarks: &Landmarks) -> f32 {
+/// How far the head is turned to its own left, as [`Quality::turn`]; below 0 to its right.
+pub fn turn_to_left(landmarks: &Landmarks) -> f32 {
     let right = distance(landmarks.nose, landmarks.right_ear);
     let left = distance(landmarks.nose, landmarks.left_ear);
-    if right + left > 0.0 { (right - left).abs() / (right + left) } else { 1.0 }
+    if right + left > 0.0 { (right - left) / (right + left) } else { 1.0 }
 }
 
 /// Luma (ITU-R BT.601) of the middle of the crop, row by row.
@@ -183,6 +184,7 @@ mod tests {
         assert_eq!(small.flaw(&limits), Some(Reason::TooSmall));
         let turned = Quality::measure(&squares(), Some(&landmarks(15.0)));
         assert_eq!(turned.flaw(&limits), Some(Reason::Profile));
+        assert!(turn_to_left(&landmarks(15.0)) < -0.5 && turn_to_left(&landmarks(85.0)) > 0.5);
         let blurred = Quality { blur_px: 2.1, ..good };
         assert_eq!(blurred.flaw(&limits), Some(Reason::Blurred));
         let dark = Quality::measure(&crop(|x, y| ((x + y) % 3) as u8), None);

@@ -3,12 +3,18 @@
 mod decision;
 mod labels;
 
-pub use decision::{Decision, OperatingPoint, Score};
+pub use decision::{Decision, Enrolled, OperatingPoint, Score};
 pub use labels::Label;
 
+use std::sync::Arc;
+
 use crate::engine::Model;
+use crate::engine::int8::kernels::Kernels;
 use crate::error::{Error, Result};
 use crate::face::FaceCrop;
+use crate::gallery::Gallery;
+use crate::gallery::live::Shared;
+use crate::gallery::store::ModelKey;
 use crate::resample::resize;
 
 /// Why a face is called unknown.
@@ -85,8 +91,18 @@ pub struct Recognizer {
     labels: Vec<Label>,
     decision: Decision,
     logits: usize,
-    embedding: Option<usize>,
+    embedding: Option<(usize, usize)>,
     top_k: usize,
+    gallery: Arc<Shared>,
+}
+
+/// Somebody who can be recognized, by number.
+#[derive(Debug, Clone, Copy)]
+enum Known {
+    /// One of the model's own people.
+    Own(usize),
+    /// One of the gallery.
+    Added(usize),
 }
 
 impl Recognizer {
@@ -110,8 +126,34 @@ impl Recognizer {
                 labels.len()
             )));
         }
-        let embedding = model.output("embedding").map(|(index, _)| index);
-        Ok(Self { model, labels, decision, logits, embedding, top_k: top_k.max(1) })
+        let embedding = model.output("embedding");
+        let top_k = top_k.max(1);
+        let gallery = Arc::new(Shared::new(Gallery::new(model.fingerprint(), 0, 0)));
+        Ok(Self { model, labels, decision, logits, embedding, top_k, gallery })
+    }
+
+    /// Recognizes the people of a gallery as well, which was made for this model; see
+    /// [`model_key`](Self::model_key).
+    pub fn with_gallery(mut self, gallery: Arc<Shared>) -> Self {
+        self.gallery = gallery;
+        self
+    }
+
+    /// Which galleries are for this model.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`](crate::error::Error::Model) when it is a model to which nobody can be added.
+    pub fn model_key(&self) -> Result<ModelKey> {
+        let (Some((_, embedding_length)), Some(_)) = (self.embedding, self.decision.enrolled())
+        else {
+            return Err(self.model.wrong(
+                "nobody can be added to it, because it has no embedding of faces or no measure for \
+                 it; train one with the default preset"
+                    .to_owned(),
+            ));
+        };
+        Ok(ModelKey { fingerprint: self.model.fingerprint().to_owned(), embedding_length })
     }
 
     /// Replaces the model's own threshold by `confidence`, 0 to 1.
@@ -149,7 +191,7 @@ impl Recognizer {
             self.model.run(&resize(crop.rgb(), width, height))?
         };
         let logits = std::mem::take(&mut outputs[self.logits]);
-        let embedding = self.embedding.map(|index| std::mem::take(&mut outputs[index]));
+        let embedding = self.embedding.map(|(index, _)| std::mem::take(&mut outputs[index]));
         Ok(Features { logits, embedding: embedding.unwrap_or_default() })
     }
 
@@ -158,7 +200,7 @@ impl Recognizer {
         &self.model
     }
 
-    /// The people of the gallery.
+    /// The model's own people.
     pub fn labels(&self) -> &[Label] {
         &self.labels
     }
@@ -170,24 +212,46 @@ impl Recognizer {
 
     /// Says whose face has these features.
     pub fn identify(&self, features: &Features) -> Identity {
-        let similarities = self.decision.similarities(&features.logits);
-        let mut order: Vec<usize> = (0..similarities.len()).collect();
-        order.sort_by(|&a, &b| similarities[b].total_cmp(&similarities[a]));
-        let best = similarities[order[0]];
-        let margin = order.get(1).map_or(best.abs(), |&second| best - similarities[second]);
-        let top = order
-            .iter()
-            .take(self.top_k)
-            .map(|&index| Candidate {
-                label: self.labels[index].clone(),
-                similarity: similarities[index],
-                confidence: self.decision.confidence(similarities[index]),
-            })
-            .collect();
+        self.identify_in(&self.gallery.get(), features)
+    }
+
+    /// As [`identify`](Self::identify), with another gallery in place of its own.
+    pub fn identify_in(&self, gallery: &Gallery, features: &Features) -> Identity {
+        let mut found = self.similarities(gallery, features);
+        found.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        let (_, best) = found[0];
+        let margin = found.get(1).map_or(best.abs(), |(_, second)| best - second);
+        let label = |known| match known {
+            Known::Added(person) => gallery.label(person),
+            Known::Own(index) => self.labels[index].clone(),
+        };
+        let candidate = |&(known, similarity)| Candidate {
+            label: label(known),
+            similarity,
+            confidence: self.decision.confidence(similarity),
+        };
+        let top: Vec<Candidate> = found.iter().take(self.top_k).map(candidate).collect();
         let name = match self.decision.reject(best, margin) {
-            None => Ok(self.labels[order[0]].clone()),
+            None => Ok(top[0].label.clone()),
             Some(reason) => Err(reason),
         };
         Identity { name, top, margin }
+    }
+
+    /// How alike the face is to each of the model's own people, and to the best of the gallery.
+    fn similarities(&self, gallery: &Gallery, features: &Features) -> Vec<(Known, f32)> {
+        let own = self.decision.similarities(&features.logits).into_iter().enumerate();
+        let mut found: Vec<_> = own.map(|(index, value)| (Known::Own(index), value)).collect();
+        if let (Some(Enrolled { scale, offset }), Some(kernels)) =
+            (self.decision.enrolled(), Kernels::of(self.model.isa()))
+        {
+            // The margin needs the second, whether it is shown or not.
+            let matches = gallery.search(kernels, &features.embedding, self.top_k.max(2));
+            let added = matches.into_iter();
+            found.extend(
+                added.map(|found| (Known::Added(found.person), scale * found.cosine + offset)),
+            );
+        }
+        found
     }
 }

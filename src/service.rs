@@ -1,8 +1,12 @@
 //! Being a process among others: signals.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::error::{Error, Result};
 
@@ -28,28 +32,56 @@ impl StopFlag {
     }
 }
 
-/// The flag that SIGINT, SIGTERM and SIGHUP set. A second signal ends the process at once, and so
-/// does the time when it takes too long.
+/// What a hangup (SIGHUP) means. The hangup of the terminal that the process writes to asks it to
+/// stop in any case.
+pub enum Hangup {
+    /// To stop.
+    Stop,
+    /// To read settings and data again, which is done by this.
+    Reload(Box<dyn Fn() + Send>),
+}
+
+/// The flag that SIGINT, SIGTERM and, as `hangup` says, SIGHUP set. A second signal to stop ends
+/// the process at once, and so does the time when it takes too long.
 ///
 /// # Errors
 /// [`Error::Source`] when the signals cannot be caught.
-pub fn stop_on_signal() -> Result<StopFlag> {
+pub fn stop_on_signal(hangup: Hangup) -> Result<StopFlag> {
     let stop = StopFlag::default();
     let flag = stop.clone();
-    let count = AtomicU32::new(0);
-    ctrlc::set_handler(move || {
-        if count.fetch_add(1, Ordering::Relaxed) > 0 {
-            log::warn!("second signal, ending at once");
-            std::process::exit(FORCED_EXIT_CODE);
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
+        .map_err(|error| Error::Source(format!("cannot catch signals: {error}")))?;
+    let at_start = terminals();
+    std::thread::spawn(move || {
+        for signal in &mut signals {
+            match &hangup {
+                Hangup::Reload(reload) if signal == SIGHUP && terminals() == at_start => reload(),
+                _ => ask_to_stop(&flag),
+            }
         }
-        log::info!("stopping");
-        flag.set();
-        std::thread::spawn(|| {
-            std::thread::sleep(STOP_WITHIN);
-            log::warn!("still not stopped, ending now");
-            std::process::exit(FORCED_EXIT_CODE);
-        });
-    })
-    .map_err(|error| Error::Source(format!("cannot catch signals: {error}")))?;
+    });
     Ok(stop)
+}
+
+/// Which of the standard streams are terminals; one that hung up is none any more.
+fn terminals() -> [bool; 3] {
+    [
+        std::io::stdin().is_terminal(),
+        std::io::stdout().is_terminal(),
+        std::io::stderr().is_terminal(),
+    ]
+}
+
+fn ask_to_stop(flag: &StopFlag) {
+    if flag.is_set() {
+        log::warn!("second signal, ending at once");
+        std::process::exit(FORCED_EXIT_CODE);
+    }
+    log::info!("stopping");
+    flag.set();
+    std::thread::spawn(|| {
+        std::thread::sleep(STOP_WITHIN);
+        log::warn!("still not stopped, ending now");
+        std::process::exit(FORCED_EXIT_CODE);
+    });
 }

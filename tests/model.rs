@@ -137,3 +137,19 @@ fn models_in_each_others_place_are_refused() {
     command.arg("identify").arg(&picture).arg("--detector").arg(shipped(RECOGNIZER));
     assert_fails(&mut command, 78, &["a recognizer", "a detector is needed"]);
 }
+
+#[test]
+fn nobody_can_be_added_to_a_model_without_embeddings() {
+    let mut proto = read(RECOGNIZER);
+    let graph = proto.graph.as_mut().expect("there is a graph");
+    graph.output.retain(|output| output.name != "embedding");
+    let (folder, path) = model(&proto.encode_to_vec());
+    let words = ["model.onnx", "nobody can be added to it", "default preset"];
+    let mut command = celebcam();
+    assert_fails(command.args(["enroll", "Ann", "x.jpg", "--model"]).arg(&path), 78, &words);
+    let picture = folder.path().join("p.png");
+    image::RgbImage::new(112, 112).save(&picture).expect("the picture can be written");
+    let mut command = celebcam();
+    command.args(["identify", "--crops", "--any-quality"]).arg(picture).arg("--model").arg(path);
+    assert_eq!(command.status().expect("celebcam runs").code(), Some(0), "it needs no gallery");
+}

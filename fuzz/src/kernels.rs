@@ -10,6 +10,7 @@ mod engine {
 }
 
 use arbitrary::Arbitrary;
+use engine::int8::buffer::LINE_BYTES;
 use engine::int8::graph::{Clamp, Convolution, Quantization, Window};
 use engine::int8::isa::Isa;
 use engine::int8::kernels::{DwconvInput, Kernels, Sum};
@@ -41,6 +42,7 @@ enum Operation {
     Vadd { length: u16 },
     Lut { length: u16 },
     Lines { length: u16, slope: u8, shifts: [i8; 3] },
+    Dot { rows: u8, lines: u8 },
 }
 
 fuzz_target!(|case: Case| check(&case));
@@ -106,7 +108,7 @@ fn epilogue(case: &Case, convolution: &Convolution, kernels: &Kernels) -> Option
     Epilogue::new(convolution, input, output, kernels.encoding()).ok()
 }
 
-/// The codes that come out; empty when the case is refused.
+/// The codes that come out, of inner products their bytes; empty when the case is refused.
 fn run(case: &Case, kernels: &Kernels) -> Vec<i8> {
     match case.operation {
         Operation::Gemm { rows, depth, columns } => {
@@ -119,6 +121,9 @@ fn run(case: &Case, kernels: &Kernels) -> Vec<i8> {
         Operation::Lut { length } => lut(case, kernels, usize::from(length % 2000)),
         Operation::Lines { length, slope, shifts } => {
             lines(case, kernels, usize::from(length % 700) * 3, slope, shifts).unwrap_or_default()
+        }
+        Operation::Dot { rows, lines } => {
+            dot(case, kernels, usize::from(rows), usize::from(lines % 10) * LINE_BYTES)
         }
     }
 }
@@ -218,4 +223,12 @@ fn lines(
     let mut codes = vec![0; length];
     kernels.lines(&pixels, &mut codes, &lines);
     Some(codes.into_iter().map(|byte| encoding.decode(byte)).collect())
+}
+
+fn dot(case: &Case, kernels: &Kernels, rows: usize, length: usize) -> Vec<i8> {
+    let codes: Vec<u8> =
+        Random(case.seed, case).codes(rows * length).into_iter().map(|code| code as u8).collect();
+    let mut products = vec![0; rows];
+    kernels.dot(&codes, &Random(case.seed ^ 4, case).codes(length), &mut products);
+    products.into_iter().flat_map(i32::to_le_bytes).map(|byte| byte as i8).collect()
 }

@@ -1,5 +1,7 @@
 //! `celebcam bench`: how fast this machine runs the models.
 
+mod gallery;
+
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -29,6 +31,10 @@ const PEAK_TIME: Duration = Duration::from_millis(100);
 pub fn execute(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let settings = Settings::new(usize::from(args.threads))?;
     let mut out = io::stdout().lock();
+    if let Some(people) = args.gallery {
+        gallery::bench(args, people, &settings, &mut out)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if let Some(photo) = &args.photo {
         bench_photo(args, photo, &settings, &mut out)?;
         return Ok(ExitCode::SUCCESS);
@@ -287,8 +293,13 @@ fn bench_photo(
 
 /// The most memory that the process ever had resident; `None` where the system does not say.
 fn peak_memory_bytes() -> Option<u64> {
+    status_bytes("VmHWM:")
+}
+
+/// An amount of memory that the system says of the process under this key.
+fn status_bytes(key: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
     let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kilobytes * 1024)
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -13,7 +14,9 @@ use std::thread;
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 
-use super::{EXIT_NO_INPUT, create_parent, load_observer, load_recognizer, progress_bar};
+use super::{
+    EXIT_NO_INPUT, create_parent, load_observer, load_recognizer, open_gallery, progress_bar,
+};
 use crate::annotate::annotate;
 use crate::cli::IdentifyArgs;
 use crate::config;
@@ -85,11 +88,18 @@ impl Examiner {
     fn load(args: &IdentifyArgs) -> Result<Self> {
         let settings = Settings::new(1)?;
         if args.crops {
-            let recognizer = Box::new(load_recognizer(&args.models, &args.decision, &settings)?);
+            let recognizer = load_recognizer(&args.models, &args.decision, &settings)?;
+            let recognizer = Box::new(match open_gallery(&args.gallery, &recognizer)? {
+                Some(gallery) => recognizer.with_gallery(Arc::clone(gallery.shared())),
+                None => recognizer,
+            });
             return Ok(Self::Crops { recognizer, limits: args.decision.limits() });
         }
-        let observer =
-            Box::new(load_observer(&args.models, &args.decision, Search::Thorough, &settings)?);
+        let observer = load_observer(&args.models, &args.decision, Search::Thorough, &settings)?;
+        let observer = Box::new(match open_gallery(&args.gallery, observer.recognizer())? {
+            Some(gallery) => observer.with_gallery(Arc::clone(gallery.shared())),
+            None => observer,
+        });
         Ok(Self::Photos { observer, annotate: args.annotate.clone() })
     }
 

@@ -2,16 +2,18 @@
 
 use std::io::{self, Stdout};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::load_observer;
+use super::{count, load_observer, open_gallery};
 use crate::cli::{Format, RunArgs, SourceArgs};
 use crate::config;
 use crate::detect::Search;
 use crate::engine::Settings;
 use crate::error::{Error, Result};
+use crate::gallery::live::Bell;
 use crate::pipeline::Pipeline;
-use crate::service;
+use crate::service::{self, Hangup};
 use crate::sink::{EventSink, JsonSink, TextSink};
 use crate::source::{self, CameraRequest, SourceSpec};
 use crate::track::{Rules, WINDOW_FRAMES};
@@ -24,12 +26,24 @@ use crate::track::{Rules, WINDOW_FRAMES};
 /// No camera, a source that gives no pictures, a bad model, or an output that cannot be written.
 pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let rules = rules(args)?;
-    let stop = service::stop_on_signal()?;
+    let bell = Bell::default();
+    let reload = bell.clone();
+    let stop = service::stop_on_signal(Hangup::Reload(Box::new(move || reload.ring())))?;
     // A camera that is missing is said before the models are loaded, which takes a slow board
     // seconds; a camera that is there starts up in this time.
     let mut source = source::open(&spec(&args.source))?;
     let settings = Settings::new(usize::from(args.threads))?;
     let observer = load_observer(&args.models, &args.decision, Search::Whole, &settings)?;
+    let gallery = open_gallery(&args.gallery, observer.recognizer())?;
+    let (observer, _watch) = match gallery {
+        Some(gallery) => {
+            let people = gallery.shared().get().people().len();
+            log::info!("{} in the gallery", count(people, "person", "people"));
+            let observer = observer.with_gallery(Arc::clone(gallery.shared()));
+            (observer, Some(gallery.watch(bell)))
+        }
+        None => (observer, None),
+    };
     let model = observer.recognizer().model().fingerprint().to_owned();
     log::info!("watching {}", source.name());
     let mut sink = sink(args.format);
@@ -46,7 +60,8 @@ fn rules(args: &RunArgs) -> Result<Rules> {
     Ok(Rules { confirm_frames: args.confirm, absence })
 }
 
-fn spec(args: &SourceArgs) -> SourceSpec {
+/// The source that the arguments describe.
+pub(super) fn spec(args: &SourceArgs) -> SourceSpec {
     let recording = args.recording;
     if let Some(line) = &args.command {
         return SourceSpec::Command { line: line.clone(), recording };

@@ -1,6 +1,7 @@
 //! When a face is given a name: the open-set rule that a model carries.
 
 use super::Reason;
+use crate::config;
 
 /// What the model's logits are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -23,6 +24,16 @@ pub struct OperatingPoint {
     pub true_accepts: f32,
 }
 
+/// How a person who was added is judged on the scale of the model's own people: the similarity is
+/// `scale * cosine + offset`, of the cosine to the person's mean embedding.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize, serde::Serialize)]
+pub struct Enrolled {
+    /// Similarity for a unit of cosine; above 0.
+    pub scale: f32,
+    /// Similarity at a cosine of 0.
+    pub offset: f32,
+}
+
 /// The rule, as the trainer calibrated it.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Decision {
@@ -41,6 +52,9 @@ pub struct Decision {
     /// Other thresholds to choose from.
     #[serde(default)]
     pub curve: Vec<OperatingPoint>,
+    /// How people who were added are judged; see [`Decision::enrolled`].
+    #[serde(default)]
+    pub enrolled: Option<Enrolled>,
 }
 
 impl Decision {
@@ -61,7 +75,21 @@ impl Decision {
         if !self.curve.iter().all(is_point) {
             return Err("its curve of false accepts is out of range".to_owned());
         }
-        Ok(())
+        match self.enrolled {
+            Some(Enrolled { scale, offset })
+                if !(scale.is_finite() && scale > 0.0 && offset.is_finite()) =>
+            {
+                Err("its similarity to people who are added is no rising function".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How people who were added are judged: as the model says, or as
+    /// [`config::ENROLLED`] does. `None` where they cannot be: shares of a softmax say how the
+    /// model's own people compare, and nothing of others.
+    pub fn enrolled(&self) -> Option<Enrolled> {
+        self.enrolled.or((self.score == Score::Cosine).then_some(config::ENROLLED))
     }
 
     /// The confidence from which on a face has to be named for strangers to be named this rarely:
@@ -140,6 +168,7 @@ mod tests {
             margin: 0.1,
             calibration: String::new(),
             curve: Vec::new(),
+            enrolled: None,
         }
     }
 
@@ -200,5 +229,18 @@ mod tests {
         assert!(Decision { margin: f32::NAN, ..decision() }.check().is_err());
         let point = OperatingPoint { false_accepts: 0.0, threshold: 0.5, true_accepts: 0.5 };
         assert!(Decision { curve: vec![point], ..decision() }.check().is_err());
+        for (scale, offset) in [(0.0, 0.0), (f32::NAN, 0.0), (1.0, f32::INFINITY)] {
+            let enrolled = Some(Enrolled { scale, offset });
+            assert!(Decision { enrolled, ..decision() }.check().is_err());
+        }
+    }
+
+    #[test]
+    fn people_are_added_to_models_that_measure_a_cosine() {
+        assert_eq!(decision().enrolled(), Some(config::ENROLLED));
+        let softmax = Decision { score: Score::Softmax, ..decision() };
+        assert_eq!(softmax.enrolled(), None);
+        let enrolled = Some(Enrolled { scale: 0.5, offset: 0.1 });
+        assert_eq!(Decision { enrolled, ..softmax }.enrolled(), enrolled);
     }
 }

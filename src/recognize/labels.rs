@@ -1,6 +1,6 @@
 //! The people that a model knows.
 
-/// A person of the gallery.
+/// A person who can be recognized: one of the model's own, or one who was added.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
 pub struct Label {
     /// The name as people write it.

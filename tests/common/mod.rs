@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod device;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,8 @@ use std::process::{Command, Stdio};
 use image::{RgbImage, imageops};
 use serde_json::Value;
 
-/// The binary under test with none of its settings taken from the environment.
+/// The binary under test with none of its settings taken from the environment, and nobody in the
+/// gallery.
 pub fn celebcam() -> Command {
     let binary = assert_cmd::cargo::cargo_bin!("celebcam");
     let mut command = match emulator() {
@@ -31,6 +34,7 @@ pub fn celebcam() -> Command {
     ] {
         command.env_remove(variable);
     }
+    command.env("CELEBCAM_GALLERY", Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-gallery"));
     command.stdin(Stdio::null());
     command
 }

@@ -14,10 +14,31 @@ pub struct Buffer {
     length: usize,
 }
 
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Buffer").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
 impl Buffer {
     /// `length` zeros.
     pub fn zeroed(length: usize) -> Self {
         Self { lines: vec![Line([0; LINE_BYTES]); length.div_ceil(LINE_BYTES)], length }
+    }
+
+    /// No bytes yet, with room for `room` of them.
+    pub fn with_room(room: usize) -> Self {
+        Self { lines: Vec::with_capacity(room.div_ceil(LINE_BYTES)), length: 0 }
+    }
+
+    /// Drops bytes at the end or appends zeros, so that there are `length` of them.
+    pub fn resize(&mut self, length: usize) {
+        if length < self.length {
+            let line_end = length.next_multiple_of(LINE_BYTES).min(self.length);
+            self.bytes_mut()[length..line_end].fill(0);
+        }
+        self.lines.resize(length.div_ceil(LINE_BYTES), Line([0; LINE_BYTES]));
+        self.length = length;
     }
 
     /// The bytes.
@@ -36,6 +57,18 @@ impl Buffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_appended_is_zero() {
+        let mut buffer = Buffer::with_room(10);
+        for length in [5, 300, 70, 64, 65, 200, 0, 100] {
+            let before = buffer.bytes().len();
+            buffer.resize(length);
+            assert_eq!(buffer.bytes().len(), length);
+            assert!(buffer.bytes()[before.min(length)..].iter().all(|&byte| byte == 0));
+            buffer.bytes_mut().fill(9);
+        }
+    }
 
     #[test]
     fn bytes_are_aligned_and_as_many_as_asked_for() {

@@ -7,6 +7,7 @@
 //! | vadd | the sum of two tensors of codes |
 //! | lut | bytes through a table |
 //! | lines | bytes through a line for each of three channels |
+//! | dot | the inner products of rows of codes with one |
 //!
 //! Names follow XNNPACK: type, operation, tile, instruction set. Every kernel gives the same bytes
 //! as the scalar one, on all inputs.
@@ -23,7 +24,7 @@ mod scalar;
 #[cfg(test)]
 mod tests;
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, LINE_BYTES};
 use super::isa::Isa;
 use super::lines::Lines;
 use super::pack::{DEPTH_BLOCK, DepthwisePacking, Packing};
@@ -31,6 +32,9 @@ use super::requant::{CHANNEL_BLOCK, Encoding, Epilogue, round_to_byte};
 
 /// The largest number of rows in the window of a depthwise convolution.
 pub const MOST_WINDOW_ROWS: usize = 7;
+
+/// The longest row of codes whose inner product is sure to fit 32 bits.
+pub const LONGEST_DOT: usize = 1 << 16;
 
 /// The kernels of one instruction set. There is no way to them but [`Kernels::of`].
 pub struct Kernels {
@@ -41,6 +45,7 @@ pub struct Kernels {
     vadd: VaddKernel,
     lut: LutKernel,
     lines: LinesKernel,
+    dot: DotKernel,
 }
 
 struct GemmKernel {
@@ -73,6 +78,11 @@ struct LinesKernel {
     run: LinesFn,
 }
 
+struct DotKernel {
+    name: &'static str,
+    run: DotFn,
+}
+
 /// # Safety
 ///
 /// The processor has the kernel's instruction set; `rows` and `panels` are at least 1 and at most
@@ -99,6 +109,12 @@ type LutFn = unsafe fn(input: &[u8], out: &mut [u8], table: &[u8; 256]);
 ///
 /// The processor has the kernel's instruction set.
 type LinesFn = unsafe fn(pixels: &[u8], codes: &mut [u8], lines: &Lines);
+
+/// # Safety
+///
+/// The processor has the kernel's instruction set; `query` has a multiple of [`LINE_BYTES`] codes,
+/// and `codes` as many bytes for each element of `out`.
+type DotFn = unsafe fn(codes: &[u8], query: &[i8], out: &mut [i32]);
 
 /// A part of a matrix product: some rows times some panels.
 struct Tile<'a> {
@@ -236,9 +252,14 @@ impl Kernels {
         self.encoding
     }
 
-    /// Names of the kernels.
+    /// Names of the kernels that networks use.
     pub fn names(&self) -> [&'static str; 5] {
         [self.gemm.name, self.dwconv.name, self.vadd.name, self.lut.name, self.lines.name]
+    }
+
+    /// Name of the kernel of [`dot`](Self::dot).
+    pub fn dot_name(&self) -> &'static str {
+        self.dot.name
     }
 
     /// Whether [`gemm`](Self::gemm) reads 16-bit words instead of bytes.
@@ -382,6 +403,16 @@ impl Kernels {
         assert_eq!(pixels.len(), codes.len());
         // SAFETY: `self` exists, so the processor has the instructions.
         unsafe { (self.lines.run)(pixels, codes, lines) };
+    }
+
+    /// The inner product of `query` with each row of `codes`, exact for all values. The codes are
+    /// signed bytes whatever the [`encoding`](Self::encoding); rows follow each other and are as
+    /// long as the query, a multiple of [`LINE_BYTES`].
+    pub fn dot(&self, codes: &[u8], query: &[i8], out: &mut [i32]) {
+        assert!(query.len().is_multiple_of(LINE_BYTES) && query.len() <= LONGEST_DOT);
+        assert_eq!(codes.len(), query.len() * out.len());
+        // SAFETY: `self` exists, so the processor has the instructions; the lengths fit.
+        unsafe { (self.dot.run)(codes, query, out) };
     }
 }
 

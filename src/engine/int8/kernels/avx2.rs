@@ -1,10 +1,12 @@
 //! AVX2: 16-bit words through `vpmaddwd`. The byte product `vpmaddubsw` saturates where two
 //! products of unsigned inputs and signed weights exceed 16 bits, so it is not used.
 
+mod dot;
+
 use std::arch::x86_64::*;
 
 use super::{
-    DwconvKernel, Epilogue, GemmKernel, Kernels, LinesKernel, LutKernel, Row, Sum, Tile,
+    DotKernel, DwconvKernel, Epilogue, GemmKernel, Kernels, LinesKernel, LutKernel, Row, Sum, Tile,
     VaddKernel, scalar,
 };
 use crate::engine::int8::isa::Isa;
@@ -30,6 +32,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     vadd: VaddKernel { name: "qs8_vadd_avx2", run: qs8_vadd_avx2 },
     lut: LutKernel { name: "x8_lut_scalar", run: scalar::x8_lut_scalar },
     lines: LinesKernel { name: "x8_lines_avx2", run: x8_lines_avx2 },
+    dot: DotKernel { name: "qs8_dot_4x16c_avx2", run: dot::qs8_dot_4x16c_avx2 },
 };
 
 const ROWS: usize = 6;

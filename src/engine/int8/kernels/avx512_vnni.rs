@@ -1,11 +1,13 @@
 //! AVX-512 with VNNI: `vpdpbusd` multiplies unsigned inputs by signed weights, four at a time,
 //! and adds them up in 32 bits without saturation.
 
+mod dot;
+
 use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::{
-    DwconvKernel, Epilogue, GemmKernel, Kernels, LinesKernel, LutKernel, Row, Sum, Tile,
+    DotKernel, DwconvKernel, Epilogue, GemmKernel, Kernels, LinesKernel, LutKernel, Row, Sum, Tile,
     VaddKernel, avx2, scalar,
 };
 use crate::engine::int8::isa::Isa;
@@ -31,6 +33,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     vadd: VaddKernel { name: "qu8_vadd_avx512_vnni", run: qu8_vadd_avx512_vnni },
     lut: LutKernel { name: "x8_lut_avx512", run: x8_lut_avx512 },
     lines: LinesKernel { name: "x8_lines_avx512", run: x8_lines_avx512 },
+    dot: DotKernel { name: "qs8_dot_4x64c_avx512_vnni", run: dot::qs8_dot_4x64c_avx512_vnni },
 };
 
 const ROWS: usize = 6;

@@ -1,6 +1,7 @@
 //! 64-bit ARM without dot product instructions: two products of bytes are added in 16 bits, which
 //! hold them because no weight is -128, and pairs of these in 32 bits.
 
+pub(super) mod dot;
 pub(super) mod lut;
 pub(super) mod requantize;
 mod vadd;
@@ -10,7 +11,9 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 
 use super::scalar::{x8_lines_scalar, x8_lut_scalar};
-use super::{DwconvKernel, GemmKernel, Kernels, LinesKernel, LutKernel, Row, Tile, VaddKernel};
+use super::{
+    DotKernel, DwconvKernel, GemmKernel, Kernels, LinesKernel, LutKernel, Row, Tile, VaddKernel,
+};
 use crate::engine::int8::isa::Isa;
 use crate::engine::int8::pack::{DEPTH_BLOCK, DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
@@ -37,6 +40,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     lut: LutKernel { name: "x8_lut_scalar", run: x8_lut_scalar },
     // Every 64-bit ARM has these instructions, so the plain code has them too.
     lines: LinesKernel { name: "x8_lines_neon", run: x8_lines_scalar },
+    dot: DotKernel { name: "qs8_dot_4x16c_neon", run: dot::qs8_dot_4x16c_neon },
 };
 
 const COLUMNS: usize = 4;

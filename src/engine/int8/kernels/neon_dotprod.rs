@@ -1,6 +1,7 @@
 //! 64-bit ARM with dot product instructions: `sdot` multiplies bytes, four at a time, and adds
 //! them up in 32 bits.
 
+mod dot;
 mod window;
 
 use std::arch::aarch64::*;
@@ -10,7 +11,9 @@ use super::neon::lut::x8_lut_neon;
 use super::neon::qs8_vadd_neon;
 use super::neon::requantize::{Requantizer, for_form};
 use super::scalar::x8_lines_scalar;
-use super::{DwconvKernel, GemmKernel, Kernels, LinesKernel, LutKernel, Tile, VaddKernel};
+use super::{
+    DotKernel, DwconvKernel, GemmKernel, Kernels, LinesKernel, LutKernel, Tile, VaddKernel,
+};
 use crate::engine::int8::isa::Isa;
 use crate::engine::int8::pack::{DepthwisePacking, Packing};
 use crate::engine::int8::requant::{CHANNEL_BLOCK, Encoding};
@@ -35,6 +38,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     lut: LutKernel { name: "x8_lut_neon", run: x8_lut_neon },
     // Every 64-bit ARM has these instructions, so the plain code has them too.
     lines: LinesKernel { name: "x8_lines_neon", run: x8_lines_scalar },
+    dot: DotKernel { name: "qs8_dot_4x16c_neon_dotprod", run: dot::qs8_dot_4x16c_neon_dotprod },
 };
 
 /// Sums of 16 columns.

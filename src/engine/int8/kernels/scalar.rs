@@ -1,7 +1,8 @@
 //! The reference: loops short enough to check by eye, in a shape that compilers vectorise.
 
 use super::{
-    DwconvKernel, GemmKernel, Kernels, LinesKernel, LutKernel, Row, Sum, Tile, VaddKernel, read_tap,
+    DotKernel, DwconvKernel, GemmKernel, Kernels, LinesKernel, LutKernel, Row, Sum, Tile,
+    VaddKernel, read_tap,
 };
 use crate::engine::int8::isa::Isa;
 use crate::engine::int8::lines::Lines;
@@ -26,6 +27,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     vadd: VaddKernel { name: "qs8_vadd_scalar", run: qs8_vadd_scalar },
     lut: LutKernel { name: "x8_lut_scalar", run: x8_lut_scalar },
     lines: LinesKernel { name: "x8_lines_scalar", run: x8_lines_scalar },
+    dot: DotKernel { name: "qs8_dot_scalar", run: qs8_dot_scalar },
 };
 
 /// # Safety
@@ -106,4 +108,15 @@ pub(super) unsafe fn x8_lut_scalar(input: &[u8], out: &mut [u8], table: &[u8; 25
 /// See [`super::LinesFn`].
 pub(super) unsafe fn x8_lines_scalar(pixels: &[u8], codes: &mut [u8], lines: &Lines) {
     lines.apply(pixels, codes);
+}
+
+/// # Safety
+///
+/// None: the slices are checked.
+unsafe fn qs8_dot_scalar(codes: &[u8], query: &[i8], out: &mut [i32]) {
+    for (row, out) in out.iter_mut().enumerate() {
+        let codes = &codes[row * query.len()..][..query.len()];
+        let products = codes.iter().zip(query).map(|(&a, &b)| i32::from(a as i8) * i32::from(b));
+        *out = products.sum();
+    }
 }

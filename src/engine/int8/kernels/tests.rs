@@ -339,3 +339,40 @@ fn lines_equal_the_reference() {
         }
     }
 }
+
+fn check_dot(codes: &[i8], query: &[i8], rows: usize) {
+    let bytes: Vec<u8> = codes.iter().map(|&code| code as u8).collect();
+    let expected: Vec<i32> = (0..rows)
+        .map(|row| {
+            let codes = &codes[row * query.len()..][..query.len()];
+            codes.iter().zip(query).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum()
+        })
+        .collect();
+    let reference = Kernels::of(Isa::Scalar).expect("it is everywhere");
+    for kernels in others().chain([reference]) {
+        let mut found = vec![i32::MIN; rows];
+        kernels.dot(&bytes, query, &mut found);
+        assert!(found == expected, "{}: {rows} rows of {}", kernels.dot.name, query.len());
+    }
+}
+
+#[test]
+fn dot_equals_the_sum_of_products() {
+    let mut random = Random(8);
+    for rows in [0, 1, 3, 4, 5, 7, 8, 9, 100] {
+        for length in [0, 64, 128, 192, 256, 512] {
+            check_dot(&random.codes(rows * length), &random.codes(length), rows);
+        }
+    }
+}
+
+#[test]
+fn dot_is_exact_at_the_extremes() {
+    for code in [-128, -127, 127] {
+        for factor in [-128, -127, 127] {
+            for length in [64, 256, LONGEST_DOT] {
+                check_dot(&vec![code; 5 * length], &vec![factor; length], 5);
+            }
+        }
+    }
+}

@@ -32,7 +32,7 @@ pub(super) unsafe fn qs8_dwconv_16c_neon_dotprod(row: &Row<'_>) {
 /// Adds to each lane the products of its four bytes of `a` and `b`.
 #[inline]
 #[target_feature(enable = "neon")]
-fn dot(sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
+pub(super) fn dot(sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
     let mut sums = sums;
     // SAFETY: as in `dot_lane`.
     unsafe {

@@ -1,0 +1,95 @@
+//! Faces from a camera, with words on how to move.
+
+use std::time::{Duration, Instant};
+
+use crate::cli::EnrollArgs;
+use crate::commands::run::spec;
+use crate::enroll::guide::{Guide, Hold};
+use crate::error::{Error, Result};
+use crate::observe::{Observe, Observer};
+use crate::recognize::Features;
+use crate::service::StopFlag;
+use crate::source::{self, Received};
+
+/// How long to wait for a frame before signals are looked at again.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// The features of good frames; `None` when `stop` was set.
+pub fn faces(
+    args: &EnrollArgs,
+    observer: &Observer,
+    stop: &StopFlag,
+) -> Result<Option<Vec<Features>>> {
+    let time = Duration::try_from_secs_f32(args.timeout)
+        .map_err(|error| Error::Config(format!("--timeout {}: {error}", args.timeout)))?;
+    let mut source = source::open(&spec(&args.source))?;
+    let mut guide = Guide::new(usize::from(args.frames), Instant::now());
+    let until = Instant::now() + time;
+    let mut said = Said::default();
+    said.say_prompt(guide.prompt(Instant::now()));
+    while !guide.is_done() {
+        if stop.is_set() {
+            return Ok(None);
+        }
+        if Instant::now() >= until {
+            return Err(too_few(&guide, args, &format!("in {:.0} s", args.timeout)));
+        }
+        match source.next(PATIENCE)? {
+            Received::Frame(frame) => {
+                let observations = observer.observe(&frame.rgb)?;
+                let now = Instant::now();
+                match guide.offer(now, observations) {
+                    Ok(()) => said.count(guide.taken().len(), args.frames),
+                    Err(Hold::Pose) => said.say(guide.prompt(now)),
+                    Err(hold) => said.say(hold.advice()),
+                }
+                if !guide.is_done() {
+                    said.say_prompt(guide.prompt(now));
+                }
+            }
+            Received::Lost(reason) => said.say(&format!("camera lost: {reason}")),
+            Received::Nothing | Received::Restored => {}
+            Received::End => {
+                let name = source.name().to_owned();
+                return Err(too_few(&guide, args, &format!("when {name} ended")));
+            }
+        }
+    }
+    Ok(Some(guide.taken().to_vec()))
+}
+
+fn too_few(guide: &Guide, args: &EnrollArgs, when: &str) -> Error {
+    let why = guide.commonest_hold().map_or_else(String::new, |why| format!(" (mostly: {why})"));
+    Error::Refused(format!(
+        "there were only {} of {} good frames {when}{why}; nobody was added",
+        guide.taken().len(),
+        args.frames
+    ))
+}
+
+/// What was said last, so that nothing is said again and again.
+#[derive(Default)]
+struct Said {
+    words: String,
+    prompt: String,
+}
+
+impl Said {
+    fn say(&mut self, words: &str) {
+        if self.words != words {
+            eprintln!("{words}");
+            words.clone_into(&mut self.words);
+        }
+    }
+
+    fn say_prompt(&mut self, prompt: &str) {
+        if self.prompt != prompt {
+            prompt.clone_into(&mut self.prompt);
+            self.say(prompt);
+        }
+    }
+
+    fn count(&mut self, taken: usize, wanted: u16) {
+        self.say(&format!("{taken} of {wanted}"));
+    }
+}

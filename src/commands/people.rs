@@ -1,0 +1,142 @@
+//! `celebcam people`: lists, renames and removes the people that were added.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::{count, load_recognizer, required_gallery_path};
+use crate::cli::{DecisionArgs, Format, GalleryArgs, ModelFiles, PeopleArgs, PeopleChange};
+use crate::engine::Settings;
+use crate::error::{Error, Result};
+use crate::gallery::{Gallery, names, store};
+use crate::recognize::Label;
+
+/// Version of the JSON lines.
+const SCHEMA: u32 = 1;
+
+/// Lists the people, or changes who they are.
+///
+/// # Errors
+///
+/// A bad gallery, a name that nobody has, a new name that somebody has, or a gallery that cannot be
+/// written.
+pub fn execute(args: &PeopleArgs) -> anyhow::Result<ExitCode> {
+    match &args.change {
+        None => list(&required_gallery_path(&args.gallery)?, args.format)?,
+        Some(PeopleChange::Rename { old, new, models, gallery }) => {
+            rename(old, new, models, gallery)?;
+        }
+        Some(PeopleChange::Remove { names, models, gallery }) => remove(names, models, gallery)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(path: &Path, format: Format) -> anyhow::Result<()> {
+    let gallery = store::read(path)?;
+    let people = gallery.as_ref().map_or(&[][..], Gallery::people);
+    let mut out = BufWriter::new(io::stdout().lock());
+    let width = people.iter().map(|person| person.name.chars().count()).max().unwrap_or(0);
+    for person in people {
+        let added = jiff::Timestamp::from_second(person.added_unix_s)
+            .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        match format {
+            Format::Text => {
+                let pictures = count(person.pictures as usize, "picture", "pictures");
+                let day = added.strftime("%Y-%m-%d");
+                writeln!(out, "{:width$}  {pictures:>12}  {day}", person.name)?;
+            }
+            Format::Json => {
+                let line = json!({
+                    "schema": SCHEMA,
+                    "name": person.name,
+                    "id": names::id(&person.name),
+                    "pictures": person.pictures,
+                    "added": added.to_string(),
+                });
+                writeln!(out, "{line}")?;
+            }
+        }
+    }
+    out.flush()?;
+    eprintln!("{} in {}", count(people.len(), "person", "people"), path.display());
+    Ok(())
+}
+
+fn rename(old: &str, new: &str, models: &ModelFiles, gallery: &GalleryArgs) -> anyhow::Result<()> {
+    let path = required_gallery_path(gallery)?;
+    let own = own_people(models)?;
+    if let Some(own) = own_person(&own, new) {
+        return Err(Error::Refused(format!(
+            "{} is one of the model's own people; choose another name",
+            own.name
+        ))
+        .into());
+    }
+    let (before, _) = store::update(&path, existing, |gallery| {
+        let person = find(gallery, old, &own)?;
+        let before = gallery.people()[person].name.clone();
+        gallery.rename(person, new)?;
+        Ok(before)
+    })?;
+    println!("{before} is {new} now");
+    Ok(())
+}
+
+fn remove(wanted: &[String], models: &ModelFiles, gallery: &GalleryArgs) -> anyhow::Result<()> {
+    let path = required_gallery_path(gallery)?;
+    let own = own_people(models)?;
+    let (removed, left) = store::update(&path, existing, |gallery| {
+        let mut people = Vec::new();
+        for name in wanted {
+            let person = find(gallery, name, &own)?;
+            if !people.contains(&person) {
+                people.push(person);
+            }
+        }
+        let name = |&person: &usize| gallery.people()[person].name.clone();
+        let names: Vec<_> = people.iter().map(name).collect();
+        gallery.remove(&people);
+        Ok(names)
+    })?;
+    let left = count(left.people().len(), "person", "people");
+    println!("{} removed (gallery: {left}, {})", removed.join(", "), path.display());
+    Ok(())
+}
+
+/// The gallery, whatever model it is for: names do not depend on it.
+fn existing(path: &Path) -> Result<Gallery> {
+    store::read(path)?.ok_or_else(|| {
+        Error::Refused(format!("nobody has been added yet: there is no {}", path.display()))
+    })
+}
+
+fn own_people(models: &ModelFiles) -> Result<Vec<Label>> {
+    let recognizer = load_recognizer(models, &DecisionArgs::default(), &Settings::new(1)?)?;
+    Ok(recognizer.labels().to_vec())
+}
+
+fn own_person<'a>(own: &'a [Label], name: &str) -> Option<&'a Label> {
+    own.iter().find(|label| label.name == name || label.id == names::id(name))
+}
+
+/// Number of the person in the gallery.
+fn find(gallery: &Gallery, name: &str, own: &[Label]) -> Result<usize> {
+    if let Some(person) = gallery.find(name) {
+        return Ok(person);
+    }
+    if let Some(own) = own_person(own, name) {
+        return Err(Error::Refused(format!(
+            "{} is one of the model's own people, who cannot be changed; train a model to change \
+             them",
+            own.name
+        )));
+    }
+    let near = names::nearest(name, gallery.people().iter().map(|person| &*person.name));
+    let hint = match &near[..] {
+        [] => "`celebcam people` lists who is".to_owned(),
+        near => format!("did you mean {}?", near.join(" or ")),
+    };
+    Err(Error::Refused(format!("nobody called {name} is in the gallery; {hint}")))
+}
