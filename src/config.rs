@@ -24,7 +24,7 @@ pub const CAMERA_FRAME_DEADLINE: Duration = Duration::from_secs(5);
 /// From where on a face shows enough to be recognized: beyond each of the limits the most similar
 /// person is the wrong one for more than every tenth picture of known people (`tools/quality.py`).
 pub const QUALITY: Limits =
-    Limits { eye_distance_px: 10.0, turn: 0.9, blur_px: 2.5, brightness: 16.0 };
+    Limits { eye_distance_px: 8.0, turn: 0.9, blur_px: 2.7, brightness: 16.0 };
 
 /// How people who were added are judged where the model does not say: found with the shipped model
 /// by adding people of its data set anew from five pictures each. The scale makes the confidence a
@@ -45,3 +45,16 @@ pub const ENROLL_FRAMES: u16 = 10;
 
 /// Longest time to collect them.
 pub const ENROLL_TIMEOUT_S: f32 = 120.0;
+
+/// How far the odds of a name may fall, as a natural logarithm, before a track that has it loses
+/// it: strangers reach the lower threshold some ten times as often as the higher, but not in a row.
+pub const KEEP_LOG_ODDS: f32 = 2.0;
+
+/// Frames a second in which faces are followed, of a live source that is not told another rate.
+pub const LIVE_RATE: f32 = 5.0;
+
+/// Longest time from somebody's coming into the picture to the frame in which faces are looked for.
+pub const NEWCOMER_WITHIN: Duration = Duration::from_secs(1);
+
+/// Age from which on a frame is out of date: nothing is said of it.
+pub const LARGEST_FRAME_AGE: Duration = Duration::from_secs(1);

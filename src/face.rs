@@ -25,6 +25,11 @@ pub struct BoundingBox {
 }
 
 impl BoundingBox {
+    /// The point in the middle.
+    pub fn centre(&self) -> Point {
+        Point { x: self.x + self.width / 2.0, y: self.y + self.height / 2.0 }
+    }
+
     /// Area in square pixels.
     pub fn area(&self) -> f32 {
         self.width * self.height

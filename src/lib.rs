@@ -28,7 +28,10 @@ pub mod recognize;
 
 pub mod observe;
 
+pub mod follow;
 pub mod track;
+
+pub mod cadence;
 
 pub mod event;
 

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::face::Face;
 use crate::gallery::live::Shared;
 use crate::quality::{Limits, Quality};
-use crate::recognize::{Features, Identity, Recognizer};
+use crate::recognize::{Features, Identity, Judge, Recognizer};
 use crate::timing::Timing;
 
 /// A face in a picture and who it is.
@@ -46,6 +46,9 @@ pub trait Observe {
     ///
     /// [`Error::Inference`](crate::error::Error::Inference) when a model fails.
     fn observe(&self, rgb: &RgbImage) -> Result<Vec<Observation>>;
+
+    /// Who says whose face it is, also by several pictures.
+    fn judge(&self) -> &dyn Judge;
 
     /// How long the stages took so far.
     fn times(&self) -> ObserveTimes;
@@ -101,6 +104,10 @@ impl Observe for Observer {
         all.align += times.align;
         all.recognize += times.recognize;
         observations
+    }
+
+    fn judge(&self) -> &dyn Judge {
+        &self.recognizer
     }
 
     fn times(&self) -> ObserveTimes {

@@ -4,15 +4,18 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::cadence::{Cadence, Work};
+use crate::config;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventKind, Guess, whole_pixels};
+use crate::follow::Small;
 use crate::frame::Frame;
-use crate::observe::{Observation, Observe};
+use crate::observe::Observe;
 use crate::service::StopFlag;
 use crate::sink::EventSink;
 use crate::source::{FrameSource, Received};
 use crate::timing::Timing;
-use crate::track::{Change, Presence, Rules, Sighting};
+use crate::track::{Change, Rules, Tracker};
 
 /// How long to wait for a frame before signals and absences are looked at again.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -22,10 +25,23 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub struct StageTimes {
     /// Detection, alignment and recognition of everybody in a frame.
     pub observe: Timing,
+    /// Following faces through a frame without looking for them.
+    pub follow: Timing,
     /// Deciding who came and went, and writing it out.
     pub report: Timing,
     /// From the arrival of a frame to the end of the work on it.
     pub latency: Timing,
+}
+
+/// How a run goes about its work.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// When somebody has come and gone.
+    pub rules: Rules,
+    /// Frames a second to hold by looking for faces in some frames only; `None` to look in all.
+    pub rate: Option<f32>,
+    /// Name of the recognition model in events.
+    pub model: String,
 }
 
 /// The stages of a run.
@@ -33,7 +49,10 @@ pub struct Pipeline<'a> {
     source: &'a mut dyn FrameSource,
     observer: &'a dyn Observe,
     sink: &'a mut dyn EventSink,
-    presence: Presence,
+    tracker: Tracker,
+    cadence: Option<Cadence>,
+    /// The last frame, by which faces are followed through the next.
+    last: Option<Small>,
     model: String,
     times: StageTimes,
 }
@@ -45,20 +64,21 @@ enum Reader {
 }
 
 impl<'a> Pipeline<'a> {
-    /// Joins the stages; `model` names the recognition model in events.
+    /// Joins the stages.
     pub fn new(
         source: &'a mut dyn FrameSource,
         observer: &'a dyn Observe,
         sink: &'a mut dyn EventSink,
-        rules: Rules,
-        model: String,
+        plan: Plan,
     ) -> Self {
         Self {
             source,
             observer,
             sink,
-            presence: Presence::new(rules),
-            model,
+            tracker: Tracker::new(plan.rules),
+            cadence: plan.rate.map(Cadence::new),
+            last: None,
+            model: plan.model,
             times: StageTimes::default(),
         }
     }
@@ -71,7 +91,7 @@ impl<'a> Pipeline<'a> {
     pub fn run(&mut self, stop: &StopFlag) -> Result<StageTimes> {
         let worked = self.work(stop);
         if let Ok(Reader::Listens) | Err(_) = worked {
-            let changes = self.presence.finish();
+            let changes = self.tracker.finish();
             self.report(changes, None)?;
         }
         self.log_summary();
@@ -83,7 +103,7 @@ impl<'a> Pipeline<'a> {
             let reader = match self.source.next(PATIENCE)? {
                 Received::Frame(frame) => self.frame(&frame)?,
                 Received::Nothing => {
-                    let changes = self.presence.pass(Instant::now());
+                    let changes = self.tracker.pass(Instant::now());
                     self.report(changes, None)?
                 }
                 Received::Lost(_) => self.emit(EventKind::CameraLost)?,
@@ -98,32 +118,55 @@ impl<'a> Pipeline<'a> {
     }
 
     fn frame(&mut self, frame: &Frame) -> Result<Reader> {
+        if frame.captured_at.elapsed() > config::LARGEST_FRAME_AGE {
+            return Ok(Reader::Listens);
+        }
         let started = Instant::now();
-        let observations = self.observer.observe(&frame.rgb)?;
-        self.times.observe.add(started.elapsed());
-        log_strangers(frame, &observations);
-        let sightings = observations
-            .into_iter()
-            .filter_map(|observation| Sighting::of(observation, frame.sequence))
-            .collect();
+        let work = self.cadence.as_mut().map_or(Work::Full, Cadence::next_work);
+        let changes = match work {
+            Work::Full => self.look(frame)?,
+            Work::Light => self.follow(frame),
+        };
+        if let Some(cadence) = &mut self.cadence {
+            // Only a rate that has to be held needs the last frame.
+            self.last = Some(Small::new(&frame.rgb));
+            cadence.took(work, started.elapsed());
+        }
         let reporting = Instant::now();
-        let changes = self.presence.frame(reporting, sightings);
         let reader = self.report(changes, Some(frame))?;
         self.times.report.add(reporting.elapsed());
         self.times.latency.add(frame.captured_at.elapsed());
         Ok(reader)
     }
 
+    fn look(&mut self, frame: &Frame) -> Result<Vec<Change>> {
+        let started = Instant::now();
+        let observations = self.observer.observe(&frame.rgb)?;
+        self.times.observe.add(started.elapsed());
+        let judge = self.observer.judge();
+        Ok(self.tracker.frame(frame.captured_at, frame.sequence, observations, judge))
+    }
+
+    fn follow(&mut self, frame: &Frame) -> Vec<Change> {
+        let started = Instant::now();
+        let (last, now) = (self.last.as_ref(), Small::new(&frame.rgb));
+        let find = |bounds: &_| last.and_then(|last| last.find_in(&now, bounds));
+        let changes = self.tracker.follow(frame.captured_at, find);
+        self.times.follow.add(started.elapsed());
+        changes
+    }
+
     fn report(&mut self, changes: Vec<Change>, frame: Option<&Frame>) -> Result<Reader> {
         for change in changes {
-            let (kind, stay, sighting) = match change {
-                Change::Start(stay, sighting) => (EventKind::Start, stay, sighting),
-                Change::End(stay, sighting) => (EventKind::End, stay, sighting),
+            let (kind, visit, sighting) = match change {
+                Change::Start(visit, sighting) => (EventKind::Start, visit, sighting),
+                Change::Update(visit, _, sighting) => (EventKind::Update, visit, sighting),
+                Change::End(visit, sighting) => (EventKind::End, visit, sighting),
             };
             let latency =
-                frame.filter(|_| kind == EventKind::Start).map(|frame| frame.captured_at.elapsed());
+                frame.filter(|_| kind != EventKind::End).map(|frame| frame.captured_at.elapsed());
             let event = Event {
-                track: Some(stay),
+                track: Some(visit),
                 name: Some(sighting.label.name),
                 id: Some(sighting.label.id),
                 confidence: Some(sighting.confidence),
@@ -180,24 +223,12 @@ impl<'a> Pipeline<'a> {
             ("detect", observe.detect),
             ("align", observe.align),
             ("recognize", observe.recognize),
+            ("follow", self.times.follow),
             ("report", self.times.report),
             ("latency", self.times.latency),
         ];
         for (stage, timing) in stages {
             log::info!("{stage}: {timing}");
-        }
-    }
-}
-
-fn log_strangers(frame: &Frame, observations: &[Observation]) {
-    for observation in observations {
-        if let Err(reason) = observation.identity.name {
-            log::debug!(
-                "frame {}: unknown face at {:?}: {reason:?}, nearest {}",
-                frame.sequence,
-                whole_pixels(&observation.face.bounds),
-                observation.identity.best().map_or("nobody", |best| &best.label.name)
-            );
         }
     }
 }

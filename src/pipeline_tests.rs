@@ -5,9 +5,9 @@ use image::RgbImage;
 
 use super::*;
 use crate::face::{BoundingBox, Face, Landmarks, Point};
-use crate::observe::ObserveTimes;
+use crate::observe::{Observation, ObserveTimes};
 use crate::quality::Quality;
-use crate::recognize::{Candidate, Identity, Label, Reason};
+use crate::recognize::{Candidate, Features, Identity, Judge, Label, Reason};
 use crate::source::Counters;
 
 /// Gives what it was told to, then the end.
@@ -33,11 +33,15 @@ struct ByWidth;
 impl Observe for ByWidth {
     fn observe(&self, rgb: &RgbImage) -> Result<Vec<Observation>> {
         Ok(match rgb.width() {
-            1 => vec![observation(Ok(label()))],
-            2 => vec![observation(Err(Reason::BelowThreshold))],
+            1 => vec![observation(0.95)],
+            2 => vec![observation(0.2)],
             3 => vec![],
             _ => return Err(Error::Inference("too wide".into())),
         })
+    }
+
+    fn judge(&self) -> &dyn Judge {
+        &Always
     }
 
     fn times(&self) -> ObserveTimes {
@@ -45,11 +49,27 @@ impl Observe for ByWidth {
     }
 }
 
+/// Everybody is the same person, with the confidence in the first logit.
+struct Always;
+
+impl Judge for Always {
+    fn judge(&self, features: &Features) -> Identity {
+        let confidence = features.logits[0];
+        let name = if confidence > 0.9 { Ok(label()) } else { Err(Reason::BelowThreshold) };
+        let top = vec![Candidate { label: label(), similarity: 0.6, confidence }];
+        Identity { name, top, margin: 0.4 }
+    }
+
+    fn keep_confidence(&self) -> f32 {
+        0.5
+    }
+}
+
 fn label() -> Label {
     Label { name: "Ann Example".into(), id: "a".into(), url: String::new() }
 }
 
-fn observation(name: Result<Label, Reason>) -> Observation {
+fn observation(confidence: f32) -> Observation {
     let point = Point { x: 1.0, y: 1.0 };
     let landmarks = Landmarks {
         right_eye: point,
@@ -60,12 +80,12 @@ fn observation(name: Result<Label, Reason>) -> Observation {
         left_ear: point,
     };
     let bounds = BoundingBox { x: 1.2, y: 2.0, width: 30.0, height: 40.0 };
-    let top = vec![Candidate { label: label(), similarity: 0.6, confidence: 0.95 }];
+    let features = Features { logits: vec![confidence], embedding: Vec::new() };
     Observation {
         face: Face { bounds, landmarks, detection_confidence: 0.9 },
         quality: Quality::GOOD,
-        features: None,
-        identity: Identity { name, top, margin: 0.4 },
+        identity: Always.judge(&features),
+        features: Some(features),
     }
 }
 
@@ -96,6 +116,11 @@ fn frames(widths: &[u32]) -> Vec<Result<Received>> {
     widths.iter().enumerate().map(frame).collect()
 }
 
+fn plan(model: &str) -> Plan {
+    let rules = Rules { confirm_frames: 2, absence: Duration::from_secs(2) };
+    Plan { rules, rate: None, model: model.into() }
+}
+
 fn run(
     script: Vec<Result<Received>>,
     room: usize,
@@ -103,8 +128,7 @@ fn run(
 ) -> (Result<StageTimes>, Vec<Event>) {
     let mut source = ScriptSource(script.into());
     let mut sink = Kept { events: Vec::new(), room };
-    let rules = Rules { confirm_frames: 2, absence: Duration::from_secs(2) };
-    let result = Pipeline::new(&mut source, &ByWidth, &mut sink, rules, "print".into()).run(stop);
+    let result = Pipeline::new(&mut source, &ByWidth, &mut sink, plan("print")).run(stop);
     (result, sink.events)
 }
 
@@ -185,7 +209,11 @@ fn a_set_flag_stops_before_the_next_frame() {
             if self.seen.get() == 2 {
                 self.stop.set();
             }
-            Ok(vec![observation(Ok(label()))])
+            Ok(vec![observation(0.95)])
+        }
+
+        fn judge(&self) -> &dyn Judge {
+            &Always
         }
 
         fn times(&self) -> ObserveTimes {
@@ -196,8 +224,7 @@ fn a_set_flag_stops_before_the_next_frame() {
     let observer = StopAtSecond { stop: stop.clone(), seen: Cell::new(0) };
     let mut source = ScriptSource(frames(&[1; 9]).into());
     let mut sink = Kept { events: Vec::new(), room: 9 };
-    let rules = Rules { confirm_frames: 2, absence: Duration::from_secs(2) };
-    let mut pipeline = Pipeline::new(&mut source, &observer, &mut sink, rules, String::new());
+    let mut pipeline = Pipeline::new(&mut source, &observer, &mut sink, plan(""));
     assert!(pipeline.run(&stop).is_ok());
     assert_eq!(observer.seen.get(), 2);
     assert_eq!(kinds(&sink.events), [EventKind::Start, EventKind::End]);

@@ -84,6 +84,15 @@ impl Identity {
     }
 }
 
+/// Says whose face has certain features.
+pub trait Judge {
+    /// Who it is, by one picture or by the mean of several.
+    fn judge(&self, features: &Features) -> Identity;
+
+    /// Confidence down to which a name is kept that was gained with more.
+    fn keep_confidence(&self) -> f32;
+}
+
 /// Recognizes faces with one model.
 #[derive(Debug)]
 pub struct Recognizer {
@@ -253,5 +262,15 @@ impl Recognizer {
             );
         }
         found
+    }
+}
+
+impl Judge for Recognizer {
+    fn judge(&self, features: &Features) -> Identity {
+        self.identify(features)
+    }
+
+    fn keep_confidence(&self) -> f32 {
+        self.decision.keep_threshold()
     }
 }

@@ -1,14 +1,29 @@
-//! People over time: who has come, who has gone. Pure; the time is passed in.
+//! Faces over time: who has come, who has gone. Pure; the time is passed in.
+//!
+//! A track is one face followed from frame to frame, a visit one person from coming to going. A
+//! visit may take several tracks, as when the face is lost behind somebody for a moment.
 
-use std::collections::BTreeMap;
+mod association;
+mod evidence;
+mod visits;
+
 use std::time::{Duration, Instant};
 
-use crate::face::BoundingBox;
+use crate::face::{BoundingBox, Point};
 use crate::observe::Observation;
-use crate::recognize::{Candidate, Label};
+use crate::recognize::{Candidate, Identity, Judge, Label};
+use association::Pair;
+use evidence::Evidence;
+use visits::Visits;
 
 /// Over how many of the last frames a person must be recognized to be there.
 pub const WINDOW_FRAMES: u32 = 5;
+
+/// Longest time for which a face is expected to go on as it moved.
+const MOTION_LASTS: Duration = Duration::from_millis(600);
+
+/// Share of the newest movement in a track's velocity.
+const VELOCITY_SHARE: f32 = 0.6;
 
 /// When somebody counts as come and gone.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +34,7 @@ pub struct Rules {
     pub absence: Duration,
 }
 
-/// A named face in one frame.
+/// A person as a track shows them in one frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sighting {
     /// Who it is.
@@ -36,247 +51,216 @@ pub struct Sighting {
     pub frame: u64,
 }
 
-impl Sighting {
-    /// The sighting that `observation` in frame number `frame` is; `None` for a stranger.
-    pub fn of(observation: Observation, frame: u64) -> Option<Self> {
-        let Observation { face, identity, .. } = observation;
-        let confidence = identity.confidence();
-        Some(Self {
-            label: identity.name.ok()?,
-            confidence,
-            margin: identity.margin,
-            top: identity.top,
-            bounds: face.bounds,
-            frame,
-        })
-    }
-}
-
 /// A person came or went.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// Came: the number of the stay and the sighting that settled it.
+    /// Came: the number of the visit and the sighting that settled it.
     Start(u64, Sighting),
-    /// Went: the number of the stay and the last sighting.
+    /// Is somebody else than was said: the number of the visit, the name before, the sighting.
+    Update(u64, Label, Sighting),
+    /// Went: the number of the visit and the last sighting.
     End(u64, Sighting),
 }
 
+/// One face from frame to frame.
 #[derive(Debug)]
-struct Person {
-    /// One bit a frame, the newest lowest: recognized in it or not.
-    history: u32,
+struct Track {
+    bounds: BoundingBox,
+    /// Pixels a second.
+    velocity: Point,
     last_seen: Instant,
-    last: Sighting,
-    /// Number of the stay; `None` before it is confirmed.
-    stay: Option<u64>,
+    frames: u32,
+    evidence: Evidence,
+    visit: Option<u64>,
 }
 
-impl Person {
-    fn is_in_last_frame(&self) -> bool {
-        self.history & 1 == 1
+impl Track {
+    fn new(bounds: BoundingBox, now: Instant) -> Self {
+        let velocity = Point { x: 0.0, y: 0.0 };
+        let evidence = Evidence::default();
+        Self { bounds, velocity, last_seen: now, frames: 0, evidence, visit: None }
     }
 
-    fn is_absent(&self, now: Instant, absence: Duration) -> bool {
-        now.saturating_duration_since(self.last_seen) >= absence
+    /// Where the face should be by now.
+    fn expected(&self, now: Instant) -> BoundingBox {
+        let time = now.saturating_duration_since(self.last_seen).min(MOTION_LASTS).as_secs_f32();
+        let Point { x, y } = self.velocity;
+        BoundingBox { x: self.bounds.x + x * time, y: self.bounds.y + y * time, ..self.bounds }
+    }
+
+    fn move_to(&mut self, now: Instant, bounds: BoundingBox) {
+        let time = now.saturating_duration_since(self.last_seen).as_secs_f32();
+        // After a gap the way between says nothing of the movement now.
+        if time > 0.0 && time <= MOTION_LASTS.as_secs_f32() {
+            let (from, to) = (self.bounds.centre(), bounds.centre());
+            let blend = |old: f32, way: f32| old + VELOCITY_SHARE * (way / time - old);
+            self.velocity = Point {
+                x: blend(self.velocity.x, to.x - from.x),
+                y: blend(self.velocity.y, to.y - from.y),
+            };
+        } else if time > 0.0 {
+            self.velocity = Point { x: 0.0, y: 0.0 };
+        }
+        self.bounds = bounds;
+        self.last_seen = now;
+    }
+
+    fn look(&mut self, observation: Observation, judge: &dyn Judge, confirm: u32) {
+        let Observation { quality, features, identity, .. } = observation;
+        self.frames += 1;
+        match features {
+            Some(features) => self.evidence.add(&features, quality.weight(), judge, confirm),
+            None => self.evidence.skip(identity),
+        }
+        if self.frames == WINDOW_FRAMES {
+            self.log_if_unknown("so far");
+        }
+    }
+
+    fn sighting(&self, frame: u64) -> Option<Sighting> {
+        let label = self.evidence.name()?.clone();
+        let Identity { top, margin, .. } = self.evidence.identity()?;
+        Some(Sighting {
+            label,
+            confidence: top.first()?.confidence,
+            margin: *margin,
+            top: top.clone(),
+            bounds: self.bounds,
+            frame,
+        })
+    }
+
+    fn log_if_unknown(&self, when: &str) {
+        if let Some(reason) = self.evidence.reason() {
+            let nearest = self.evidence.identity().and_then(Identity::best);
+            let nearest = nearest.map_or_else(String::new, |best| {
+                format!(", nearest {} {:.0} %", best.label.name, best.confidence * 100.0)
+            });
+            log::debug!("unknown face in {} frames {when}: {reason:?}{nearest}", self.frames);
+        }
     }
 }
 
-/// Who is there.
+/// Follows faces and says who comes and goes.
 #[derive(Debug)]
-pub struct Presence {
+pub struct Tracker {
     rules: Rules,
-    people: BTreeMap<String, Person>,
-    stays: u64,
+    tracks: Vec<Track>,
+    visits: Visits,
 }
 
-impl Presence {
+impl Tracker {
     /// Nobody is there.
     pub fn new(rules: Rules) -> Self {
-        Self { rules, people: BTreeMap::new(), stays: 0 }
+        Self { rules, tracks: Vec::new(), visits: Visits::new(rules.absence) }
     }
 
-    /// Takes what one frame shows at the time `now`. Who is seen in it has not gone, however long
-    /// ago the frame before was.
-    pub fn frame(&mut self, now: Instant, sightings: Vec<Sighting>) -> Vec<Change> {
-        for person in self.people.values_mut() {
-            person.history = (person.history << 1) & ((1 << WINDOW_FRAMES) - 1);
+    /// Takes the faces of frame number `frame` at the time `now`.
+    pub fn frame(
+        &mut self,
+        now: Instant,
+        frame: u64,
+        observations: Vec<Observation>,
+        judge: &dyn Judge,
+    ) -> Vec<Change> {
+        self.assign(now, observations, judge);
+        let mut seen: Vec<(usize, Sighting)> = (0..self.tracks.len())
+            .filter(|&index| self.tracks[index].last_seen == now)
+            .filter_map(|index| Some((index, self.tracks[index].sighting(frame)?)))
+            .collect();
+        one_of_each(&mut seen);
+        let sightings =
+            seen.iter().map(|(index, sighting)| (self.tracks[*index].visit, sighting.clone()));
+        let (numbers, changes) = self.visits.frame(now, sightings.collect());
+        for ((index, _), number) in seen.iter().zip(numbers) {
+            self.tracks[*index].visit = Some(number);
         }
-        for sighting in sightings {
-            self.see(now, sighting);
-        }
-        let absence = self.rules.absence;
-        let mut changes =
-            self.remove(|person| !person.is_in_last_frame() && person.is_absent(now, absence));
-        for person in self.people.values_mut().filter(|person| person.stay.is_none()) {
-            if person.history.count_ones() >= self.rules.confirm_frames {
-                self.stays += 1;
-                person.stay = Some(self.stays);
-                changes.push(Change::Start(self.stays, person.last.clone()));
+        self.forget(now);
+        changes
+    }
+
+    /// Takes a frame in which nobody looked for faces: `follow` says where a face has moved, if it
+    /// can still be seen. Only who was seen in the frame before is followed.
+    pub fn follow(
+        &mut self,
+        now: Instant,
+        mut follow: impl FnMut(&BoundingBox) -> Option<BoundingBox>,
+    ) -> Vec<Change> {
+        let newest = self.tracks.iter().map(|track| track.last_seen).max();
+        let mut kept = Vec::new();
+        for track in self.tracks.iter_mut().filter(|track| Some(track.last_seen) == newest) {
+            if let Some(bounds) = follow(&track.bounds) {
+                track.move_to(now, bounds);
+                kept.extend(track.visit);
             }
         }
-        self.people.retain(|_, person| person.stay.is_some() || person.history != 0);
-        changes
+        self.visits.keep(now, &kept);
+        self.pass(now)
     }
 
     /// Lets time pass up to `now` without a frame.
     pub fn pass(&mut self, now: Instant) -> Vec<Change> {
-        let absence = self.rules.absence;
-        self.remove(|person| person.is_absent(now, absence))
+        self.forget(now);
+        self.visits.pass(now)
     }
 
     /// Everybody goes.
     pub fn finish(&mut self) -> Vec<Change> {
-        self.remove(|_| true)
+        for track in self.tracks.drain(..) {
+            track.log_if_unknown("in all");
+        }
+        self.visits.finish()
     }
 
-    fn see(&mut self, now: Instant, sighting: Sighting) {
-        let person = self.people.entry(sighting.label.id.clone()).or_insert_with(|| Person {
-            history: 0,
-            last_seen: now,
-            last: sighting.clone(),
-            stay: None,
+    fn assign(&mut self, now: Instant, observations: Vec<Observation>, judge: &dyn Judge) {
+        let expected: Vec<BoundingBox> =
+            self.tracks.iter().map(|track| track.expected(now)).collect();
+        let pairs = association::assign(self.tracks.len(), observations.len(), |track, face| {
+            let observation = &observations[face];
+            let evidence = &self.tracks[track].evidence;
+            Pair {
+                nearness: association::nearness(&expected[track], &observation.face.bounds),
+                cosine: observation.features.as_ref().and_then(|found| evidence.cosine(found)),
+                is_mature: evidence.is_mature(),
+            }
         });
-        let twice_in_frame = person.is_in_last_frame();
-        person.history |= 1;
-        person.last_seen = now;
-        if !twice_in_frame || sighting.confidence > person.last.confidence {
-            person.last = sighting;
+        let confirm = self.rules.confirm_frames;
+        for (face, observation) in observations.into_iter().enumerate() {
+            let bounds = observation.face.bounds;
+            let track = pairs.iter().find(|pair| pair.1 == face).map(|pair| pair.0);
+            let index = track.unwrap_or_else(|| {
+                self.tracks.push(Track::new(bounds, now));
+                self.tracks.len() - 1
+            });
+            self.tracks[index].move_to(now, bounds);
+            self.tracks[index].look(observation, judge, confirm);
         }
     }
 
-    /// Removes those for whom `is_gone` holds; who was never confirmed goes silently.
-    fn remove(&mut self, is_gone: impl Fn(&Person) -> bool) -> Vec<Change> {
-        let gone = self.people.extract_if(.., |_, person| is_gone(person));
-        let mut changes: Vec<Change> =
-            gone.filter_map(|(_, person)| Some(Change::End(person.stay?, person.last))).collect();
-        changes.sort_by_key(|change| match change {
-            Change::Start(stay, _) | Change::End(stay, _) => *stay,
-        });
-        changes
+    /// Ends the tracks that were not seen for as long as a person may be absent.
+    fn forget(&mut self, now: Instant) {
+        let absence = self.rules.absence;
+        let is_lost = |track: &mut Track| {
+            let unseen = now.saturating_duration_since(track.last_seen);
+            unseen > Duration::ZERO && unseen >= absence
+        };
+        for track in self.tracks.extract_if(.., is_lost) {
+            track.log_if_unknown("in all");
+        }
     }
+}
+
+/// Leaves the surest of several tracks that show the same person: nobody is in two places.
+fn one_of_each(seen: &mut Vec<(usize, Sighting)>) {
+    seen.sort_by(|a, b| b.1.confidence.total_cmp(&a.1.confidence));
+    let mut taken: Vec<String> = Vec::new();
+    seen.retain(|(_, sighting)| {
+        let is_first = !taken.contains(&sighting.label.id);
+        taken.push(sighting.label.id.clone());
+        is_first
+    });
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sighting(id: &str, confidence: f32) -> Sighting {
-        let label = Label { name: id.to_uppercase(), id: id.to_string(), url: String::new() };
-        Sighting {
-            label,
-            confidence,
-            margin: 0.3,
-            top: Vec::new(),
-            bounds: BoundingBox { x: 0.0, y: 0.0, width: 1.0, height: 1.0 },
-            frame: 0,
-        }
-    }
-
-    fn texts(changes: &[Change]) -> Vec<String> {
-        let text = |change: &Change| match change {
-            Change::Start(stay, sighting) => format!("+{} {stay}", sighting.label.id),
-            Change::End(stay, sighting) => format!("-{} {stay}", sighting.label.id),
-        };
-        changes.iter().map(text).collect()
-    }
-
-    /// Runs frames 100 ms apart, each a list of ids; an end of everything comes last.
-    fn run(confirm_frames: u32, frames: &[&str]) -> Vec<String> {
-        let rules = Rules { confirm_frames, absence: Duration::from_secs(2) };
-        let mut presence = Presence::new(rules);
-        let start = Instant::now();
-        let mut seen = Vec::new();
-        for (number, ids) in frames.iter().enumerate() {
-            let now = start + Duration::from_millis(100) * number as u32;
-            let sightings = ids.split_whitespace().map(|id| sighting(id, 0.9)).collect();
-            for text in texts(&presence.frame(now, sightings)) {
-                seen.push(format!("{number}: {text}"));
-            }
-        }
-        seen.extend(texts(&presence.finish()).into_iter().map(|text| format!("end: {text}")));
-        seen
-    }
-
-    #[test]
-    fn one_start_and_one_end_however_many_frames() {
-        assert_eq!(run(2, &["ann"; 50]), ["1: +ann 1", "end: -ann 1"]);
-    }
-
-    #[test]
-    fn a_single_frame_is_not_enough() {
-        assert!(run(2, &["", "ann", "", "", "", ""]).is_empty());
-        assert!(run(2, &["ann", "", "", "", "", "ann", "", "", "", "", "ann"]).is_empty());
-        assert_eq!(run(1, &["ann"]), ["0: +ann 1", "end: -ann 1"]);
-    }
-
-    #[test]
-    fn gaps_within_the_window_are_allowed() {
-        assert_eq!(run(2, &["ann", "", "", "", "ann"]), ["4: +ann 1", "end: -ann 1"]);
-        assert!(run(3, &["ann", "", "ann", "", "", "ann"]).is_empty());
-    }
-
-    #[test]
-    fn a_short_absence_is_no_end_and_a_long_one_is() {
-        let mut frames = vec!["ann"; 3];
-        frames.extend(vec![""; 18]);
-        frames.push("ann");
-        assert_eq!(run(2, &frames), ["1: +ann 1", "end: -ann 1"]);
-        let mut frames = vec!["ann"; 3];
-        frames.extend(vec![""; 25]);
-        frames.extend(vec!["ann"; 3]);
-        assert_eq!(run(2, &frames), ["1: +ann 1", "22: -ann 1", "29: +ann 2", "end: -ann 2"]);
-    }
-
-    #[test]
-    fn people_come_and_go_apart() {
-        let mut frames = vec!["ann bob"; 3];
-        frames.extend(vec!["bob"; 25]);
-        let expected = ["1: +ann 1", "1: +bob 2", "22: -ann 1", "end: -bob 2"];
-        assert_eq!(run(2, &frames), expected);
-    }
-
-    #[test]
-    fn time_passes_without_frames() {
-        let rules = Rules { confirm_frames: 1, absence: Duration::from_secs(2) };
-        let mut presence = Presence::new(rules);
-        let now = Instant::now();
-        presence.frame(now, vec![sighting("ann", 0.5)]);
-        assert!(presence.pass(now + Duration::from_millis(1999)).is_empty());
-        assert_eq!(texts(&presence.pass(now + Duration::from_secs(2))), ["-ann 1"]);
-        assert!(presence.finish().is_empty());
-    }
-
-    #[test]
-    fn frames_further_apart_than_the_absence_are_no_end() {
-        let rules = Rules { confirm_frames: 2, absence: Duration::from_secs(2) };
-        let mut presence = Presence::new(rules);
-        let start = Instant::now();
-        let mut changes = Vec::new();
-        for number in 0..4 {
-            let now = start + Duration::from_secs(3) * number;
-            changes.extend(presence.frame(now, vec![sighting("ann", 0.9)]));
-        }
-        assert_eq!(texts(&changes), ["+ann 1"]);
-    }
-
-    #[test]
-    fn without_patience_the_first_frame_without_a_person_is_the_end() {
-        let rules = Rules { confirm_frames: 1, absence: Duration::ZERO };
-        let mut presence = Presence::new(rules);
-        let now = Instant::now();
-        assert_eq!(texts(&presence.frame(now, vec![sighting("ann", 0.9)])), ["+ann 1"]);
-        assert!(presence.frame(now, vec![sighting("ann", 0.9)]).is_empty());
-        assert_eq!(texts(&presence.frame(now, Vec::new())), ["-ann 1"]);
-    }
-
-    #[test]
-    fn the_better_of_two_faces_with_one_name_counts_once() {
-        let rules = Rules { confirm_frames: 2, absence: Duration::from_secs(2) };
-        let mut presence = Presence::new(rules);
-        let now = Instant::now();
-        let twice = vec![sighting("ann", 0.9), sighting("ann", 0.4)];
-        assert!(presence.frame(now, twice.clone()).is_empty());
-        let changes = presence.frame(now, twice);
-        assert!(matches!(&changes[..], [Change::Start(1, best)] if best.confidence == 0.9));
-    }
-}
+#[path = "track_tests.rs"]
+mod tests;

@@ -14,10 +14,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from celebtrainer import decision, modelfile, openset
+from celebtrainer import decision, enrolment, modelfile, openset
 from celebtrainer.data import people, read_part, require
 from celebtrainer.failure import run
 from celebtrainer.network import load
+
+# Pictures of each person and split that are looked at for adding people.
+ENROLMENT_PICTURES = 60
 
 
 def stranger_scores(
@@ -31,6 +34,30 @@ def stranger_scores(
             found = openset.answers(runner.logits(part.paths, name), score)
             scores[name] = found.rejected_below(margin)
     return scores
+
+
+def of_people_added(runner: modelfile.Runner, data: Path, found: dict) -> dict | None:
+    """How people are judged who are added on the device; None where the model has no embedding."""
+    if "embedding" not in runner.outputs:
+        return None
+
+    def pictures(split: str) -> enrolment.Pictures:
+        part = read_part(data, split)
+        kept = np.concatenate(
+            [np.flatnonzero(part.people == p)[:ENROLMENT_PICTURES] for p in range(len(part.names))]
+        )
+        paths = [part.paths[i] for i in kept]
+        embeddings = runner.outputs_of(paths, f"{split}, embeddings", "embedding")
+        return enrolment.Pictures(embeddings, part.people[kept])
+
+    unknown = pictures("unknown") if people(data / "unknown") else None
+    strangers = (
+        {f"stranger {p}": unknown.of(p) for p in np.unique(unknown.people)} if unknown else {}
+    )
+    return enrolment.calibrate(
+        pictures("train"), pictures("val"), strangers,
+        found["slope"], decision.to_similarity(found), found["target"],
+    )  # fmt: skip
 
 
 def stand_ins(logits: np.ndarray, truth: np.ndarray, score: str) -> openset.Scores:
@@ -86,6 +113,9 @@ def main() -> None:
     accepted = openset.accept_rate(
         gallery.rejected_below(margin), right, decision.to_similarity(found)
     )
+    added = of_people_added(runner, args.data, found | {"target": args.false_accepts})
+    if added:
+        found["enrolled"] = {key: added[key] for key in ("scale", "offset")}
     metrics = {"val_top1": float(right.mean()), "val_true_accepts": accepted}
     modelfile.write(
         model,
@@ -98,6 +128,11 @@ def main() -> None:
         f"threshold {found['threshold']:.3f} (confidence), margin {margin:.3f}; validation pictures: "
         f"{right.mean():.2%} right, {accepted:.2%} accepted with the right name"
     )
+    if added:
+        print(
+            f"people added from {enrolment.PICTURES} pictures: cosine {added['cosine']:.3f}, "
+            f"validation pictures: {added['true_accepts']:.2%} accepted with the right name"
+        )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ use crate::detect::Search;
 use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::gallery::live::Bell;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Plan};
 use crate::service::{self, Hangup};
 use crate::sink::{EventSink, JsonSink, TextSink};
 use crate::source::{self, CameraRequest, SourceSpec};
@@ -45,9 +45,10 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
         None => (observer, None),
     };
     let model = observer.recognizer().model().fingerprint().to_owned();
+    let plan = Plan { rules, rate: rate(&args.source), model };
     log::info!("watching {}", source.name());
     let mut sink = sink(args.format);
-    Pipeline::new(source.as_mut(), &observer, sink.as_mut(), rules, model).run(&stop)?;
+    Pipeline::new(source.as_mut(), &observer, sink.as_mut(), plan).run(&stop)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -58,6 +59,12 @@ fn rules(args: &RunArgs) -> Result<Rules> {
     let absence = Duration::try_from_secs_f32(args.absence)
         .map_err(|error| Error::Config(format!("--absence {}: {error}", args.absence)))?;
     Ok(Rules { confirm_frames: args.confirm, absence })
+}
+
+/// The frames a second to hold; of pictures and recordings every frame is looked at.
+fn rate(args: &SourceArgs) -> Option<f32> {
+    let is_live = args.pictures.is_empty() && !args.recording;
+    is_live.then(|| args.fps.unwrap_or(config::LIVE_RATE))
 }
 
 /// The source that the arguments describe.

@@ -121,6 +121,12 @@ impl Decision {
         }
     }
 
+    /// Confidence down to which a name is kept that was gained at the threshold.
+    pub(super) fn keep_threshold(&self) -> f32 {
+        let odds = self.threshold / (1.0 - self.threshold) * (-config::KEEP_LOG_ODDS).exp();
+        if odds.is_finite() { odds / (1.0 + odds) } else { self.threshold }
+    }
+
     /// The similarity to each person.
     pub(super) fn similarities(&self, logits: &[f32]) -> Vec<f32> {
         match self.score {
@@ -198,6 +204,14 @@ mod tests {
             assert!(error.contains("from 0.001 to 0.1"), "{error}");
         }
         assert!(Decision { curve: Vec::new(), ..decision }.threshold_at(0.01).is_err());
+    }
+
+    #[test]
+    fn a_name_is_kept_with_less_than_it_was_gained_with() {
+        let keep = |threshold| Decision { threshold, ..decision() }.keep_threshold();
+        assert!((keep(0.9) - 0.549).abs() < 0.001);
+        assert!(keep(0.3) < 0.3 && keep(0.3) > 0.0);
+        assert_eq!((keep(0.0), keep(1.0)), (0.0, 1.0));
     }
 
     #[test]

@@ -125,10 +125,14 @@ class Runner:
         values = self.session.run(None, {"image": image})
         return {name: value[0] for name, value in zip(self.outputs, values, strict=True)}
 
-    def logits(self, paths: list[Path], title: str) -> np.ndarray:
-        """The logits [n, people] of crops on disk."""
+    def outputs_of(self, paths: list[Path], title: str, name: str) -> np.ndarray:
+        """One of the outputs, [n, values], for crops on disk."""
         rows = [
-            self.run(read_crops([path])[0])["logits"]
+            self.run(read_crops([path])[0])[name]
             for path in tqdm(paths, desc=title, unit="picture", disable=None)
         ]
         return np.stack(rows) if rows else np.zeros((0, 0), np.float32)
+
+    def logits(self, paths: list[Path], title: str) -> np.ndarray:
+        """The logits [n, people] of crops on disk."""
+        return self.outputs_of(paths, title, "logits")
