@@ -43,6 +43,7 @@ pub mod engine;
 pub mod error;
 pub mod models;
 pub mod picture;
+pub mod process;
 pub mod resample;
 pub mod service;
 pub mod timing;
