@@ -44,9 +44,10 @@ pub fn check_program(program: &str) -> std::result::Result<(), String> {
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|folder| {
-        folder.join(program).metadata().is_ok_and(|metadata| {
-            metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
-        })
+        folder
+            .join(program)
+            .metadata()
+            .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
     });
     if found {
         return Ok(());
