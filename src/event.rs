@@ -23,7 +23,7 @@ pub enum EventKind {
     CameraLost,
     /// The camera is back.
     CameraRestored,
-    /// A report on the device itself.
+    /// Events before this one were lost, so that who is there is not known any more.
     Status,
 }
 

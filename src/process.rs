@@ -148,6 +148,8 @@ impl Drop for Group {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
 
     #[test]
@@ -156,6 +158,17 @@ mod tests {
         for line in ["", "  ", "open 'quote"] {
             assert!(matches!(split(line), Err(Error::Config(_))), "{line}");
         }
+    }
+
+    #[test]
+    fn a_program_gets_no_file_that_it_was_not_given() {
+        let file = tempfile::tempfile().unwrap();
+        let leaky = rustix::io::fcntl_dupfd_cloexec(&file, 200).unwrap();
+        rustix::io::fcntl_setfd(&leaky, rustix::io::FdFlags::empty()).unwrap();
+        let script = format!("test ! -e /proc/$$/fd/{}", leaky.as_raw_fd());
+        let mut group = Group::spawn(Command::new("sh").args(["-c", &script])).unwrap();
+        assert!(group.ends_within(Duration::from_secs(60)));
+        assert!(group.end().unwrap().success());
     }
 
     #[test]

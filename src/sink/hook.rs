@@ -136,26 +136,35 @@ impl Supervisor {
     fn turn(&mut self, queue: &Queue<Job>, now: Instant) {
         let closed = queue.closed();
         for index in (0..self.running.len()).rev() {
-            if let Some(failure) = self.running[index].turn(now, closed) {
+            if let Some(outcome) = self.running[index].turn(now, closed) {
                 self.running.swap_remove(index);
-                self.note_failure(now, failure.err());
+                self.note_failure(now, outcome.err());
             }
         }
         // The last events get their commands even where earlier ones hang.
-        if closed.is_some() && self.running.len() >= self.spec.at_once && !queue.is_empty() {
-            if let Some(oldest) = self.running.iter_mut().min_by_key(|running| running.started()) {
-                oldest.stop_by(now);
-            }
+        let full = self.running.len() >= self.spec.at_once && !queue.is_empty();
+        let oldest = self.running.iter_mut().min_by_key(|running| running.started());
+        if let Some(oldest) = oldest.filter(|_| full && closed.is_some()) {
+            oldest.stop(now);
         }
-        while self.running.len() < self.spec.at_once {
+        self.start_some(queue, now, closed.is_some_and(|until| now >= until));
+        if let Some(count) = self.dropped.note(now, queue.take_dropped(now)) {
+            warn_dropped(count);
+        }
+    }
+
+    /// Starts as many commands as may be; none when the run is `over`.
+    fn start_some(&mut self, queue: &Queue<Job>, now: Instant, over: bool) {
+        while over || self.running.len() < self.spec.at_once {
             let Some(job) = queue.take(now) else { break };
+            if over {
+                self.dropped.add(1);
+                continue;
+            }
             match Running::start(&self.spec.argv, &job, now, self.spec.time_limit) {
                 Ok(running) => self.running.push(running),
                 Err(error) => self.note_failure(now, Some(format!("cannot be started: {error}"))),
             }
-        }
-        if let Some(count) = self.dropped.note(now, queue.take_dropped(now)) {
-            warn_dropped(count);
         }
     }
 

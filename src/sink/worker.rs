@@ -251,7 +251,9 @@ mod tests {
         assert!(matches!(worker.finish(Instant::now() + 60 * SECOND), Finished::Now(10)));
         assert!(matches!(worker.finish(Instant::now()), Finished::Before));
         let (hold, held) = std::sync::mpsc::channel::<()>();
-        let hangs = move |_: &Queue<u32>| drop(held.recv());
+        let hangs = move |_: &Queue<u32>| {
+            let _ = held.recv();
+        };
         let mut worker = Worker::start("hangs", Queue::new(9, SECOND), hangs).unwrap();
         assert!(matches!(worker.finish(Instant::now()), Finished::Not));
         drop(hold);

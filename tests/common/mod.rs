@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod runs;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,8 +24,15 @@ pub fn celebcam() -> Command {
         }
         None => Command::new(binary),
     };
-    for variable in ["CELEBCAM_CAMERA", "CELEBCAM_MODEL", "CELEBCAM_DETECTOR", "CELEBCAM_THRESHOLD"]
-    {
+    let settings = [
+        "CELEBCAM_CAMERA",
+        "CELEBCAM_DETECTOR",
+        "CELEBCAM_MODEL",
+        "CELEBCAM_ON_EVENT",
+        "CELEBCAM_SNAPSHOT",
+        "CELEBCAM_THRESHOLD",
+    ];
+    for variable in settings {
         command.env_remove(variable);
     }
     command.stdin(Stdio::null());

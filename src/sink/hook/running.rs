@@ -69,10 +69,10 @@ impl Running {
         self.started
     }
 
-    /// Takes away time after `until`.
-    pub(super) fn stop_by(&mut self, until: Instant) {
+    /// Takes away what is left of its time.
+    pub(super) fn stop(&mut self, now: Instant) {
         if !self.asked_to_end {
-            self.deadline = self.deadline.min(until);
+            self.deadline = now;
         }
     }
 
@@ -90,7 +90,9 @@ impl Running {
             return Some(self.outcome());
         }
         if let Some(until) = closed {
-            self.stop_by(until);
+            let grace =
+                if self.asked_to_end { config::ON_EVENT_LAST_GRACE } else { Duration::ZERO };
+            self.deadline = self.deadline.min(until + grace);
         }
         if now >= self.deadline {
             let (signal, grace) = match (self.asked_to_end, closed) {
