@@ -30,7 +30,7 @@ Examples:
   celebcam run --pictures photos/ --fps 5         a folder, five photos a second
   celebcam run --on-event /usr/local/bin/greet    a program for each event, which is on its
                                                   standard input as a JSON line
-  celebcam run --on-event \"sh -c 'echo $CELEBCAM_EVENT $CELEBCAM_NAME >> visits.txt'\"
+  celebcam run --on-event 'sh -c \"echo $CELEBCAM_EVENT $CELEBCAM_NAME >> visits.txt\"'
                                                   the same with a shell
   celebcam run --snapshot faces/ --snapshot-limit 1G
                                                   a picture of everybody who comes
