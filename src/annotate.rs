@@ -13,7 +13,7 @@ const INK: Rgb<u8> = Rgb([16, 16, 16]);
 /// Draws a box around each face, with the name and confidence of those that have one.
 pub fn annotate(rgb: &mut RgbImage, observations: &[Observation]) {
     let height = text_height(rgb);
-    let stroke = (height.val() as i64 / 8).max(2);
+    let stroke = stroke(height);
     // Names are written last so that no box runs through them.
     for observation in observations {
         draw_box(rgb, &observation.face.bounds, stroke, color(observation));
@@ -27,12 +27,28 @@ pub fn annotate(rgb: &mut RgbImage, observations: &[Observation]) {
     }
 }
 
+/// Draws a box around one face, with its name and confidence.
+pub fn annotate_named(rgb: &mut RgbImage, bounds: &BoundingBox, name: &str, confidence: f32) {
+    let height = text_height(rgb);
+    draw_box(rgb, bounds, stroke(height), NAMED);
+    let text = named(name, confidence);
+    let place = place_caption(rgb, bounds, &text, height, &[]);
+    draw_caption(rgb, &text, place, height, NAMED);
+}
+
+fn named(name: &str, confidence: f32) -> String {
+    format!("{name} {:.0} %", confidence * 100.0)
+}
+
+/// Width of the lines of a box that go with captions of this height.
+fn stroke(height: RasterHeight) -> i64 {
+    (height.val() as i64 / 8).max(2)
+}
+
 /// What stands over a face: `Jennifer Aniston 93 %`, or `unknown`.
 fn caption(observation: &Observation) -> String {
     match &observation.identity.name {
-        Ok(label) => {
-            format!("{} {:.0} %", label.name, observation.identity.confidence() * 100.0)
-        }
+        Ok(label) => named(&label.name, observation.identity.confidence()),
         Err(_) => "unknown".to_owned(),
     }
 }

@@ -29,6 +29,12 @@ Examples:
   celebcam run --command \"rpicam-vid -t 0 --codec mjpeg -o -\"
                                                   a CSI camera of a Raspberry Pi
   celebcam run --pictures photos/ --fps 5         a folder, five photos a second
+  celebcam run --on-event /usr/local/bin/greet    a program for each event, which is on its
+                                                  standard input as a JSON line
+  celebcam run --on-event 'sh -c \"echo $CELEBCAM_EVENT $CELEBCAM_NAME >> visits.txt\"'
+                                                  the same with a shell
+  celebcam run --snapshot faces/ --snapshot-limit 1G
+                                                  a picture of everybody who comes
   ffmpeg -i film.mp4 -f mjpeg -q:v 3 - | celebcam run --stdin --recording
                                                   every frame of a film
 
@@ -307,6 +313,9 @@ pub struct RunArgs {
     pub threads: u16,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub reactions: ReactionArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
     pub source: SourceArgs,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
@@ -314,6 +323,26 @@ pub struct RunArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
     pub gallery: GalleryArgs,
+}
+
+/// What is done with events besides printing them.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Reactions")]
+pub struct ReactionArgs {
+    /// Program to run for each event. It gets the event as a JSON line on its standard input, and
+    /// as CELEBCAM_EVENT, CELEBCAM_NAME, CELEBCAM_ID, CELEBCAM_CONFIDENCE and CELEBCAM_TRACK in
+    /// its environment. No shell runs it
+    #[arg(long, env = "CELEBCAM_ON_EVENT", value_name = "PROGRAM ARGS")]
+    pub on_event: Option<String>,
+    /// Seconds after which such a program is stopped, with everything it started
+    #[arg(long, value_name = "SECONDS", default_value_t = config::ON_EVENT_TIMEOUT_S, value_parser = time_limit, requires = "on_event")]
+    pub on_event_timeout: f32,
+    /// Write a JPEG with box and name into this folder when a person comes
+    #[arg(long, env = "CELEBCAM_SNAPSHOT", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub snapshot: Option<PathBuf>,
+    /// Bytes these pictures may take, such as 500K, 20M or 1G; the oldest are removed first
+    #[arg(long, value_name = "SIZE", default_value = config::SNAPSHOT_LIMIT, value_parser = bytes, requires = "snapshot")]
+    pub snapshot_limit: u64,
 }
 
 /// Where the pictures come from.
@@ -409,6 +438,32 @@ fn rate(text: &str) -> Result<f32, String> {
     }
 }
 
+fn time_limit(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(value) if (0.1..=3600.0).contains(&value) => Ok(value),
+        _ => Err("a number of seconds from 0.1 to 3600 is needed, such as 10".to_owned()),
+    }
+}
+
+/// A number of bytes, with K, M or G for 1000, 1000^2 or 1000^3 of them.
+fn bytes(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.find(|character: char| !character.is_ascii_digit()) {
+        Some(end) => text.split_at(end),
+        None => (text, ""),
+    };
+    let factor: u64 = match unit {
+        "" => 1,
+        "K" | "k" => 1_000,
+        "M" | "m" => 1_000_000,
+        "G" | "g" => 1_000_000_000,
+        _ => 0,
+    };
+    match number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)) {
+        Some(bytes @ 1..) => Ok(bytes),
+        _ => Err("a number of bytes above 0 is needed, such as 500K, 20M or 1G".to_owned()),
+    }
+}
+
 fn share(text: &str) -> Result<f32, String> {
     match text.parse() {
         Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
@@ -424,6 +479,18 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_bytes_with_units() {
+        let cases = [("1", 1), ("500K", 500_000), ("20M", 20_000_000), ("1g", 1_000_000_000)];
+        for (text, expected) in cases {
+            assert_eq!(bytes(text), Ok(expected), "{text}");
+        }
+        for text in ["", "M", "0", "0K", "-1", "1.5M", "1 M", "20MB", "99999999999G", "1é"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+        assert!(bytes(config::SNAPSHOT_LIMIT).is_ok());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::recognize::Enrolled;
 /// Candidates that are kept of each face.
 pub const TOP_K: usize = 3;
 
-/// Quality of the JPEG pictures that `--annotate` writes, 1 to 100.
+/// Quality of the JPEG pictures that `--annotate` and `--snapshot` write, 1 to 100.
 pub const ANNOTATED_JPEG_QUALITY: u8 = 92;
 
 /// Frames out of the last [`WINDOW_FRAMES`](crate::track::WINDOW_FRAMES) in which a person has to
@@ -20,6 +20,25 @@ pub const ABSENCE_S: f32 = 2.0;
 
 /// Longest time without a frame before a camera counts as lost.
 pub const CAMERA_FRAME_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Longest time from an event to the moment when it is told; an older one is dropped.
+pub const EVENT_MAX_AGE: Duration = Duration::from_secs(1);
+
+/// Longest time for which the end of a run waits until the last events are told. With a frame and
+/// the closing of a camera it has to fit into the time that a process has to stop.
+pub const LAST_EVENTS_WITHIN: Duration = Duration::from_millis(700);
+
+/// Commands that `--on-event` runs at the same time.
+pub const ON_EVENT_AT_ONCE: usize = 4;
+
+/// Seconds after which a command of `--on-event` is stopped.
+pub const ON_EVENT_TIMEOUT_S: f32 = 10.0;
+
+/// Time from SIGTERM to SIGKILL for commands that still run at the end.
+pub const ON_EVENT_LAST_GRACE: Duration = Duration::from_millis(100);
+
+/// Bytes that the pictures of `--snapshot` may take.
+pub const SNAPSHOT_LIMIT: &str = "100M";
 
 /// From where on a face shows enough to be recognized: beyond each of the limits the most similar
 /// person is the wrong one for more than every tenth picture of known people (`tools/quality.py`).

@@ -11,8 +11,7 @@ use crate::recognize::{Candidate, Reason};
 pub const SCHEMA: u32 = 1;
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
     /// A person came.
     Start,
@@ -24,8 +23,28 @@ pub enum EventKind {
     CameraLost,
     /// The camera is back.
     CameraRestored,
-    /// A report on the device itself.
+    /// Events before this one were lost, so that who is there is not known any more.
     Status,
+}
+
+impl EventKind {
+    /// The name that it has in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Update => "update",
+            Self::End => "end",
+            Self::CameraLost => "camera_lost",
+            Self::CameraRestored => "camera_restored",
+            Self::Status => "status",
+        }
+    }
+}
+
+impl Serialize for EventKind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }
 
 /// A person of the gallery as a candidate.

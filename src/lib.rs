@@ -48,6 +48,7 @@ pub mod enroll;
 pub mod error;
 pub mod models;
 pub mod picture;
+pub mod process;
 pub mod resample;
 pub mod service;
 pub mod timing;

@@ -3,6 +3,7 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 use crate::error::{Error, Result};
@@ -135,6 +136,19 @@ fn decode(bytes: &[u8]) -> std::result::Result<RgbImage, String> {
     Ok(picture.into_rgb8())
 }
 
+/// Encodes a picture as JPEG of a quality from 1 to 100.
+///
+/// # Errors
+///
+/// For a picture without pixels and one that is too large for JPEG.
+pub fn encode_jpeg(rgb: &RgbImage, quality: u8) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, quality)
+        .encode_image(rgb)
+        .map_err(std::io::Error::other)?;
+    Ok(bytes)
+}
+
 /// Whether no end-of-image marker follows the last start of a scan. Within a scan these two bytes
 /// cannot stand as picture data, and thumbnails stand before it.
 fn is_cut_off_jpeg(bytes: &[u8]) -> bool {
@@ -154,13 +168,10 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::codecs::jpeg::JpegEncoder;
 
     fn jpeg() -> Vec<u8> {
-        let mut bytes = Vec::new();
         let picture = RgbImage::from_fn(40, 30, |x, y| image::Rgb([x as u8, y as u8, 90]));
-        JpegEncoder::new(&mut bytes).encode_image(&picture).expect("encodes");
-        bytes
+        encode_jpeg(&picture, 75).expect("encodes")
     }
 
     #[test]

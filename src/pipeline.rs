@@ -90,12 +90,12 @@ impl<'a> Pipeline<'a> {
     /// Those of the source, of recognition, and [`Error::Output`] of the sink.
     pub fn run(&mut self, stop: &StopFlag) -> Result<StageTimes> {
         let worked = self.work(stop);
-        if let Ok(Reader::Listens) | Err(_) = worked {
-            let changes = self.tracker.finish();
-            self.report(changes, None)?;
-        }
+        let changes = self.tracker.finish();
+        let reported = self.report(changes, None);
+        let told = self.sink.finish(Instant::now() + config::LAST_EVENTS_WITHIN);
+        let told = heard(told);
         self.log_summary();
-        worked.map(|_| self.times)
+        worked.and(reported).and(told).map(|_| self.times)
     }
 
     fn work(&mut self, stop: &StopFlag) -> Result<Reader> {
@@ -111,6 +111,9 @@ impl<'a> Pipeline<'a> {
                 Received::End => break,
             };
             if let Reader::Gone = reader {
+                return Ok(Reader::Gone);
+            }
+            if let Reader::Gone = heard(self.sink.check())? {
                 return Ok(Reader::Gone);
             }
         }
@@ -157,14 +160,15 @@ impl<'a> Pipeline<'a> {
     }
 
     fn report(&mut self, changes: Vec<Change>, frame: Option<&Frame>) -> Result<Reader> {
+        let mut reader = Reader::Listens;
         for change in changes {
             let (kind, visit, sighting) = match change {
                 Change::Start(visit, sighting) => (EventKind::Start, visit, sighting),
                 Change::Update(visit, _, sighting) => (EventKind::Update, visit, sighting),
                 Change::End(visit, sighting) => (EventKind::End, visit, sighting),
             };
-            let latency =
-                frame.filter(|_| kind != EventKind::End).map(|frame| frame.captured_at.elapsed());
+            let frame = frame.filter(|_| kind != EventKind::End);
+            let latency = frame.map(|frame| frame.captured_at.elapsed());
             let event = Event {
                 track: Some(visit),
                 name: Some(sighting.label.name),
@@ -178,33 +182,22 @@ impl<'a> Pipeline<'a> {
                 model: Some(self.model.clone()),
                 ..self.event(kind)
             };
-            if let Reader::Gone = self.send(&event)? {
-                return Ok(Reader::Gone);
+            if let Reader::Gone = heard(self.sink.emit(&event, frame))? {
+                reader = Reader::Gone;
             }
         }
-        Ok(Reader::Listens)
+        Ok(reader)
     }
 
     fn emit(&mut self, kind: EventKind) -> Result<Reader> {
         let event = self.event(kind);
-        self.send(&event)
+        heard(self.sink.emit(&event, None))
     }
 
     fn event(&self, kind: EventKind) -> Event {
         Event {
             camera: Some(self.source.name().to_string()),
             ..Event::new(kind, SystemTime::now())
-        }
-    }
-
-    fn send(&mut self, event: &Event) -> Result<Reader> {
-        match self.sink.emit(event) {
-            Ok(()) => Ok(Reader::Listens),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                log::info!("nobody reads the events any more");
-                Ok(Reader::Gone)
-            }
-            Err(source) => Err(Error::Output { path: PathBuf::from("standard output"), source }),
         }
     }
 
@@ -230,6 +223,18 @@ impl<'a> Pipeline<'a> {
         for (stage, timing) in stages {
             log::info!("{stage}: {timing}");
         }
+    }
+}
+
+/// What an answer of the sink means for the run.
+fn heard(answer: io::Result<()>) -> Result<Reader> {
+    match answer {
+        Ok(()) => Ok(Reader::Listens),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            log::info!("nobody reads the events any more");
+            Ok(Reader::Gone)
+        }
+        Err(source) => Err(Error::Output { path: PathBuf::from("standard output"), source }),
     }
 }
 

@@ -93,14 +93,24 @@ fn observation(confidence: f32) -> Observation {
 struct Kept {
     events: Vec<Event>,
     room: usize,
+    finished: u32,
 }
 
 impl EventSink for Kept {
-    fn emit(&mut self, event: &Event) -> io::Result<()> {
+    fn emit(&mut self, event: &Event, frame: Option<&Frame>) -> io::Result<()> {
+        assert_eq!(frame.is_some(), event.event == EventKind::Start, "only a start is seen");
+        if let Some(frame) = frame {
+            assert_eq!(event.frame, Some(frame.sequence));
+        }
         if self.events.len() == self.room {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         self.events.push(event.clone());
+        Ok(())
+    }
+
+    fn finish(&mut self, _until: Instant) -> io::Result<()> {
+        self.finished += 1;
         Ok(())
     }
 }
@@ -127,8 +137,9 @@ fn run(
     stop: &StopFlag,
 ) -> (Result<StageTimes>, Vec<Event>) {
     let mut source = ScriptSource(script.into());
-    let mut sink = Kept { events: Vec::new(), room };
+    let mut sink = Kept { events: Vec::new(), room, finished: 0 };
     let result = Pipeline::new(&mut source, &ByWidth, &mut sink, plan("print")).run(stop);
+    assert_eq!(sink.finished, 1);
     (result, sink.events)
 }
 
@@ -187,6 +198,33 @@ fn a_reader_that_goes_away_ends_the_run_without_an_error() {
 }
 
 #[test]
+fn a_sink_that_breaks_between_events_ends_the_run() {
+    struct Breaks(io::ErrorKind);
+    impl EventSink for Breaks {
+        fn emit(&mut self, _event: &Event, _frame: Option<&Frame>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn check(&mut self) -> io::Result<()> {
+            Err(self.0.into())
+        }
+
+        fn finish(&mut self, _until: Instant) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let run = |kind| {
+        let mut source = ScriptSource(frames(&[3; 9]).into());
+        let mut sink = Breaks(kind);
+        let mut pipeline = Pipeline::new(&mut source, &ByWidth, &mut sink, plan(""));
+        let result = pipeline.run(&StopFlag::default());
+        (result, source.0.len())
+    };
+    assert!(matches!(run(io::ErrorKind::BrokenPipe), (Ok(_), 8)));
+    assert!(matches!(run(io::ErrorKind::StorageFull), (Err(Error::Output { .. }), 8)));
+}
+
+#[test]
 fn errors_end_the_run_after_everybody_was_reported_gone() {
     let mut script = frames(&[1, 1]);
     script.push(Err(Error::Source("no more".into())));
@@ -223,7 +261,7 @@ fn a_set_flag_stops_before_the_next_frame() {
     let stop = StopFlag::default();
     let observer = StopAtSecond { stop: stop.clone(), seen: Cell::new(0) };
     let mut source = ScriptSource(frames(&[1; 9]).into());
-    let mut sink = Kept { events: Vec::new(), room: 9 };
+    let mut sink = Kept { events: Vec::new(), room: 9, finished: 0 };
     let mut pipeline = Pipeline::new(&mut source, &observer, &mut sink, plan(""));
     assert!(pipeline.run(&stop).is_ok());
     assert_eq!(observer.seen.get(), 2);

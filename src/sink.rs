@@ -1,26 +1,114 @@
-//! Where events go.
+//! Where events go. No sink makes the pipeline wait: each works in a thread of its own, behind a
+//! queue that forgets what has grown old.
 
+mod hook;
 mod json;
+mod lines;
+mod snapshot;
 mod text;
+mod throttle;
+mod worker;
 
-use std::io::{self, Write};
+use std::io;
+use std::time::Instant;
 
 use crate::event::Event;
+use crate::frame::Frame;
 
-pub use json::JsonSink;
-pub use text::TextSink;
+pub use hook::{HookSink, HookSpec};
+pub use json::line as json_line;
+pub use lines::{LineSink, Outlet, Render, StandardOutput};
+pub use snapshot::SnapshotSink;
+pub use text::line as text_line;
 
-/// Takes events, one at a time; each is out when `emit` returns.
+/// Takes events, one at a time, without making anybody wait.
 pub trait EventSink {
-    /// Takes one event.
+    /// Takes an event of this moment, and the frame it was seen in, if any.
     ///
     /// # Errors
-    /// What the system says when it cannot be written;
+    /// Those of [`check`](Self::check).
+    fn emit(&mut self, event: &Event, frame: Option<&Frame>) -> io::Result<()>;
+
+    /// Whether events can still be told.
+    ///
+    /// # Errors
+    /// Once, what the system said when one could not be written;
     /// [`BrokenPipe`](io::ErrorKind::BrokenPipe) when nobody reads any more.
-    fn emit(&mut self, event: &Event) -> io::Result<()>;
+    fn check(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Waits until everything taken is told, `until` at most. The last call.
+    ///
+    /// # Errors
+    /// Those of [`check`](Self::check).
+    fn finish(&mut self, until: Instant) -> io::Result<()>;
 }
 
-fn write_line(out: &mut dyn Write, line: &str) -> io::Result<()> {
-    out.write_all(format!("{line}\n").as_bytes())?;
-    out.flush()
+/// Several sinks, each of which gets every event, whatever becomes of the others.
+pub struct Fanout(pub Vec<Box<dyn EventSink>>);
+
+impl Fanout {
+    /// Asks all, and returns the first error.
+    fn each(
+        &mut self,
+        mut ask: impl FnMut(&mut dyn EventSink) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut result = Ok(());
+        for sink in &mut self.0 {
+            result = result.and(ask(sink.as_mut()));
+        }
+        result
+    }
+}
+
+impl EventSink for Fanout {
+    fn emit(&mut self, event: &Event, frame: Option<&Frame>) -> io::Result<()> {
+        self.each(|sink| sink.emit(event, frame))
+    }
+
+    fn check(&mut self) -> io::Result<()> {
+        self.each(|sink| sink.check())
+    }
+
+    fn finish(&mut self, until: Instant) -> io::Result<()> {
+        self.each(|sink| sink.finish(until))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::event::EventKind;
+
+    struct Counts(Rc<Cell<u32>>, Option<io::ErrorKind>);
+
+    impl EventSink for Counts {
+        fn emit(&mut self, _event: &Event, _frame: Option<&Frame>) -> io::Result<()> {
+            self.0.set(self.0.get() + 1);
+            self.1.map_or(Ok(()), |kind| Err(kind.into()))
+        }
+
+        fn finish(&mut self, _until: Instant) -> io::Result<()> {
+            self.0.set(self.0.get() + 10);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_error_of_one_sink_is_told_and_does_not_keep_events_from_the_others() {
+        let count = Rc::new(Cell::new(0));
+        let sink = |error| Box::new(Counts(Rc::clone(&count), error)) as Box<dyn EventSink>;
+        let broken = io::ErrorKind::BrokenPipe;
+        let mut sinks = Fanout(vec![sink(None), sink(Some(broken)), sink(None)]);
+        let event = Event::new(EventKind::End, SystemTime::UNIX_EPOCH);
+        assert_eq!(sinks.emit(&event, None).unwrap_err().kind(), broken);
+        assert!(sinks.check().is_ok());
+        assert!(sinks.finish(Instant::now()).is_ok());
+        assert_eq!(count.get(), 33);
+    }
 }

@@ -3,82 +3,16 @@
 mod common;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
-use common::{
-    assert_fails, beyond_emulation, celebcam, data, files, frame_of, json_lines, skipped,
+use common::runs::{
+    Events, Film, NEVER_ABSENT, PERSON, REPORT_WITHIN, STOP_WITHIN, ends_within, signal, watching,
 };
-use image::RgbImage;
-use rustix::process::{Pid, Signal, kill_process};
+use common::{assert_fails, beyond_emulation, celebcam, data, json_lines, skipped};
+use rustix::process::Signal;
 use serde_json::Value;
-use tempfile::TempDir;
-
-const PERSON: &str = "Jennifer Aniston";
-
-/// Longest time to the end after a signal.
-const STOP_WITHIN: Duration = Duration::from_secs(2);
-
-/// Longest time for models to load and a person to be reported, on a slow machine.
-const REPORT_WITHIN: Duration = Duration::from_secs(120);
-
-/// For runs in which every picture shows the person: longer than an emulated board takes for a
-/// picture, so that one in which they are not recognized is no absence.
-const NEVER_ABSENT: [&str; 2] = ["--absence", "60"];
-
-/// Frames as JPEG files in a folder, and one after another in one file.
-struct Film {
-    folder: TempDir,
-    pictures: PathBuf,
-    mjpeg: PathBuf,
-}
-
-impl Film {
-    fn of(frames: &[RgbImage]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder can be made");
-        let pictures = folder.path().join("pictures");
-        fs::create_dir(&pictures).expect("a folder can be made");
-        let mut stream = Vec::new();
-        for (index, frame) in frames.iter().enumerate() {
-            let path = pictures.join(format!("{index:03}.jpg"));
-            frame.save(&path).expect("the picture can be written");
-            stream.extend(fs::read(&path).expect("the picture can be read"));
-        }
-        let mjpeg = folder.path().join("film.mjpeg");
-        fs::write(&mjpeg, stream).expect("the film can be written");
-        Self { folder, pictures, mjpeg }
-    }
-
-    fn of_person(count: usize) -> Option<Self> {
-        let crops = data(&format!("celeb24/val/{PERSON}"))?;
-        let crops = files(&crops, count);
-        let frames: Vec<RgbImage> = crops.iter().map(|crop| frame_of(crop)).collect();
-        Some(Self::of(&frames))
-    }
-
-    fn of_nobody() -> Self {
-        Self::of(&[RgbImage::new(64, 48), RgbImage::from_pixel(64, 48, image::Rgb([200; 3]))])
-    }
-
-    /// A program that plays the film for ever, or until there is a file at [`over`](Self::over),
-    /// from which on it is silent.
-    fn live(&self) -> String {
-        let script = self.folder.path().join("camera.sh");
-        let text = format!(
-            "while [ ! -e '{}' ]; do cat '{}'; sleep 0.05; done\nexec sleep 600\n",
-            self.over().display(),
-            self.mjpeg.display(),
-        );
-        fs::write(&script, text).expect("the script can be written");
-        format!("sh '{}'", script.display())
-    }
-
-    fn over(&self) -> PathBuf {
-        self.folder.path().join("over")
-    }
-}
 
 /// Exactly one start and one end, both of the person in the film.
 fn assert_came_and_went(stdout: &[u8]) {
@@ -109,71 +43,6 @@ fn run_json(arguments: &[&str], stdin: Option<&Path>) -> std::process::Output {
         command.stdin(fs::File::open(path).expect("the film can be read"));
     }
     command.output().expect("celebcam runs")
-}
-
-fn signal(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).expect("the process is there");
-}
-
-/// Waits for the end of `child` and kills it when that takes too long.
-fn ends_within(child: &mut Child, time: Duration) -> ExitStatus {
-    let until = Instant::now() + time;
-    while Instant::now() < until {
-        if let Some(status) = child.try_wait().expect("the process is ours") {
-            return status;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    child.kill().expect("the process is there");
-    child.wait().expect("the process is ours");
-    panic!("celebcam did not end within {time:?}");
-}
-
-/// Starts a run that says on standard error when it watches, and waits for that.
-fn watching(arguments: &[&str], stdin: Stdio) -> Child {
-    let mut child = celebcam()
-        .args(["-v", "run", "--format", "json"])
-        .args(arguments)
-        .stdin(stdin)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("celebcam starts");
-    let mut messages = BufReader::new(child.stderr.take().expect("standard error is piped"));
-    let mut message = String::new();
-    while !message.contains("watching") {
-        message.clear();
-        let read = messages.read_line(&mut message).expect("standard error can be read");
-        assert!(read > 0, "celebcam ended before it watched");
-    }
-    std::thread::spawn(move || std::io::copy(&mut messages, &mut std::io::sink()));
-    child
-}
-
-/// The events of a run while it goes on.
-struct Events {
-    stdout: BufReader<ChildStdout>,
-    read: Vec<u8>,
-}
-
-impl Events {
-    fn of(child: &mut Child) -> Self {
-        let stdout = child.stdout.take().expect("standard output is piped");
-        Self { stdout: BufReader::new(stdout), read: Vec::new() }
-    }
-
-    /// Waits for the next event.
-    fn read_one(&mut self) {
-        let since = Instant::now();
-        self.stdout.read_until(b'\n', &mut self.read).expect("standard output can be read");
-        assert!(since.elapsed() < REPORT_WITHIN);
-    }
-
-    /// All events up to the end.
-    fn read_all(mut self) -> Vec<u8> {
-        self.stdout.read_to_end(&mut self.read).expect("standard output can be read");
-        self.read
-    }
 }
 
 #[test]

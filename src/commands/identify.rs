@@ -12,7 +12,6 @@ use std::sync::mpsc;
 use std::thread;
 
 use image::RgbImage;
-use image::codecs::jpeg::JpegEncoder;
 
 use super::{
     EXIT_NO_INPUT, create_parent, load_observer, load_recognizer, open_gallery, progress_bar,
@@ -151,11 +150,8 @@ fn write_annotated(rgb: &RgbImage, folder: &Path, relative: &Path) -> Result<()>
     }
     create_parent(&path)?;
     let failed = |source| Error::Output { path: path.clone(), source };
-    let mut file = std::io::BufWriter::new(std::fs::File::create(&path).map_err(failed)?);
-    JpegEncoder::new_with_quality(&mut file, config::ANNOTATED_JPEG_QUALITY)
-        .encode_image(rgb)
-        .map_err(|error| failed(std::io::Error::other(error)))?;
-    file.flush().map_err(failed)?;
+    let jpeg = picture::encode_jpeg(rgb, config::ANNOTATED_JPEG_QUALITY).map_err(failed)?;
+    std::fs::write(&path, jpeg).map_err(failed)?;
     log::info!("wrote {}", path.display());
     Ok(())
 }

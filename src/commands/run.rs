@@ -1,12 +1,12 @@
 //! `celebcam run`: watches a stream of pictures and says who comes and goes.
 
-use std::io::{self, Stdout};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{count, load_observer, open_gallery};
-use crate::cli::{Format, RunArgs, SourceArgs};
+use crate::cli::{Format, ReactionArgs, RunArgs, SourceArgs};
 use crate::config;
 use crate::detect::Search;
 use crate::engine::Settings;
@@ -14,7 +14,10 @@ use crate::error::{Error, Result};
 use crate::gallery::live::Bell;
 use crate::pipeline::{Pipeline, Plan};
 use crate::service::{self, Hangup};
-use crate::sink::{EventSink, JsonSink, TextSink};
+use crate::sink::{
+    EventSink, Fanout, HookSink, HookSpec, LineSink, Render, SnapshotSink, StandardOutput,
+    json_line, text_line,
+};
 use crate::source::{self, CameraRequest, SourceSpec};
 use crate::track::{Rules, WINDOW_FRAMES};
 
@@ -26,9 +29,11 @@ use crate::track::{Rules, WINDOW_FRAMES};
 /// No camera, a source that gives no pictures, a bad model, or an output that cannot be written.
 pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let rules = rules(args)?;
+    let hook = hook(&args.reactions)?;
     let bell = Bell::default();
     let reload = bell.clone();
     let stop = service::stop_on_signal(Hangup::Reload(Box::new(move || reload.ring())))?;
+    let mut sinks = sinks(args, hook)?;
     // A camera that is missing is said before the models are loaded, which takes a slow board
     // seconds; a camera that is there starts up in this time.
     let mut source = source::open(&spec(&args.source))?;
@@ -47,8 +52,7 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let model = observer.recognizer().model().fingerprint().to_owned();
     let plan = Plan { rules, rate: rate(&args.source), model };
     log::info!("watching {}", source.name());
-    let mut sink = sink(args.format);
-    Pipeline::new(source.as_mut(), &observer, sink.as_mut(), plan).run(&stop)?;
+    Pipeline::new(source.as_mut(), &observer, &mut sinks, plan).run(&stop)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -88,10 +92,26 @@ pub(super) fn spec(args: &SourceArgs) -> SourceSpec {
     })
 }
 
-fn sink(format: Format) -> Box<dyn EventSink> {
-    let out: Stdout = io::stdout();
-    match format {
-        Format::Text => Box::new(TextSink(out)),
-        Format::Json => Box::new(JsonSink(out)),
+fn hook(args: &ReactionArgs) -> Result<Option<HookSpec>> {
+    let Some(line) = &args.on_event else { return Ok(None) };
+    let time_limit = Duration::from_secs_f32(args.on_event_timeout);
+    HookSpec::parse(line, config::ON_EVENT_AT_ONCE, time_limit).map(Some)
+}
+
+/// Commands come first: at the end it is they who may need time.
+fn sinks(args: &RunArgs, hook: Option<HookSpec>) -> Result<Fanout> {
+    let failed = |source| Error::Output { path: PathBuf::from("events"), source };
+    let mut sinks: Vec<Box<dyn EventSink>> = Vec::new();
+    if let Some(spec) = hook {
+        sinks.push(Box::new(HookSink::start(spec).map_err(failed)?));
     }
+    if let Some(folder) = &args.reactions.snapshot {
+        sinks.push(Box::new(SnapshotSink::start(folder, args.reactions.snapshot_limit)?));
+    }
+    let render: Render = match args.format {
+        Format::Text => text_line,
+        Format::Json => json_line,
+    };
+    sinks.push(Box::new(LineSink::start(StandardOutput, render).map_err(failed)?));
+    Ok(Fanout(sinks))
 }

@@ -1,21 +1,14 @@
 //! Events as lines for people.
 
-use std::io::{self, Write};
+use std::io;
 
-use super::{EventSink, write_line};
 use crate::event::{Event, EventKind};
 
-/// Writes one readable line an event.
-#[derive(Debug)]
-pub struct TextSink<W>(pub W);
-
-impl<W: Write> EventSink for TextSink<W> {
-    fn emit(&mut self, event: &Event) -> io::Result<()> {
-        write_line(&mut self.0, &line(event))
-    }
-}
-
-fn line(event: &Event) -> String {
+/// One readable line, without its end.
+///
+/// # Errors
+/// None; the type is that of [`json::line`](super::json_line).
+pub fn line(event: &Event) -> io::Result<String> {
     let name = event.name.as_deref().unwrap_or("unknown");
     let camera = event.camera.as_deref().unwrap_or("camera");
     let confidence = event
@@ -27,9 +20,9 @@ fn line(event: &Event) -> String {
         EventKind::End => format!("{name} is gone"),
         EventKind::CameraLost => format!("{camera} is lost"),
         EventKind::CameraRestored => format!("{camera} is back"),
-        EventKind::Status => "running".to_string(),
+        EventKind::Status => "events before this line were not read in time and are lost".into(),
     };
-    format!("{}  {what}", event.ts)
+    Ok(format!("{}  {what}", event.ts))
 }
 
 #[cfg(test)]
@@ -44,10 +37,10 @@ mod tests {
         event.name = Some("Tom Hanks".to_string());
         event.confidence = Some(0.971);
         event.camera = Some("/dev/video0".to_string());
-        assert_eq!(line(&event), "1970-01-01T00:00:00.000Z  Tom Hanks is here (97 %)");
+        assert_eq!(line(&event).unwrap(), "1970-01-01T00:00:00.000Z  Tom Hanks is here (97 %)");
         event.event = EventKind::End;
-        assert_eq!(line(&event), "1970-01-01T00:00:00.000Z  Tom Hanks is gone");
+        assert_eq!(line(&event).unwrap(), "1970-01-01T00:00:00.000Z  Tom Hanks is gone");
         event.event = EventKind::CameraLost;
-        assert_eq!(line(&event), "1970-01-01T00:00:00.000Z  /dev/video0 is lost");
+        assert_eq!(line(&event).unwrap(), "1970-01-01T00:00:00.000Z  /dev/video0 is lost");
     }
 }

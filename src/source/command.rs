@@ -1,12 +1,9 @@
 //! MJPEG from a child process or from standard input.
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{ChildStderr, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::handover::{Giver, Keep};
@@ -14,6 +11,7 @@ use super::live::{Ending, Feed, Link, LiveSource, Manner};
 use super::mjpeg::Splitter;
 use super::raw::RawFrame;
 use crate::error::{Error, Result};
+use crate::process::{self, GRACE, Group};
 
 /// Longest time without a frame; libcamera takes some seconds to start.
 const FRAME_DEADLINE: Duration = Duration::from_secs(10);
@@ -21,17 +19,12 @@ const FRAME_DEADLINE: Duration = Duration::from_secs(10);
 /// First and longest time between the end of a program and its next start.
 const RESTART: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// How long a program has to end by itself after it was asked to.
-const GRACE: Duration = Duration::from_millis(500);
-
 /// Longest line of a program's messages that is kept whole.
 const MESSAGE_LIMIT_BYTES: u64 = 2048;
 
 /// Starts the program of `line`.
 pub fn open(line: &str, recording: bool) -> Result<LiveSource<CommandFeed>> {
-    let argv = shlex::split(line).filter(|argv| !argv.is_empty()).ok_or_else(|| {
-        Error::Config(format!("cannot split the command `{line}`: empty, or an open quote"))
-    })?;
+    let argv = process::split(line)?;
     LiveSource::open(CommandFeed { argv, name: line.to_string(), recording })
 }
 
@@ -55,17 +48,14 @@ impl Feed for CommandFeed {
     type Link = CommandLink;
 
     fn connect(&mut self, giver: Giver<RawFrame>) -> Result<CommandLink> {
-        let mut child = Command::new(&self.argv[0])
-            .args(&self.argv[1..])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
+        let mut command = Command::new(&self.argv[0]);
+        command.args(&self.argv[1..]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut group = Group::spawn(&mut command)
             .map_err(|error| Error::Source(format!("cannot start {}: {error}", self.argv[0])))?;
-        let stdout = child.stdout.take();
-        let stderr = child.stderr.take();
-        let link = CommandLink { child, reaped: false, last_message: Arc::default() };
+        let stdout = group.child().stdout.take();
+        let stderr = group.child().stderr.take();
+        let link = CommandLink { group, last_message: Arc::default() };
         if let Some(stderr) = stderr {
             let last_message = Arc::clone(&link.last_message);
             let program = self.argv[0].clone();
@@ -98,51 +88,18 @@ impl Feed for CommandFeed {
     }
 }
 
-/// A running program in a process group of its own, which is ended with it.
+/// A running program.
 pub struct CommandLink {
-    child: Child,
-    reaped: bool,
+    group: Group,
     last_message: Arc<Mutex<String>>,
-}
-
-impl CommandLink {
-    fn pid(&self) -> Option<Pid> {
-        Pid::from_raw(self.child.id().cast_signed())
-    }
-
-    /// Waits for the program to end, without releasing its process id.
-    fn ends_within(&self, time: Duration) -> bool {
-        let Some(pid) = self.pid() else {
-            return true;
-        };
-        let until = Instant::now() + time;
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        loop {
-            if !matches!(waitid(WaitId::Pid(pid), options), Ok(None)) {
-                return true;
-            }
-            if Instant::now() >= until {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(Err(error)) = self.pid().map(|pid| kill_process_group(pid, signal)) {
-            log::debug!("cannot signal process group {}: {error}", self.child.id());
-        }
-    }
 }
 
 impl Link for CommandLink {
     fn ending(&mut self, reason: String) -> Ending {
-        if !self.ends_within(GRACE) {
+        if !self.group.ends_within(GRACE) {
             return Ending { reason, complete: false };
         }
-        self.signal(Signal::KILL);
-        let status = self.child.wait();
-        self.reaped = true;
+        let status = self.group.end();
         let said = self.last_message.lock().unwrap_or_else(PoisonError::into_inner);
         let said = match said.as_str() {
             "" => String::new(),
@@ -153,21 +110,6 @@ impl Link for CommandLink {
                 Ending { complete: status.success(), reason: format!("ended with {status}{said}") }
             }
             Err(error) => Ending { complete: false, reason: format!("{reason} ({error}){said}") },
-        }
-    }
-}
-
-impl Drop for CommandLink {
-    fn drop(&mut self) {
-        // The process id belongs to the child until it is reaped; after that it must not be used.
-        if self.reaped {
-            return;
-        }
-        self.signal(Signal::TERM);
-        self.ends_within(GRACE);
-        self.signal(Signal::KILL);
-        if let Err(error) = self.child.wait() {
-            log::debug!("cannot reap process {}: {error}", self.child.id());
         }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 pub mod device;
+pub mod runs;
 
 use std::fs;
 use std::io::Write;
@@ -25,13 +26,16 @@ pub fn celebcam() -> Command {
         }
         None => Command::new(binary),
     };
-    for variable in [
+    let settings = [
         "CELEBCAM_CAMERA",
-        "CELEBCAM_MODEL",
         "CELEBCAM_DETECTOR",
-        "CELEBCAM_THRESHOLD",
         "CELEBCAM_MAX_FALSE_ACCEPTS",
-    ] {
+        "CELEBCAM_MODEL",
+        "CELEBCAM_ON_EVENT",
+        "CELEBCAM_SNAPSHOT",
+        "CELEBCAM_THRESHOLD",
+    ];
+    for variable in settings {
         command.env_remove(variable);
     }
     command.env("CELEBCAM_GALLERY", Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-gallery"));

@@ -1,0 +1,192 @@
+//! Other programs: their command lines, and process groups that end as a whole.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+
+use crate::error::{Error, Result};
+
+/// How long a program has to end by itself after it was asked to.
+pub const GRACE: Duration = Duration::from_millis(500);
+
+/// Splits a command line into the program and its arguments, quoted as in a shell; no shell runs
+/// it. There is at least the program.
+///
+/// # Errors
+/// [`Error::Config`] for an empty line and for a quote left open.
+pub fn split(line: &str) -> Result<Vec<String>> {
+    shlex::split(line).filter(|argv| !argv.is_empty()).ok_or_else(|| {
+        Error::Config(format!("cannot split the command `{line}`: empty, or an open quote"))
+    })
+}
+
+/// Checks that `program` can be started: as a path if it holds a slash, otherwise on `PATH`.
+///
+/// # Errors
+/// What is wrong and what to do, to be put after the name of the setting.
+pub fn check_program(program: &str) -> std::result::Result<(), String> {
+    if program.contains('/') {
+        return match Path::new(program).metadata() {
+            Err(error) => Err(format!(
+                "cannot use {program}: {error}; no shell runs it, so ~ and $ stand for themselves"
+            )),
+            Ok(metadata) if !metadata.is_file() => Err(format!("{program} is not a file")),
+            Ok(metadata) if metadata.permissions().mode() & 0o111 == 0 => {
+                Err(format!("{program} is not executable; try chmod +x"))
+            }
+            Ok(_) => Ok(()),
+        };
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| {
+        folder
+            .join(program)
+            .metadata()
+            .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    });
+    if found {
+        return Ok(());
+    }
+    Err(format!(
+        "there is no program {program} on PATH; install it, give its path, or write sh -c '...' \
+         for what only a shell knows"
+    ))
+}
+
+/// A running program in a process group of its own, which ends with it: when the group is dropped
+/// before [`end`](Self::end), it is asked to end and then killed.
+#[derive(Debug)]
+pub struct Group {
+    child: Child,
+    reaped: bool,
+}
+
+impl Group {
+    /// Starts the program. Of the open files it gets those that `command` names and no other.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn spawn(command: &mut Command) -> io::Result<Self> {
+        // The camera's driver library opens devices so that programs started later inherit them.
+        close_fds::set_fds_cloexec_threadsafe(3, &[]);
+        let child = command.process_group(0).spawn()?;
+        Ok(Self { child, reaped: false })
+    }
+
+    /// The program, for its standard streams.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Whether the program has ended, without releasing its process id.
+    pub fn has_ended(&self) -> bool {
+        let Some(pid) = self.pid() else {
+            return true;
+        };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        !matches!(waitid(WaitId::Pid(pid), options), Ok(None))
+    }
+
+    /// Waits for the program to end, without releasing its process id.
+    pub fn ends_within(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        loop {
+            if self.has_ended() {
+                return true;
+            }
+            if Instant::now() >= until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Signals every process of the group.
+    pub fn signal(&self, signal: Signal) {
+        // The process id belongs to the child until it is reaped; after that it must not be used.
+        if self.reaped {
+            return;
+        }
+        if let Some(Err(error)) = self.pid().map(|pid| kill_process_group(pid, signal)) {
+            log::debug!("cannot signal process group {}: {error}", self.child.id());
+        }
+    }
+
+    /// Kills what is left of the group and waits for the program, which has ended or does so now.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn end(&mut self) -> io::Result<ExitStatus> {
+        self.signal(Signal::KILL);
+        let status = self.child.wait();
+        self.reaped = true;
+        status
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if self.reaped {
+            return;
+        }
+        self.signal(Signal::TERM);
+        self.ends_within(GRACE);
+        if let Err(error) = self.end() {
+            log::debug!("cannot reap process {}: {error}", self.child.id());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn lines_are_split_as_a_shell_does() {
+        assert_eq!(split("a 'b c' \"d\"").unwrap(), ["a", "b c", "d"]);
+        for line in ["", "  ", "open 'quote"] {
+            assert!(matches!(split(line), Err(Error::Config(_))), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_program_gets_no_file_that_it_was_not_given() {
+        let file = tempfile::tempfile().unwrap();
+        let leaky = rustix::io::fcntl_dupfd_cloexec(&file, 200).unwrap();
+        rustix::io::fcntl_setfd(&leaky, rustix::io::FdFlags::empty()).unwrap();
+        let script = format!("test ! -e /proc/$$/fd/{}", leaky.as_raw_fd());
+        let mut group = Group::spawn(Command::new("sh").args(["-c", &script])).unwrap();
+        assert!(group.ends_within(Duration::from_secs(60)));
+        assert!(group.end().unwrap().success());
+    }
+
+    #[test]
+    fn programs_that_cannot_be_started_are_told_with_what_to_do() {
+        assert_eq!(check_program("sh"), Ok(()));
+        assert_eq!(check_program("/bin/sh"), Ok(()));
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("script");
+        std::fs::write(&script, "#!/bin/sh\n").unwrap();
+        let cases = [
+            ("no-such-program", "on PATH"),
+            ("~/bin/door", "no shell runs it"),
+            (&folder.path().to_string_lossy(), "is not a file"),
+            (&script.to_string_lossy(), "chmod +x"),
+        ];
+        for (program, words) in cases {
+            let error = check_program(program).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! A picture of each start and update, in a folder that never holds more than it may.
+
+mod folder;
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use image::RgbImage;
+
+use super::EventSink;
+use super::throttle::Throttle;
+use super::worker::{Finished, Queue, Worker};
+use crate::annotate::annotate_named;
+use crate::config;
+use crate::error::Result;
+use crate::event::{Event, EventKind};
+use crate::face::BoundingBox;
+use crate::frame::Frame;
+use crate::picture;
+use folder::{Folder, file_name};
+
+/// Pictures that may wait to be written; more would take memory that boards do not have.
+const ROOM: usize = 2;
+
+/// A picture that waits says its own time and may wait for the disk.
+const MAX_WAIT: Duration = Duration::from_secs(600);
+
+/// A frame and what is to be drawn on it.
+#[derive(Debug)]
+struct Snapshot {
+    file_name: String,
+    rgb: RgbImage,
+    bounds: BoundingBox,
+    name: String,
+    confidence: f32,
+}
+
+impl Snapshot {
+    /// `None` for an event of which there is nothing to be seen.
+    fn of(event: &Event, frame: &Frame) -> Option<Self> {
+        if !matches!(event.event, EventKind::Start | EventKind::Update) {
+            return None;
+        }
+        let [x, y, width, height] = event.bounds?.map(|value| value as f32);
+        Some(Self {
+            file_name: file_name(&event.ts, event.track?, event.id.as_deref()?),
+            rgb: frame.rgb.clone(),
+            bounds: BoundingBox { x, y, width, height },
+            name: event.name.clone()?,
+            confidence: event.confidence?,
+        })
+    }
+
+    /// The JPEG file.
+    fn into_jpeg(mut self) -> io::Result<Vec<u8>> {
+        annotate_named(&mut self.rgb, &self.bounds, &self.name, self.confidence);
+        picture::encode_jpeg(&self.rgb, config::ANNOTATED_JPEG_QUALITY)
+    }
+}
+
+/// Writes a JPEG of the frame of each `start` and `update`, with the face and the name marked. The
+/// oldest pictures make room for new ones. When the disk is slower than events come, or full, some
+/// are left out.
+#[derive(Debug)]
+pub struct SnapshotSink {
+    worker: Worker<Snapshot, ()>,
+}
+
+impl SnapshotSink {
+    /// Writes into the folder `path`, which is made if it is missing; the snapshots in it take
+    /// `limit_bytes` at most, those of earlier runs included.
+    ///
+    /// # Errors
+    /// [`Error::Output`](crate::error::Error::Output) for a folder that cannot be written to.
+    pub fn start(path: &Path, limit_bytes: u64) -> Result<Self> {
+        let failed = |source| crate::error::Error::Output { path: path.to_owned(), source };
+        let folder = Folder::open(path, limit_bytes).map_err(failed)?;
+        let worker = Worker::start("snapshots", Queue::new(ROOM, MAX_WAIT), move |queue| {
+            Writer { folder, dropped: Throttle::default(), failing: false }.work(queue)
+        })
+        .map_err(failed)?;
+        Ok(Self { worker })
+    }
+}
+
+impl EventSink for SnapshotSink {
+    fn emit(&mut self, event: &Event, frame: Option<&Frame>) -> io::Result<()> {
+        if let Some(snapshot) = frame.and_then(|frame| Snapshot::of(event, frame)) {
+            self.worker.put(snapshot);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, until: Instant) -> io::Result<()> {
+        if let Finished::Not = self.worker.finish(until) {
+            log::warn!("--snapshot: the last pictures are not written: the disk is too slow");
+        }
+        Ok(())
+    }
+}
+
+/// The thread's side.
+struct Writer {
+    folder: Folder,
+    dropped: Throttle,
+    failing: bool,
+}
+
+impl Writer {
+    fn work(mut self, queue: &Queue<Snapshot>) {
+        while queue.wait() {
+            let now = Instant::now();
+            if let Some(snapshot) = queue.take(now) {
+                self.write(snapshot);
+            }
+            if let Some(count) = self.dropped.note(now, queue.take_dropped(now)) {
+                warn_dropped(count);
+            }
+        }
+        let dropped = queue.take_dropped(Instant::now());
+        if let Some(count) = self.dropped.add(dropped).rest() {
+            warn_dropped(count);
+        }
+    }
+
+    fn write(&mut self, snapshot: Snapshot) {
+        let name = snapshot.file_name.clone();
+        let written = snapshot.into_jpeg().and_then(|jpeg| self.folder.write(&name, &jpeg));
+        match &written {
+            Ok(()) if self.failing => log::info!("--snapshot: pictures are written again"),
+            Ok(()) => {}
+            Err(error) if self.failing => log::debug!("--snapshot: cannot write {name}: {error}"),
+            Err(error) => {
+                log::warn!("--snapshot: cannot write {name}: {error}; the run goes on without");
+            }
+        }
+        self.failing = written.is_err();
+    }
+}
+
+fn warn_dropped(count: u64) {
+    log::warn!("--snapshot: {count} pictures left out: the disk is too slow");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    fn event(kind: EventKind) -> Event {
+        let mut event = Event::new(kind, UNIX_EPOCH);
+        event.track = Some(3);
+        event.name = Some("Tom Hanks".to_string());
+        event.id = Some("tom-hanks".to_string());
+        event.confidence = Some(0.97);
+        event.bounds = Some([-5, 40, 60, 60]);
+        event
+    }
+
+    fn frame() -> Frame {
+        Frame { sequence: 1, captured_at: Instant::now(), rgb: RgbImage::new(160, 120) }
+    }
+
+    #[test]
+    fn starts_and_updates_give_pictures_with_a_box() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/snapshots");
+        let mut sink = SnapshotSink::start(&path, 1 << 20).unwrap();
+        sink.emit(&event(EventKind::Start), Some(&frame())).unwrap();
+        sink.emit(&event(EventKind::End), Some(&frame())).unwrap();
+        sink.emit(&event(EventKind::Update), None).unwrap();
+        sink.emit(&Event::new(EventKind::CameraLost, UNIX_EPOCH), None).unwrap();
+        sink.finish(Instant::now() + Duration::from_secs(60)).unwrap();
+        let names: Vec<_> =
+            std::fs::read_dir(&path).unwrap().flatten().map(|file| file.file_name()).collect();
+        assert_eq!(names, ["1970-01-01T00-00-00.000Z_3_tom-hanks.jpg"]);
+        let picture = image::open(path.join(&names[0])).unwrap().into_rgb8();
+        assert_eq!(picture.dimensions(), (160, 120));
+        assert!(picture.get_pixel(54, 70).0[1] > 100, "the box is there");
+        assert!(picture.get_pixel(100, 110).0[1] < 50, "the rest is as it was");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = SnapshotSink::start(&file.join("below"), 1 << 20).unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+    }
+
+    #[test]
+    fn failures_leave_the_sink_at_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("snapshots");
+        let mut sink = SnapshotSink::start(&path, 1 << 20).unwrap();
+        std::fs::remove_dir_all(&path).unwrap();
+        sink.emit(&event(EventKind::Start), Some(&frame())).unwrap();
+        assert!(sink.check().is_ok());
+        sink.finish(Instant::now() + Duration::from_secs(60)).unwrap();
+    }
+}
