@@ -171,6 +171,45 @@ fn a_person_gives_one_start_and_one_end_with_everything_known() {
 }
 
 #[test]
+fn a_frame_out_of_date_says_nothing() {
+    let mut script = frames(&[1, 1, 1]);
+    for received in &mut script {
+        if let Ok(Received::Frame(frame)) = received {
+            frame.captured_at -= Duration::from_millis(1500);
+        }
+    }
+    let (result, events) = run(script, 10, &StopFlag::default());
+    assert_eq!(result.unwrap().observe.count(), 0);
+    assert!(events.is_empty());
+}
+
+#[test]
+fn a_rate_that_cannot_be_held_leaves_frames_to_be_followed() {
+    struct Slow;
+    impl Observe for Slow {
+        fn observe(&self, rgb: &RgbImage) -> Result<Vec<Observation>> {
+            std::thread::sleep(Duration::from_millis(20));
+            ByWidth.observe(rgb)
+        }
+
+        fn judge(&self) -> &dyn Judge {
+            &Always
+        }
+
+        fn times(&self) -> ObserveTimes {
+            ObserveTimes::default()
+        }
+    }
+    let mut source = ScriptSource(frames(&[3; 40]).into());
+    let mut sink = Kept { events: Vec::new(), room: 9, finished: 0 };
+    let plan = Plan { rate: Some(200.0), ..plan("") };
+    let times = Pipeline::new(&mut source, &Slow, &mut sink, plan).run(&StopFlag::default());
+    let times = times.expect("the run ends well");
+    assert_eq!(times.observe.count() + times.follow.count(), 40);
+    assert!(times.observe.count() <= 20, "{}", times.observe.count());
+}
+
+#[test]
 fn strangers_give_no_events() {
     let (result, events) = run(frames(&[2, 2, 2, 2]), 10, &StopFlag::default());
     assert!(result.is_ok());

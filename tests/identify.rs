@@ -114,6 +114,56 @@ fn a_threshold_nobody_reaches_leaves_everybody_unknown() {
 }
 
 #[test]
+fn a_rate_of_false_accepts_chooses_the_threshold() {
+    let Some(strangers) = data("celeb24/unknown/lookalike") else { return };
+    let named = |rate: &str| {
+        let folder = folder();
+        for path in files(&strangers, 120) {
+            fs::copy(&path, folder.path().join(path.file_name().expect("a name"))).expect("copies");
+        }
+        let found = identify(&["--crops", "--max-false-accepts", rate], folder.path());
+        found.iter().filter(|face| !face["name"].is_null()).count()
+    };
+    let counts = ["0.001", "0.1"].map(named);
+    assert!(counts[0] <= 1 && counts[0] <= counts[1], "{counts:?}");
+    let Some(crop) = known_crop() else { return };
+    let run = |arguments: &[&str], code, words: &[&str]| {
+        assert_fails(celebcam().arg("identify").args(arguments).arg(&crop), code, words);
+    };
+    run(&["--max-false-accepts", "0.00001"], 78, &["--max-false-accepts", "go from 0.001 to 0.1"]);
+    run(&["--max-false-accepts", "2"], 2, &["a number from 0 to 1"]);
+    run(&["--max-false-accepts", "0.1", "--threshold", "0.5"], 2, &["cannot be used with"]);
+}
+
+#[test]
+fn a_face_that_shows_too_little_is_not_guessed_at() {
+    let Some(crop) = known_crop() else { return };
+    let crop = image::open(crop).expect("the crop can be read").into_rgb8();
+    let folder = folder();
+    let small = image::imageops::thumbnail(&crop, 18, 18);
+    let mut tiny = RgbImage::from_pixel(160, 160, image::Rgb([120; 3]));
+    image::imageops::replace(&mut tiny, &small, 70, 70);
+    tiny.save(folder.path().join("tiny.png")).expect("the picture can be written");
+    let blurred = image::imageops::fast_blur(&crop, 4.0);
+    blurred.save(folder.path().join("blurred.png")).expect("the picture can be written");
+    let dark = RgbImage::from_fn(112, 112, |x, y| crop.get_pixel(x, y).0.map(|v| v / 16).into());
+    dark.save(folder.path().join("dark.png")).expect("the picture can be written");
+    for (arguments, name, reason) in [
+        (&[][..], "tiny.png", "too_small"),
+        (&["--crops"], "blurred.png", "blurred"),
+        (&["--crops"], "dark.png", "too_dark"),
+    ] {
+        let path = folder.path().join(name);
+        let faces = identify(arguments, &path);
+        assert_eq!(faces.len(), 1, "{name}");
+        assert_eq!(faces[0]["reason"], reason, "{name}: {}", faces[0]);
+        assert!(faces[0]["name"].is_null(), "{name}");
+        let looked_at = identify(&[arguments, &["--any-quality"]].concat(), &path);
+        assert_ne!(looked_at[0]["reason"], reason, "{name}");
+    }
+}
+
+#[test]
 fn every_format_names_the_same_person() {
     let Some(portrait) = portrait() else { return };
     let folder = folder();

@@ -16,7 +16,7 @@ pub fn line(event: &Event) -> io::Result<String> {
         .map_or_else(String::new, |confidence| format!(" ({:.0} %)", confidence * 100.0));
     let what = match event.event {
         EventKind::Start => format!("{name} is here{confidence}"),
-        EventKind::Update => format!("{name} is still here{confidence}"),
+        EventKind::Update => format!("it is {name} after all{confidence}"),
         EventKind::End => format!("{name} is gone"),
         EventKind::CameraLost => format!("{camera} is lost"),
         EventKind::CameraRestored => format!("{camera} is back"),
@@ -38,6 +38,9 @@ mod tests {
         event.confidence = Some(0.971);
         event.camera = Some("/dev/video0".to_string());
         assert_eq!(line(&event).unwrap(), "1970-01-01T00:00:00.000Z  Tom Hanks is here (97 %)");
+        event.event = EventKind::Update;
+        let text = line(&event).unwrap();
+        assert_eq!(text, "1970-01-01T00:00:00.000Z  it is Tom Hanks after all (97 %)");
         event.event = EventKind::End;
         assert_eq!(line(&event).unwrap(), "1970-01-01T00:00:00.000Z  Tom Hanks is gone");
         event.event = EventKind::CameraLost;

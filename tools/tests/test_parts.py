@@ -8,7 +8,7 @@ import torch
 from conftest import shared_file
 from torch.nn import functional
 
-from celebtrainer import charts, data, decision, finetune, openset, preset, pretrained
+from celebtrainer import charts, data, decision, enrolment, finetune, openset, preset, pretrained
 from celebtrainer.failure import Failure
 from celebtrainer.mobilenet import ConvolutionUnit
 from celebtrainer.modelfile import labels
@@ -153,3 +153,31 @@ def test_labels_have_their_own_ids():
 def test_a_chart_is_complete_svg(chart):
     assert chart.count("<svg") == chart.count("</svg>") == 1 and "a&lt;b" in chart
     assert "nan" not in chart and "inf" not in chart
+
+
+def test_people_who_are_added_are_judged_on_the_scale_of_the_others():
+    """Embeddings around a direction for each person: others stay below the threshold."""
+    random = np.random.default_rng(0)
+    centres = random.normal(size=(14, 32))
+
+    def pictures(people: range, count: int) -> enrolment.Pictures:
+        who = np.repeat(np.array(people), count)
+        found = centres[who] + 0.6 * random.normal(size=(len(who), 32))
+        return enrolment.Pictures(found / np.linalg.norm(found, axis=1, keepdims=True), who)
+
+    gallery, unknown = range(10), pictures(range(10, 14), 20)
+    strangers = {f"stranger {p}": unknown.of(p) for p in range(10, 14)}
+    train, val = pictures(gallery, 20), pictures(gallery, 20)
+    made = enrolment.calibrate(train, val, strangers, slope=30, threshold=0.1, rate=0.01)
+    assert made["scale"] > 0 and made["true_accepts"] > 0.9
+    assert made["scale"] * made["cosine"] + made["offset"] == pytest.approx(0.1)
+    mean = train.of(0)[:5].mean(axis=0)
+    mean /= np.linalg.norm(mean)
+    similarity = [made["scale"] * (val.of(p) @ mean) + made["offset"] for p in gallery]
+    assert np.mean(similarity[0] >= 0.1) > 0.9
+    assert np.mean(np.concatenate(similarity[1:]) >= 0.1) < 0.01
+
+
+def test_too_few_people_do_not_say_how_those_are_judged_who_are_added():
+    few = enrolment.Pictures(np.eye(5), np.arange(5))
+    assert enrolment.calibrate(few, few, {}, slope=30, threshold=0.1, rate=0.01) is None
