@@ -182,14 +182,7 @@ mod tests {
         let label = Label { name: name.unwrap_or("X").into(), id: "x".into(), url: String::new() };
         let face = Face {
             bounds: BoundingBox { x, y, width: 40.0, height: 40.0 },
-            landmarks: Landmarks {
-                right_eye: point,
-                left_eye: point,
-                nose: point,
-                mouth: point,
-                right_ear: point,
-                left_ear: point,
-            },
+            landmarks: Landmarks::at(point),
             detection_confidence: 0.9,
         };
         let candidate = Candidate { label: label.clone(), similarity: 0.8, confidence: 0.93 };

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::quality::Limits;
-use crate::recognize::Enrolled;
 
 /// Candidates that are kept of each face.
 pub const TOP_K: usize = 3;
@@ -45,11 +44,13 @@ pub const SNAPSHOT_LIMIT: &str = "100M";
 pub const QUALITY: Limits =
     Limits { eye_distance_px: 8.0, turn: 0.9, blur_px: 2.7, brightness: 16.0 };
 
-/// How people who were added are judged where the model does not say: found with the shipped model
-/// by adding people of its data set anew from five pictures each. The scale makes the confidence a
-/// logistic regression of "is the person" on the cosine; the offset lets 4 in 10,000 pictures of
-/// others reach the model's threshold for one person who was added.
-pub const ENROLLED: Enrolled = Enrolled { scale: 0.68, offset: -0.19 };
+/// How people who were added are judged where the model does not say: this cosine to their mean
+/// embedding is worth the model's own threshold, and more of it that many times more similarity.
+/// Found with the shipped model by adding people of its data set anew from five pictures each.
+pub const ENROLLED_COSINE: f32 = 0.389;
+
+/// See [`ENROLLED_COSINE`].
+pub const ENROLLED_SCALE: f32 = 1.08;
 
 /// Cosine between a picture and the mean of the others below which they do not show one person:
 /// of a person's own pictures 4 in 1,000 lie below, of others' pictures 49 in 50.

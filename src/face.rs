@@ -65,6 +65,21 @@ pub struct Landmarks {
     pub left_ear: Point,
 }
 
+#[cfg(test)]
+impl Landmarks {
+    /// All in one place.
+    pub(crate) fn at(point: Point) -> Self {
+        Self {
+            right_eye: point,
+            left_eye: point,
+            nose: point,
+            mouth: point,
+            right_ear: point,
+            left_ear: point,
+        }
+    }
+}
+
 /// A face found in a picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Face {

@@ -71,14 +71,7 @@ fn label() -> Label {
 
 fn observation(confidence: f32) -> Observation {
     let point = Point { x: 1.0, y: 1.0 };
-    let landmarks = Landmarks {
-        right_eye: point,
-        left_eye: point,
-        nose: point,
-        mouth: point,
-        right_ear: point,
-        left_ear: point,
-    };
+    let landmarks = Landmarks::at(point);
     let bounds = BoundingBox { x: 1.2, y: 2.0, width: 30.0, height: 40.0 };
     let features = Features { logits: vec![confidence], embedding: Vec::new() };
     Observation {

@@ -126,6 +126,7 @@ impl Recognizer {
         labels::check(&labels).map_err(|reason| model.wrong(reason))?;
         let decision: Decision = model.json_property("decision")?;
         decision.check().map_err(|reason| model.wrong(reason))?;
+        let decision = decision.with_enrolled();
         let (logits, length) = model
             .output("logits")
             .ok_or_else(|| model.wrong("it has no output called `logits`".to_owned()))?;
@@ -154,7 +155,7 @@ impl Recognizer {
     ///
     /// [`Error::Model`](crate::error::Error::Model) when it is a model to which nobody can be added.
     pub fn model_key(&self) -> Result<ModelKey> {
-        let (Some((_, embedding_length)), Some(_)) = (self.embedding, self.decision.enrolled())
+        let (Some((_, embedding_length)), Some(_)) = (self.embedding, self.decision.enrolled)
         else {
             return Err(self.model.wrong(
                 "nobody can be added to it, because it has no embedding of faces or no measure for \
@@ -252,7 +253,7 @@ impl Recognizer {
         let own = self.decision.similarities(&features.logits).into_iter().enumerate();
         let mut found: Vec<_> = own.map(|(index, value)| (Known::Own(index), value)).collect();
         if let (Some(Enrolled { scale, offset }), Some(kernels)) =
-            (self.decision.enrolled(), Kernels::of(self.model.isa()))
+            (self.decision.enrolled, Kernels::of(self.model.isa()))
         {
             // The margin needs the second, whether it is shown or not.
             let matches = gallery.search(kernels, &features.embedding, self.top_k.max(2));

@@ -68,14 +68,7 @@ pub(super) fn texts(changes: &[Change]) -> Vec<String> {
 /// A face 100 pixels wide at `x`; `None` where it is too poor to be looked at.
 fn face(x: f32, similarities: Option<[f32; 2]>) -> Observation {
     let point = Point { x, y: 100.0 };
-    let landmarks = Landmarks {
-        right_eye: point,
-        left_eye: point,
-        nose: point,
-        mouth: point,
-        right_ear: point,
-        left_ear: point,
-    };
+    let landmarks = Landmarks::at(point);
     let bounds = BoundingBox { x, y: 100.0, width: 100.0, height: 100.0 };
     let features = similarities.map(features);
     let identity = match &features {

@@ -36,8 +36,13 @@ def stranger_scores(
     return scores
 
 
-def of_people_added(runner: modelfile.Runner, data: Path, found: dict) -> dict | None:
-    """How people are judged who are added on the device; None where the model has no embedding."""
+def of_people_added(
+    runner: modelfile.Runner, data: Path, own: np.ndarray, found: dict, rate: float
+) -> dict | None:
+    """How people are judged who are added on the device; None where the model has no embedding.
+
+    `own` are similarities to the model's people of pictures of others.
+    """
     if "embedding" not in runner.outputs:
         return None
 
@@ -54,10 +59,8 @@ def of_people_added(runner: modelfile.Runner, data: Path, found: dict) -> dict |
     strangers = (
         {f"stranger {p}": unknown.of(p) for p in np.unique(unknown.people)} if unknown else {}
     )
-    return enrolment.calibrate(
-        pictures("train"), pictures("val"), strangers,
-        found["slope"], decision.to_similarity(found), found["target"],
-    )  # fmt: skip
+    threshold = decision.to_similarity(found)
+    return enrolment.calibrate(pictures("train"), pictures("val"), strangers, own, threshold, rate)
 
 
 def stand_ins(logits: np.ndarray, truth: np.ndarray, score: str) -> openset.Scores:
@@ -113,7 +116,8 @@ def main() -> None:
     accepted = openset.accept_rate(
         gallery.rejected_below(margin), right, decision.to_similarity(found)
     )
-    added = of_people_added(runner, args.data, found | {"target": args.false_accepts})
+    own = logits[np.arange(logits.shape[1]) != val.people[:, None]]
+    added = of_people_added(runner, args.data, own, found, args.false_accepts)
     if added:
         found["enrolled"] = {key: added[key] for key in ("scale", "offset")}
     metrics = {"val_top1": float(right.mean()), "val_true_accepts": accepted}

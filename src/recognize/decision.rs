@@ -52,7 +52,7 @@ pub struct Decision {
     /// Other thresholds to choose from.
     #[serde(default)]
     pub curve: Vec<OperatingPoint>,
-    /// How people who were added are judged; see [`Decision::enrolled`].
+    /// How people who were added are judged; `None` where nobody can be added.
     #[serde(default)]
     pub enrolled: Option<Enrolled>,
 }
@@ -85,11 +85,18 @@ impl Decision {
         }
     }
 
-    /// How people who were added are judged: as the model says, or as
-    /// [`config::ENROLLED`] does. `None` where they cannot be: shares of a softmax say how the
-    /// model's own people compare, and nothing of others.
-    pub fn enrolled(&self) -> Option<Enrolled> {
-        self.enrolled.or((self.score == Score::Cosine).then_some(config::ENROLLED))
+    /// Says how people who were added are judged where the model does not, by its threshold; see
+    /// [`config::ENROLLED_COSINE`]. Shares of a softmax say how the model's own people compare, and
+    /// nothing of others.
+    pub(super) fn with_enrolled(mut self) -> Self {
+        if self.enrolled.is_none() && self.score == Score::Cosine {
+            let odds = self.threshold / (1.0 - self.threshold);
+            let threshold = (odds.ln() - self.intercept) / self.slope;
+            let scale = config::ENROLLED_SCALE;
+            let offset = threshold - scale * config::ENROLLED_COSINE;
+            self.enrolled = offset.is_finite().then_some(Enrolled { scale, offset });
+        }
+        self
     }
 
     /// The confidence from which on a face has to be named for strangers to be named this rarely:
@@ -251,10 +258,14 @@ mod tests {
 
     #[test]
     fn people_are_added_to_models_that_measure_a_cosine() {
-        assert_eq!(decision().enrolled(), Some(config::ENROLLED));
+        let made = Decision { threshold: 0.8, ..decision() }.with_enrolled();
+        let Enrolled { scale, offset } = made.enrolled.expect("a cosine");
+        let confidence = made.confidence(scale * config::ENROLLED_COSINE + offset);
+        assert!((confidence - 0.8).abs() < 1e-4, "{confidence}");
         let softmax = Decision { score: Score::Softmax, ..decision() };
-        assert_eq!(softmax.enrolled(), None);
+        assert_eq!(softmax.clone().with_enrolled().enrolled, None);
         let enrolled = Some(Enrolled { scale: 0.5, offset: 0.1 });
-        assert_eq!(Decision { enrolled, ..softmax }.enrolled(), enrolled);
+        assert_eq!(Decision { enrolled, ..softmax }.with_enrolled().enrolled, enrolled);
+        assert_eq!(Decision { threshold: 1.0, ..decision() }.with_enrolled().enrolled, None);
     }
 }

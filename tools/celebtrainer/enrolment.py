@@ -18,6 +18,8 @@ from .openset import Scores
 PICTURES = 5
 PEOPLE = 5
 DRAWS = 40
+# Similarities to other people are compared where they come near to confusing them.
+OTHERS_QUANTILE = 0.99
 # With fewer people there are not enough left to be strangers.
 LEAST_PEOPLE = 6
 
@@ -34,13 +36,20 @@ class Pictures:
         return self.embeddings[self.people == person]
 
 
-def draw(
-    train: Pictures, val: Pictures, strangers: Scores, random: np.random.Generator
-) -> tuple[np.ndarray, Scores]:
-    """One gallery: cosines of validation pictures to their own person, and of others to the best.
+@dataclass(frozen=True)
+class Gallery:
+    """What a gallery of people added anew says: cosines."""
 
-    `strangers` are embeddings by name.
-    """
+    # Of pictures to their own person.
+    genuine: np.ndarray
+    # Of everybody else to the most similar person, by name.
+    strangers: Scores
+    # Of everybody else to each person.
+    others: np.ndarray
+
+
+def draw(train: Pictures, val: Pictures, strangers: Scores, random: np.random.Generator) -> Gallery:
+    """A gallery of a few people; `strangers` are embeddings by name."""
     added = random.choice(np.unique(train.people), PEOPLE, replace=False)
     means = []
     for person in added:
@@ -49,41 +58,44 @@ def draw(
         means.append(mean / np.linalg.norm(mean))
     gallery = np.stack(means)
     genuine = [val.of(person) @ mean for person, mean in zip(added, gallery, strict=True)]
-    others = {str(p): val.of(p) for p in np.unique(val.people) if p not in added} | strangers
-    best = {name: (found @ gallery.T).max(axis=1) for name, found in others.items() if len(found)}
-    return np.concatenate(genuine), best
+    not_added = {str(p): val.of(p) for p in np.unique(val.people) if p not in added}
+    cosines = {
+        name: found @ gallery.T for name, found in (not_added | strangers).items() if len(found)
+    }
+    best = {name: found.max(axis=1) for name, found in cosines.items()}
+    others = np.concatenate([cosines[name].ravel() for name in not_added])
+    return Gallery(np.concatenate(genuine), best, others)
 
 
 def calibrate(
-    train: Pictures, val: Pictures, strangers: Scores, slope: float, threshold: float, rate: float
+    train: Pictures,
+    val: Pictures,
+    strangers: Scores,
+    own: np.ndarray,
+    threshold: float,
+    rate: float,
 ) -> dict | None:
-    """Scale and offset for a model with this slope of confidence and similarity to be named.
+    """Scale and offset for a model that names people from the similarity `threshold` on.
 
-    The scale makes the confidence a logistic regression of "is the person" on the cosine; with the
-    offset, strangers reach the threshold at most at the rate. None for too few people.
+    `own` are similarities of validation pictures to the model's people who are not on them. The
+    line goes through two points: strangers reach the threshold at most at the rate, and pictures of
+    others are as similar to people who are added as to the model's own, so that neither take the
+    pictures of the others. None for too few people.
     """
     if len(np.unique(train.people)) < LEAST_PEOPLE:
         return None
     random = np.random.default_rng(0)
-    genuine, limits, impostors = [], [], []
-    for _ in range(DRAWS):
-        own, others = draw(train, val, strangers, random)
-        genuine.append(own)
-        limits.append(openset.threshold_for(others, rate))
-        impostors.append(others)
-    own = np.concatenate(genuine)
-    groups = [scores for others in impostors for scores in others.values()]
-    cosine = np.concatenate([own, *groups])
-    is_person = np.concatenate([np.ones(len(own)), np.zeros(len(cosine) - len(own))])
-    weight = np.concatenate(
-        [np.full(len(own), 1 / len(own))]
-        + [np.full(len(scores), 1 / len(scores) / len(groups)) for scores in groups]
-    )
-    logistic, _ = openset.fit_logistic(cosine, is_person, weight)
-    scale, limit = logistic / slope, float(np.mean(limits))
+    galleries = [draw(train, val, strangers, random) for _ in range(DRAWS)]
+    cosine = float(np.mean([openset.threshold_for(g.strangers, rate) for g in galleries]))
+    others = np.concatenate([gallery.others for gallery in galleries])
+    unlike = float(np.quantile(others, OTHERS_QUANTILE))
+    scale = (threshold - float(np.quantile(own, OTHERS_QUANTILE))) / (cosine - unlike)
+    if not 0 < scale < np.inf:
+        return None
+    genuine = np.concatenate([gallery.genuine for gallery in galleries])
     return {
         "scale": scale,
-        "offset": threshold - scale * limit,
-        "cosine": limit,
-        "true_accepts": float(np.mean(own >= limit)),
+        "offset": threshold - scale * cosine,
+        "cosine": cosine,
+        "true_accepts": float(np.mean(genuine >= cosine)),
     }

@@ -168,16 +168,18 @@ def test_people_who_are_added_are_judged_on_the_scale_of_the_others():
     gallery, unknown = range(10), pictures(range(10, 14), 20)
     strangers = {f"stranger {p}": unknown.of(p) for p in range(10, 14)}
     train, val = pictures(gallery, 20), pictures(gallery, 20)
-    made = enrolment.calibrate(train, val, strangers, slope=30, threshold=0.1, rate=0.01)
+    own = random.normal(-0.2, 0.08, 1000)
+    made = enrolment.calibrate(train, val, strangers, own, threshold=0.1, rate=0.01)
     assert made["scale"] > 0 and made["true_accepts"] > 0.9
     assert made["scale"] * made["cosine"] + made["offset"] == pytest.approx(0.1)
     mean = train.of(0)[:5].mean(axis=0)
     mean /= np.linalg.norm(mean)
     similarity = [made["scale"] * (val.of(p) @ mean) + made["offset"] for p in gallery]
-    assert np.mean(similarity[0] >= 0.1) > 0.9
-    assert np.mean(np.concatenate(similarity[1:]) >= 0.1) < 0.01
+    others = np.concatenate(similarity[1:])
+    assert np.mean(similarity[0] >= 0.1) > 0.9 and np.mean(others >= 0.1) < 0.01
+    assert np.quantile(others, 0.99) == pytest.approx(np.quantile(own, 0.99), abs=0.1)
 
 
 def test_too_few_people_do_not_say_how_those_are_judged_who_are_added():
     few = enrolment.Pictures(np.eye(5), np.arange(5))
-    assert enrolment.calibrate(few, few, {}, slope=30, threshold=0.1, rate=0.01) is None
+    assert enrolment.calibrate(few, few, {}, np.zeros(9), threshold=0.1, rate=0.01) is None
