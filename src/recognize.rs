@@ -35,6 +35,20 @@ pub enum Reason {
     Profile,
 }
 
+impl Reason {
+    /// The reason as events and JSON write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BelowThreshold => "below_threshold",
+            Self::LowMargin => "low_margin",
+            Self::TooSmall => "too_small",
+            Self::Blurred => "blurred",
+            Self::TooDark => "too_dark",
+            Self::Profile => "profile",
+        }
+    }
+}
+
 /// What the network makes of a face. The mean over several pictures of a face is one too.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Features {
@@ -119,7 +133,7 @@ impl Recognizer {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`](crate::error::Error::Model) when its metadata and its outputs do not fit.
+    /// [`Error::Model`] when its metadata and its outputs do not fit.
     pub fn new(model: Model, top_k: usize) -> Result<Self> {
         model.expect_kind("recognizer")?;
         let labels: Vec<Label> = model.json_property("labels")?;
@@ -153,7 +167,7 @@ impl Recognizer {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`](crate::error::Error::Model) when it is a model to which nobody can be added.
+    /// [`Error::Model`] when it is a model to which nobody can be added.
     pub fn model_key(&self) -> Result<ModelKey> {
         let (Some((_, embedding_length)), Some(_)) = (self.embedding, self.decision.enrolled)
         else {
@@ -192,7 +206,7 @@ impl Recognizer {
     ///
     /// # Errors
     ///
-    /// [`Error::Inference`](crate::error::Error::Inference) when the model fails.
+    /// [`Error::Inference`] when the model fails.
     pub fn features(&self, crop: &FaceCrop) -> Result<Features> {
         let (height, width) = self.model.input_size();
         let mut outputs = if crop.rgb().dimensions() == (width, height) {

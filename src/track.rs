@@ -136,7 +136,8 @@ impl Track {
             let nearest = nearest.map_or_else(String::new, |best| {
                 format!(", nearest {} {:.0} %", best.label.name, best.confidence * 100.0)
             });
-            log::debug!("unknown face in {} frames {when}: {reason:?}{nearest}", self.frames);
+            let reason = reason.name();
+            log::debug!("unknown face, frames {when}: {}, {reason}{nearest}", self.frames);
         }
     }
 }
