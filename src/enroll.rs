@@ -1,6 +1,7 @@
 //! Adding a person: which pictures of the face are good, whether they show one person, and whether
 //! that person is known already.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use crate::config;
@@ -29,8 +30,12 @@ impl fmt::Display for Flaw {
         match self {
             Self::NoFace => formatter.write_str("no face found"),
             Self::SeveralFaces(widths_px) => {
-                let widths: Vec<_> = widths_px.iter().map(u32::to_string).collect();
-                write!(formatter, "{} faces ({} pixels wide)", widths.len(), widths.join(", "))
+                let mut largest = widths_px.clone();
+                largest.sort_unstable_by_key(|&width| Reverse(width));
+                let shown: Vec<_> = largest.iter().take(3).map(u32::to_string).collect();
+                let rest = if largest.len() > shown.len() { ", ..." } else { "" };
+                let (faces, shown) = (largest.len(), shown.join(", "));
+                write!(formatter, "{faces} faces ({shown}{rest} pixels wide)")
             }
             Self::Poor(reason) => formatter.write_str(match reason {
                 Reason::TooSmall => "the face is too small",
