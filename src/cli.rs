@@ -6,7 +6,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::config;
 use crate::quality::Limits;
-use crate::source::Selector;
+
+mod people;
+mod run;
+mod values;
+
+pub use people::{EnrollArgs, PeopleArgs, PeopleChange};
+pub use run::{ReactionArgs, RunArgs, SourceArgs};
+use values::share;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,38 +28,6 @@ Examples:
 
 Exit codes: 0 done or stopped by a signal, 1 failure, 2 wrong usage, 66 an input is missing or
 unreadable, 69 no camera, 78 bad configuration or model.";
-
-const RUN_EXAMPLES: &str = "\
-Examples:
-  celebcam run                                    the first camera
-  celebcam run --camera C920 --format json        a camera by its name, JSON lines
-  celebcam run --command \"rpicam-vid -t 0 --codec mjpeg -o -\"
-                                                  a CSI camera of a Raspberry Pi
-  celebcam run --pictures photos/ --fps 5         a folder, five photos a second
-  celebcam run --on-event /usr/local/bin/greet    a program for each event, which is on its
-                                                  standard input as a JSON line
-  celebcam run --on-event 'sh -c \"echo $CELEBCAM_EVENT $CELEBCAM_NAME >> visits.txt\"'
-                                                  the same with a shell
-  celebcam run --snapshot faces/ --snapshot-limit 1G
-                                                  a picture of everybody who comes
-  ffmpeg -i film.mp4 -f mjpeg -q:v 3 - | celebcam run --stdin --recording
-                                                  every frame of a film
-
-Without --recording, frames that come while one is being worked on are dropped.";
-
-const ENROLL_EXAMPLES: &str = "\
-Examples:
-  celebcam enroll \"Roger Federer\" photos/          from photos of nobody else; 5 or more
-  celebcam enroll \"Roger Federer\" new.jpg --add    more photos of somebody who was added
-  celebcam enroll \"Roger Federer\" --from-camera    look into the camera and turn your head
-
-No pictures are kept. A running `celebcam run` knows the person within two seconds.";
-
-const PEOPLE_EXAMPLES: &str = "\
-Examples:
-  celebcam people                                 who was added
-  celebcam people rename \"R. Federer\" \"Roger Federer\"
-  celebcam people remove \"Roger Federer\"";
 
 const BENCH_EXAMPLES: &str = "\
 Examples:
@@ -189,92 +164,6 @@ pub struct IdentifyArgs {
     pub gallery: GalleryArgs,
 }
 
-/// Arguments of `enroll`.
-#[derive(Debug, Args)]
-#[command(after_help = ENROLL_EXAMPLES)]
-pub struct EnrollArgs {
-    /// Name of the person
-    pub name: String,
-    /// Photos that show this person alone, and folders of them
-    #[arg(required_unless_present = "from_camera", value_name = "PHOTO|DIR", value_hint = ValueHint::AnyPath)]
-    pub inputs: Vec<PathBuf>,
-    /// Add the pictures to somebody who was added before
-    #[arg(long)]
-    pub add: bool,
-    /// Of several faces in a photo, take the largest
-    #[arg(long)]
-    pub largest: bool,
-    /// Leave out photos that cannot be used, instead of refusing all of them
-    #[arg(long)]
-    pub skip: bool,
-    /// Add also a face that looks like somebody else's, and pictures that do not look alike
-    #[arg(long)]
-    pub force: bool,
-    /// Take frames of a camera or another source, and say how to move
-    #[arg(long, conflicts_with_all = ["inputs", "largest", "skip"])]
-    pub from_camera: bool,
-    /// Good frames to take from the camera
-    #[arg(long, value_name = "N", default_value_t = config::ENROLL_FRAMES, value_parser = clap::value_parser!(u16).range(1..=100))]
-    pub frames: u16,
-    /// Longest time to take them
-    #[arg(long, value_name = "SECONDS", default_value_t = config::ENROLL_TIMEOUT_S)]
-    pub timeout: f32,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the doc comment would become help text")]
-    pub source: SourceArgs,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the doc comment would become help text")]
-    pub models: ModelFiles,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the doc comment would become help text")]
-    pub gallery: GalleryArgs,
-}
-
-/// Arguments of `people`.
-#[derive(Debug, Args)]
-#[command(after_help = PEOPLE_EXAMPLES, args_conflicts_with_subcommands = true)]
-pub struct PeopleArgs {
-    /// What to do; lists the people if not given.
-    #[command(subcommand)]
-    pub change: Option<PeopleChange>,
-    /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the doc comment would become help text")]
-    pub gallery: GalleryArgs,
-}
-
-/// Changes of the people that were added.
-#[derive(Debug, Subcommand)]
-pub enum PeopleChange {
-    /// Give a person another name
-    Rename {
-        /// Name or id
-        old: String,
-        /// The new name
-        new: String,
-        #[command(flatten)]
-        #[allow(missing_docs, reason = "the doc comment would become help text")]
-        models: ModelFiles,
-        #[command(flatten)]
-        #[allow(missing_docs, reason = "the doc comment would become help text")]
-        gallery: GalleryArgs,
-    },
-    /// Remove people
-    Remove {
-        /// Names or ids
-        #[arg(required = true, value_name = "NAME")]
-        names: Vec<String>,
-        #[command(flatten)]
-        #[allow(missing_docs, reason = "the doc comment would become help text")]
-        models: ModelFiles,
-        #[command(flatten)]
-        #[allow(missing_docs, reason = "the doc comment would become help text")]
-        gallery: GalleryArgs,
-    },
-}
-
 /// Arguments of `crop`.
 #[derive(Debug, Args)]
 pub struct CropArgs {
@@ -290,94 +179,6 @@ pub struct CropArgs {
     /// Face detector to use in place of the built-in one (ONNX)
     #[arg(long, env = "CELEBCAM_DETECTOR", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub detector: Option<PathBuf>,
-}
-
-/// Arguments of `run`.
-#[derive(Debug, Args)]
-#[command(after_help = RUN_EXAMPLES)]
-pub struct RunArgs {
-    /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
-    /// Frames out of the last five in which a person has to be recognized to have come
-    #[arg(long, value_name = "FRAMES", default_value_t = config::CONFIRM_FRAMES)]
-    pub confirm: u32,
-    /// Seconds for which a person must not be seen to have gone
-    #[arg(long, value_name = "SECONDS", default_value_t = config::ABSENCE_S)]
-    pub absence: f32,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the doc comment would become help text")]
-    pub decision: DecisionArgs,
-    /// Processor cores to use for one picture
-    #[arg(long, env = "CELEBCAM_THREADS", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub threads: u16,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the doc comment would become help text")]
-    pub reactions: ReactionArgs,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the doc comment would become help text")]
-    pub source: SourceArgs,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the doc comment would become help text")]
-    pub models: ModelFiles,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "the doc comment would become help text")]
-    pub gallery: GalleryArgs,
-}
-
-/// What is done with events besides printing them.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Reactions")]
-pub struct ReactionArgs {
-    /// Program to run for each event. It gets the event as a JSON line on its standard input, and
-    /// as CELEBCAM_EVENT, CELEBCAM_NAME, CELEBCAM_ID, CELEBCAM_CONFIDENCE and CELEBCAM_TRACK in
-    /// its environment. No shell runs it
-    #[arg(long, env = "CELEBCAM_ON_EVENT", value_name = "PROGRAM ARGS")]
-    pub on_event: Option<String>,
-    /// Seconds after which such a program is stopped, with everything it started
-    #[arg(long, value_name = "SECONDS", default_value_t = config::ON_EVENT_TIMEOUT_S, value_parser = time_limit, requires = "on_event")]
-    pub on_event_timeout: f32,
-    /// Write a JPEG with box and name into this folder when a person comes
-    #[arg(long, env = "CELEBCAM_SNAPSHOT", value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub snapshot: Option<PathBuf>,
-    /// Bytes these pictures may take, such as 500K, 20M or 1G; the oldest are removed first
-    #[arg(long, value_name = "SIZE", default_value = config::SNAPSHOT_LIMIT, value_parser = bytes, requires = "snapshot")]
-    pub snapshot_limit: u64,
-}
-
-/// Where the pictures come from.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Source")]
-pub struct SourceArgs {
-    /// Camera: its number, its path (also one in /dev/v4l/by-id), or a part of its name; the
-    /// first one if no source is given
-    #[arg(long, env = "CELEBCAM_CAMERA", value_name = "CAMERA")]
-    pub camera: Option<Selector>,
-    /// Program that writes MJPEG to its standard output; it is started again when it ends
-    #[arg(long, value_name = "PROGRAM ARGS", conflicts_with_all = ["stdin", "pictures"])]
-    pub command: Option<String>,
-    /// Read MJPEG from standard input
-    #[arg(long, conflicts_with = "pictures")]
-    pub stdin: bool,
-    /// Photos, and folders of photos, as if they were frames; every one is worked on
-    #[arg(long, num_args = 1.., value_name = "PHOTO|DIR", value_hint = ValueHint::AnyPath)]
-    pub pictures: Vec<PathBuf>,
-    /// The MJPEG is a recording: work on every frame, not on the newest only, and end with it
-    #[arg(long)]
-    pub recording: bool,
-    /// Start with the first picture again after the last
-    #[arg(long, requires = "pictures")]
-    pub repeat: bool,
-    /// Frames a second: of pictures (as many as can be worked on if not given), or to ask of a
-    /// camera
-    #[arg(long, value_name = "RATE", value_parser = rate)]
-    pub fps: Option<f32>,
-    /// Width in pixels to ask of a camera
-    #[arg(long, value_name = "PIXELS", requires = "height")]
-    pub width: Option<u32>,
-    /// Height in pixels to ask of a camera
-    #[arg(long, value_name = "PIXELS", requires = "width")]
-    pub height: Option<u32>,
 }
 
 /// Arguments of `cameras`.
@@ -431,46 +232,6 @@ pub struct BenchArgs {
     pub format: Format,
 }
 
-fn rate(text: &str) -> Result<f32, String> {
-    match text.parse() {
-        Ok(value) if (0.01..=1000.0).contains(&value) => Ok(value),
-        _ => Err("a number from 0.01 to 1000 is needed, such as 5".to_owned()),
-    }
-}
-
-fn time_limit(text: &str) -> Result<f32, String> {
-    match text.parse() {
-        Ok(value) if (0.1..=3600.0).contains(&value) => Ok(value),
-        _ => Err("a number of seconds from 0.1 to 3600 is needed, such as 10".to_owned()),
-    }
-}
-
-/// A number of bytes, with K, M or G for 1000, 1000^2 or 1000^3 of them.
-fn bytes(text: &str) -> Result<u64, String> {
-    let (number, unit) = match text.find(|character: char| !character.is_ascii_digit()) {
-        Some(end) => text.split_at(end),
-        None => (text, ""),
-    };
-    let factor: u64 = match unit {
-        "" => 1,
-        "K" | "k" => 1_000,
-        "M" | "m" => 1_000_000,
-        "G" | "g" => 1_000_000_000,
-        _ => 0,
-    };
-    match number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)) {
-        Some(bytes @ 1..) => Ok(bytes),
-        _ => Err("a number of bytes above 0 is needed, such as 500K, 20M or 1G".to_owned()),
-    }
-}
-
-fn share(text: &str) -> Result<f32, String> {
-    match text.parse() {
-        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
-        _ => Err("a number from 0 to 1 is needed, such as 0.8".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -479,25 +240,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn sizes_are_bytes_with_units() {
-        let cases = [("1", 1), ("500K", 500_000), ("20M", 20_000_000), ("1g", 1_000_000_000)];
-        for (text, expected) in cases {
-            assert_eq!(bytes(text), Ok(expected), "{text}");
-        }
-        for text in ["", "M", "0", "0K", "-1", "1.5M", "1 M", "20MB", "99999999999G", "1é"] {
-            assert!(bytes(text).is_err(), "{text}");
-        }
-        assert!(bytes(config::SNAPSHOT_LIMIT).is_ok());
-    }
-
-    #[test]
-    fn a_threshold_is_a_share() {
-        assert_eq!(share("0.25"), Ok(0.25));
-        for text in ["1.5", "-0.1", "NaN", "high"] {
-            assert!(share(text).is_err(), "{text}");
-        }
     }
 }

@@ -1,0 +1,108 @@
+//! The arguments of `enroll` and `people`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueHint};
+
+use super::{Format, GalleryArgs, ModelFiles, SourceArgs};
+use crate::config;
+
+const ENROLL_EXAMPLES: &str = "\
+Examples:
+  celebcam enroll \"Roger Federer\" photos/          from photos of nobody else; 5 or more
+  celebcam enroll \"Roger Federer\" new.jpg --add    more photos of somebody who was added
+  celebcam enroll \"Roger Federer\" --from-camera    look into the camera and turn your head
+
+No pictures are kept. A running `celebcam run` knows the person within two seconds.";
+
+const PEOPLE_EXAMPLES: &str = "\
+Examples:
+  celebcam people                                 who was added
+  celebcam people rename \"R. Federer\" \"Roger Federer\"
+  celebcam people remove \"Roger Federer\"";
+
+/// Arguments of `enroll`.
+#[derive(Debug, Args)]
+#[command(after_help = ENROLL_EXAMPLES)]
+pub struct EnrollArgs {
+    /// Name of the person
+    pub name: String,
+    /// Photos that show this person alone, and folders of them
+    #[arg(required_unless_present = "from_camera", value_name = "PHOTO|DIR", value_hint = ValueHint::AnyPath)]
+    pub inputs: Vec<PathBuf>,
+    /// Add the pictures to somebody who was added before
+    #[arg(long)]
+    pub add: bool,
+    /// Of several faces in a photo, take the largest
+    #[arg(long)]
+    pub largest: bool,
+    /// Leave out photos that cannot be used, instead of refusing all of them
+    #[arg(long)]
+    pub skip: bool,
+    /// Add also a face that looks like somebody else's, and pictures that do not look alike
+    #[arg(long)]
+    pub force: bool,
+    /// Take frames of a camera or another source, and say how to move
+    #[arg(long, conflicts_with_all = ["inputs", "largest", "skip"])]
+    pub from_camera: bool,
+    /// Good frames to take from the camera
+    #[arg(long, value_name = "N", default_value_t = config::ENROLL_FRAMES, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub frames: u16,
+    /// Longest time to take them
+    #[arg(long, value_name = "SECONDS", default_value_t = config::ENROLL_TIMEOUT_S)]
+    pub timeout: f32,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub models: ModelFiles,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub gallery: GalleryArgs,
+}
+
+/// Arguments of `people`.
+#[derive(Debug, Args)]
+#[command(after_help = PEOPLE_EXAMPLES, args_conflicts_with_subcommands = true)]
+pub struct PeopleArgs {
+    /// What to do; lists the people if not given.
+    #[command(subcommand)]
+    pub change: Option<PeopleChange>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub gallery: GalleryArgs,
+}
+
+/// Changes of the people that were added.
+#[derive(Debug, Subcommand)]
+pub enum PeopleChange {
+    /// Give a person another name
+    Rename {
+        /// Name or id
+        old: String,
+        /// The new name
+        new: String,
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "the doc comment would become help text")]
+        models: ModelFiles,
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "the doc comment would become help text")]
+        gallery: GalleryArgs,
+    },
+    /// Remove people
+    Remove {
+        /// Names or ids
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "the doc comment would become help text")]
+        models: ModelFiles,
+        #[command(flatten)]
+        #[allow(missing_docs, reason = "the doc comment would become help text")]
+        gallery: GalleryArgs,
+    },
+}

@@ -1,0 +1,116 @@
+//! The arguments of `run`, and those that say where pictures come from.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+use super::values::{bytes, rate, time_limit};
+use super::{DecisionArgs, Format, GalleryArgs, ModelFiles};
+use crate::config;
+use crate::source::Selector;
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  celebcam run                                    the first camera
+  celebcam run --camera C920 --format json        a camera by its name, JSON lines
+  celebcam run --command \"rpicam-vid -t 0 --codec mjpeg -o -\"
+                                                  a CSI camera of a Raspberry Pi
+  celebcam run --pictures photos/ --fps 5         a folder, five photos a second
+  celebcam run --on-event /usr/local/bin/greet    a program for each event, which is on its
+                                                  standard input as a JSON line
+  celebcam run --on-event 'sh -c \"echo $CELEBCAM_EVENT $CELEBCAM_NAME >> visits.txt\"'
+                                                  the same with a shell
+  celebcam run --snapshot faces/ --snapshot-limit 1G
+                                                  a picture of everybody who comes
+  ffmpeg -i film.mp4 -f mjpeg -q:v 3 - | celebcam run --stdin --recording
+                                                  every frame of a film
+
+Without --recording, frames that come while one is being worked on are dropped.";
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub struct RunArgs {
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Frames out of the last five in which a person has to be recognized to have come
+    #[arg(long, value_name = "FRAMES", default_value_t = config::CONFIRM_FRAMES)]
+    pub confirm: u32,
+    /// Seconds for which a person must not be seen to have gone
+    #[arg(long, value_name = "SECONDS", default_value_t = config::ABSENCE_S)]
+    pub absence: f32,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub decision: DecisionArgs,
+    /// Processor cores to use for one picture
+    #[arg(long, env = "CELEBCAM_THREADS", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub threads: u16,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub reactions: ReactionArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub models: ModelFiles,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub gallery: GalleryArgs,
+}
+
+/// What is done with events besides printing them.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Reactions")]
+pub struct ReactionArgs {
+    /// Program to run for each event. It gets the event as a JSON line on its standard input, and
+    /// as CELEBCAM_EVENT, CELEBCAM_NAME, CELEBCAM_ID, CELEBCAM_CONFIDENCE and CELEBCAM_TRACK in
+    /// its environment. No shell runs it
+    #[arg(long, env = "CELEBCAM_ON_EVENT", value_name = "PROGRAM ARGS")]
+    pub on_event: Option<String>,
+    /// Seconds after which such a program is stopped, with everything it started
+    #[arg(long, value_name = "SECONDS", default_value_t = config::ON_EVENT_TIMEOUT_S, value_parser = time_limit, requires = "on_event")]
+    pub on_event_timeout: f32,
+    /// Write a JPEG with box and name into this folder when a person comes
+    #[arg(long, env = "CELEBCAM_SNAPSHOT", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub snapshot: Option<PathBuf>,
+    /// Bytes these pictures may take, such as 500K, 20M or 1G; the oldest are removed first
+    #[arg(long, value_name = "SIZE", default_value = config::SNAPSHOT_LIMIT, value_parser = bytes, requires = "snapshot")]
+    pub snapshot_limit: u64,
+}
+
+/// Where the pictures come from.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Source")]
+pub struct SourceArgs {
+    /// Camera: its number, its path (also one in /dev/v4l/by-id), or a part of its name; the
+    /// first one if no source is given
+    #[arg(long, env = "CELEBCAM_CAMERA", value_name = "CAMERA")]
+    pub camera: Option<Selector>,
+    /// Program that writes MJPEG to its standard output; it is started again when it ends
+    #[arg(long, value_name = "PROGRAM ARGS", conflicts_with_all = ["stdin", "pictures"])]
+    pub command: Option<String>,
+    /// Read MJPEG from standard input
+    #[arg(long, conflicts_with = "pictures")]
+    pub stdin: bool,
+    /// Photos, and folders of photos, as if they were frames; every one is worked on
+    #[arg(long, num_args = 1.., value_name = "PHOTO|DIR", value_hint = ValueHint::AnyPath)]
+    pub pictures: Vec<PathBuf>,
+    /// The MJPEG is a recording: work on every frame, not on the newest only, and end with it
+    #[arg(long)]
+    pub recording: bool,
+    /// Start with the first picture again after the last
+    #[arg(long, requires = "pictures")]
+    pub repeat: bool,
+    /// Frames a second: of pictures (as many as can be worked on if not given), or to ask of a
+    /// camera
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub fps: Option<f32>,
+    /// Width in pixels to ask of a camera
+    #[arg(long, value_name = "PIXELS", requires = "height")]
+    pub width: Option<u32>,
+    /// Height in pixels to ask of a camera
+    #[arg(long, value_name = "PIXELS", requires = "width")]
+    pub height: Option<u32>,
+}
