@@ -12,7 +12,7 @@ mod run;
 mod values;
 
 pub use people::{EnrollArgs, PeopleArgs, PeopleChange};
-pub use run::{ReactionArgs, RunArgs, SourceArgs};
+pub use run::{ConfigArgs, ReactionArgs, RunArgs, SourceArgs};
 use values::share;
 
 const EXAMPLES: &str = "\
@@ -48,6 +48,10 @@ pub struct Cli {
     /// Say nothing but errors on standard error
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
+    /// Settings file to use in place of ~/.config/celebcam/celebcam.toml or
+    /// /etc/celebcam/celebcam.toml
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -66,6 +70,8 @@ pub enum Command {
     People(PeopleArgs),
     /// Cut aligned 112x112 faces out of photos, for training
     Crop(CropArgs),
+    /// Show the settings that `run` would use, and where each comes from
+    Config(ConfigArgs),
     /// List the cameras and their formats
     Cameras(CamerasArgs),
     /// Show what is inside a model file: people, thresholds, metrics, licence
@@ -79,10 +85,10 @@ pub enum Command {
 #[command(next_help_heading = "Models")]
 pub struct ModelFiles {
     /// Recognizer to use in place of the built-in one (ONNX, made by the trainer)
-    #[arg(long, env = "CELEBCAM_MODEL", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub model: Option<PathBuf>,
     /// Face detector to use in place of the built-in one (ONNX)
-    #[arg(long, env = "CELEBCAM_DETECTOR", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub detector: Option<PathBuf>,
 }
 
@@ -92,7 +98,7 @@ pub struct ModelFiles {
 pub struct GalleryArgs {
     /// File of the people that were added with `celebcam enroll` [default: celebcam/gallery in the
     /// user's folder for data, or `gallery` in the folder of the service]
-    #[arg(long, env = "CELEBCAM_GALLERY", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub gallery: Option<PathBuf>,
 }
 
@@ -100,11 +106,11 @@ pub struct GalleryArgs {
 #[derive(Debug, Clone, Default, Args)]
 pub struct DecisionArgs {
     /// Confidence from which a face is named, 0 to 1; the model's own if not given
-    #[arg(long, env = "CELEBCAM_THRESHOLD", value_name = "CONFIDENCE", value_parser = share)]
+    #[arg(long, value_name = "CONFIDENCE", value_parser = share)]
     pub threshold: Option<f32>,
     /// Largest share of strangers' faces to be given a name, such as 0.001; sets the threshold by
     /// the model's own curve
-    #[arg(long, env = "CELEBCAM_MAX_FALSE_ACCEPTS", value_name = "SHARE", value_parser = share, conflicts_with = "threshold")]
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "threshold")]
     pub max_false_accepts: Option<f32>,
     /// Recognize also faces that are too small, too blurred, too dark or seen from the side
     #[arg(long)]
@@ -177,7 +183,7 @@ pub struct CropArgs {
     #[arg(long)]
     pub all: bool,
     /// Face detector to use in place of the built-in one (ONNX)
-    #[arg(long, env = "CELEBCAM_DETECTOR", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub detector: Option<PathBuf>,
 }
 

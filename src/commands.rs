@@ -16,6 +16,7 @@ use crate::recognize::Recognizer;
 
 pub mod bench;
 pub mod cameras;
+pub mod config;
 pub mod crop;
 pub mod enroll;
 pub mod identify;

@@ -1,8 +1,11 @@
-//! The home of every default.
+//! The home of every default, and the way of every setting from the user to the program.
 
 use std::time::Duration;
 
 use crate::quality::Limits;
+
+mod file;
+pub mod settings;
 
 /// Candidates that are kept of each face.
 pub const TOP_K: usize = 3;

@@ -4,14 +4,22 @@
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use celebcam::cli::{Cli, Command};
+use celebcam::cli::Command;
+use celebcam::config::settings::{self, Failure, Setting};
 use celebcam::{commands, error::Error};
-use clap::Parser;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let args: Vec<_> = std::env::args_os().collect();
+    let (cli, settings) = match settings::parse(&args, &|name| std::env::var_os(name)) {
+        Ok(parsed) => parsed,
+        Err(Failure::Usage(error)) => error.exit(),
+        Err(Failure::Settings(error)) => {
+            eprintln!("celebcam: {error}");
+            return ExitCode::from(error.exit_code());
+        }
+    };
     start_logging(cli.verbose, cli.quiet);
-    match run(&cli.command) {
+    match run(&cli.command, &settings) {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -22,13 +30,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> anyhow::Result<ExitCode> {
+fn run(command: &Command, settings: &[Setting]) -> anyhow::Result<ExitCode> {
     match command {
         Command::Identify(args) => commands::identify::execute(args),
         Command::Run(args) => commands::run::execute(args),
         Command::Enroll(args) => commands::enroll::execute(args),
         Command::People(args) => commands::people::execute(args),
         Command::Crop(args) => commands::crop::execute(args),
+        Command::Config(args) => commands::config::execute(args, settings),
         Command::Cameras(args) => commands::cameras::execute(args),
         Command::Model(args) => commands::model::execute(args),
         Command::Bench(args) => commands::bench::execute(args),

@@ -27,6 +27,17 @@ Examples:
 
 Without --recording, frames that come while one is being worked on are dropped.";
 
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  celebcam config                                 what `celebcam run` would do, and who said so
+  celebcam config > celebcam.toml                 a settings file to start from
+  CELEBCAM_FPS=2 celebcam config --camera C920    the same with a variable and a flag
+
+Every flag of `run` is a setting: --max-false-accepts is max-false-accepts in the settings file and
+CELEBCAM_MAX_FALSE_ACCEPTS in the environment. Flags come before the environment, this before the
+file, and the file before the defaults. The file is the one of --config, otherwise
+~/.config/celebcam/celebcam.toml, otherwise /etc/celebcam/celebcam.toml.";
+
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 #[command(after_help = RUN_EXAMPLES)]
@@ -44,7 +55,7 @@ pub struct RunArgs {
     #[allow(missing_docs, reason = "the doc comment would become help text")]
     pub decision: DecisionArgs,
     /// Processor cores to use for one picture
-    #[arg(long, env = "CELEBCAM_THREADS", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: u16,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
@@ -67,16 +78,16 @@ pub struct ReactionArgs {
     /// Program to run for each event. It gets the event as a JSON line on its standard input, and
     /// as CELEBCAM_EVENT, CELEBCAM_NAME, CELEBCAM_ID, CELEBCAM_CONFIDENCE and CELEBCAM_TRACK in
     /// its environment. No shell runs it
-    #[arg(long, env = "CELEBCAM_ON_EVENT", value_name = "PROGRAM ARGS")]
+    #[arg(long, value_name = "PROGRAM ARGS")]
     pub on_event: Option<String>,
     /// Seconds after which such a program is stopped, with everything it started
-    #[arg(long, value_name = "SECONDS", default_value_t = config::ON_EVENT_TIMEOUT_S, value_parser = time_limit, requires = "on_event")]
+    #[arg(long, value_name = "SECONDS", default_value_t = config::ON_EVENT_TIMEOUT_S, value_parser = time_limit)]
     pub on_event_timeout: f32,
     /// Write a JPEG with box and name into this folder when a person comes
-    #[arg(long, env = "CELEBCAM_SNAPSHOT", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub snapshot: Option<PathBuf>,
     /// Bytes these pictures may take, such as 500K, 20M or 1G; the oldest are removed first
-    #[arg(long, value_name = "SIZE", default_value = config::SNAPSHOT_LIMIT, value_parser = bytes, requires = "snapshot")]
+    #[arg(long, value_name = "SIZE", default_value = config::SNAPSHOT_LIMIT, value_parser = bytes)]
     pub snapshot_limit: u64,
 }
 
@@ -86,7 +97,7 @@ pub struct ReactionArgs {
 pub struct SourceArgs {
     /// Camera: its number, its path (also one in /dev/v4l/by-id), or a part of its name; the
     /// first one if no source is given
-    #[arg(long, env = "CELEBCAM_CAMERA", value_name = "CAMERA")]
+    #[arg(long, value_name = "CAMERA", conflicts_with_all = ["command", "stdin", "pictures"])]
     pub camera: Option<Selector>,
     /// Program that writes MJPEG to its standard output; it is started again when it ends
     #[arg(long, value_name = "PROGRAM ARGS", conflicts_with_all = ["stdin", "pictures"])]
@@ -101,16 +112,25 @@ pub struct SourceArgs {
     #[arg(long)]
     pub recording: bool,
     /// Start with the first picture again after the last
-    #[arg(long, requires = "pictures")]
+    #[arg(long)]
     pub repeat: bool,
     /// Frames a second: of pictures (as many as can be worked on if not given), or to ask of a
     /// camera
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub fps: Option<f32>,
     /// Width in pixels to ask of a camera
-    #[arg(long, value_name = "PIXELS", requires = "height")]
+    #[arg(long, value_name = "PIXELS")]
     pub width: Option<u32>,
     /// Height in pixels to ask of a camera
-    #[arg(long, value_name = "PIXELS", requires = "width")]
+    #[arg(long, value_name = "PIXELS")]
     pub height: Option<u32>,
+}
+
+/// Arguments of `config`: those of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = CONFIG_EXAMPLES)]
+pub struct ConfigArgs {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub run: RunArgs,
 }

@@ -28,8 +28,7 @@ use crate::track::{Rules, WINDOW_FRAMES};
 ///
 /// No camera, a source that gives no pictures, a bad model, or an output that cannot be written.
 pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    let rules = rules(args)?;
-    let hook = hook(&args.reactions)?;
+    let (rules, hook) = check(args)?;
     let bell = Bell::default();
     let reload = bell.clone();
     let stop = service::stop_on_signal(Hangup::Reload(Box::new(move || reload.ring())))?;
@@ -54,6 +53,18 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
     log::info!("watching {}", source.name());
     Pipeline::new(source.as_mut(), &observer, &mut sinks, plan).run(&stop)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Checks what the command line's own rules do not cover.
+pub(super) fn check(args: &RunArgs) -> Result<(Rules, Option<HookSpec>)> {
+    let source = &args.source;
+    if source.width.is_some() != source.height.is_some() {
+        return Err(Error::Config("width and height belong together; give both".to_owned()));
+    }
+    if source.repeat && source.pictures.is_empty() {
+        return Err(Error::Config("only pictures can be repeated; give --pictures".to_owned()));
+    }
+    Ok((rules(args)?, hook(&args.reactions)?))
 }
 
 fn rules(args: &RunArgs) -> Result<Rules> {

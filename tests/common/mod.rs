@@ -26,18 +26,13 @@ pub fn celebcam() -> Command {
         }
         None => Command::new(binary),
     };
-    let settings = [
-        "CELEBCAM_CAMERA",
-        "CELEBCAM_DETECTOR",
-        "CELEBCAM_MAX_FALSE_ACCEPTS",
-        "CELEBCAM_MODEL",
-        "CELEBCAM_ON_EVENT",
-        "CELEBCAM_SNAPSHOT",
-        "CELEBCAM_THRESHOLD",
-    ];
-    for variable in settings {
-        command.env_remove(variable);
+    for (variable, _) in std::env::vars_os() {
+        let name = variable.to_string_lossy();
+        if name.starts_with("CELEBCAM_") && name != "CELEBCAM_ISA" {
+            command.env_remove(&variable);
+        }
     }
+    command.env("CELEBCAM_CONFIG", "/dev/null");
     command.env("CELEBCAM_GALLERY", Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-gallery"));
     command.stdin(Stdio::null());
     command

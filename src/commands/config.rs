@@ -1,0 +1,51 @@
+//! `celebcam config`: the settings of `run` and where each comes from.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use super::run;
+use crate::cli::ConfigArgs;
+use crate::config::settings::{Kind, Origin, Setting};
+
+/// Column of the origins.
+const ORIGIN_COLUMN: usize = 36;
+
+/// Prints the settings as a settings file, after checking them as `run` does.
+///
+/// # Errors
+///
+/// [`Error::Config`](crate::error::Error::Config) for settings that `run` would refuse.
+pub fn execute(args: &ConfigArgs, settings: &[Setting]) -> anyhow::Result<ExitCode> {
+    run::check(&args.run)?;
+    let mut out = io::stdout().lock();
+    for setting in settings {
+        writeln!(out, "{}", line(setting))?;
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line of a settings file; what nobody has set is a comment there.
+fn line(setting: &Setting) -> String {
+    let key = &setting.key;
+    if setting.values.is_empty() {
+        return format!("{:ORIGIN_COLUMN$}# not set", format!("# {key} ="));
+    }
+    let assignment = format!("{key} = {}", value(setting));
+    let mark = if setting.origin == Origin::Default { "# " } else { "" };
+    format!("{:ORIGIN_COLUMN$}# {}", format!("{mark}{assignment}"), setting.origin)
+}
+
+fn value(setting: &Setting) -> String {
+    let quoted = |value: &String| toml::Value::from(value.as_str()).to_string();
+    match setting.kind {
+        Kind::Number if setting.values.concat().parse::<f64>().is_err() => {
+            quoted(&setting.values.concat())
+        }
+        Kind::Flag | Kind::Number => setting.values.concat(),
+        Kind::Text => quoted(&setting.values.concat()),
+        Kind::List => {
+            format!("[{}]", setting.values.iter().map(quoted).collect::<Vec<_>>().join(", "))
+        }
+    }
+}

@@ -1,0 +1,150 @@
+use std::collections::HashMap;
+use std::fs;
+
+use super::*;
+use crate::cli::{Command as Subcommand, RunArgs};
+
+/// A user with environment variables and a settings file.
+struct User {
+    variables: HashMap<String, String>,
+    folder: tempfile::TempDir,
+}
+
+impl User {
+    fn new(file: &str, variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.toml");
+        fs::write(&path, file).unwrap();
+        let mut variables: HashMap<String, String> =
+            variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        variables.insert("CELEBCAM_CONFIG".to_owned(), path.display().to_string());
+        Self { variables, folder }
+    }
+
+    fn parse(&self, line: &str) -> Result<(Cli, Vec<Setting>), Failure> {
+        let args: Vec<OsString> =
+            format!("celebcam {line}").split_whitespace().map(OsString::from).collect();
+        parse(&args, &|name| self.variables.get(name).map(OsString::from))
+    }
+
+    fn run(&self, line: &str) -> RunArgs {
+        match self.parse(&format!("run {line}")).unwrap().0.command {
+            Subcommand::Run(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn setting(&self, line: &str, key: &str) -> Setting {
+        let (_, settings) = self.parse(line).unwrap();
+        settings.into_iter().find(|setting| setting.key == key).unwrap()
+    }
+
+    fn refusal(&self, line: &str) -> String {
+        match self.parse(line) {
+            Err(Failure::Settings(error)) => error.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn flags_come_before_the_environment_before_the_file_before_defaults() {
+    let file = "absence = 7\nconfirm = 3\nthreads = 2";
+    let user = User::new(file, &[("CELEBCAM_CONFIRM", "4"), ("CELEBCAM_THREADS", "3")]);
+    let args = user.run("--threads 4");
+    assert_eq!((args.absence, args.confirm, args.threads), (7.0, 4, 4));
+    let path = user.folder.path().join("c.toml");
+    let expected = [
+        ("absence", "7", Origin::File(path)),
+        ("confirm", "4", Origin::Environment("CELEBCAM_CONFIRM".into())),
+        ("threads", "4", Origin::Flag),
+        ("format", "text", Origin::Default),
+    ];
+    for (key, value, origin) in expected {
+        let setting = user.setting("config --threads 4", key);
+        assert_eq!((setting.values, setting.origin), (vec![value.to_owned()], origin), "{key}");
+    }
+}
+
+#[test]
+fn every_flag_of_run_is_a_setting() {
+    let file = r#"
+        format = "json"
+        command = "rpicam-vid -o -"
+        recording = true
+        any-quality = true
+        on-event = "greet 'the guest'"
+        snapshot-limit = "1G"
+    "#;
+    let args = User::new(file, &[]).run("");
+    assert_eq!(args.format, crate::cli::Format::Json);
+    assert_eq!(args.source.command.as_deref(), Some("rpicam-vid -o -"));
+    assert!(args.source.recording && args.decision.any_quality);
+    assert_eq!(args.reactions.on_event.as_deref(), Some("greet 'the guest'"));
+    assert_eq!(args.reactions.snapshot_limit, 1_000_000_000);
+}
+
+#[test]
+fn the_nearest_of_alternatives_silences_the_others() {
+    let user = User::new("command = \"rpicam-vid\"\nrecording = true\nthreshold = 0.5", &[]);
+    let args = user.run("--camera 1 --max-false-accepts 0.01");
+    assert!(args.source.command.is_none() && !args.source.recording);
+    assert!(args.decision.threshold.is_none());
+    let user = User::new("camera = \"C920\"", &[("CELEBCAM_PICTURES", "photos")]);
+    let args = user.run("");
+    assert!(args.source.camera.is_none());
+    assert_eq!(args.source.pictures, [PathBuf::from("photos")]);
+    let error = User::new("camera = 0\nstdin = true", &[]).refusal("run");
+    assert!(error.contains("camera") && error.contains("exclude each other"), "{error}");
+    assert!(User::new("camera = 0\nstdin = false", &[]).run("").source.camera.is_some());
+}
+
+#[test]
+fn wrong_values_name_their_place_and_what_is_right() {
+    let cases = [
+        ("fps = \"fast\"", "fps = fast: a number from 0.01"),
+        ("format = \"xml\"", "format = xml: it can be text or json"),
+        ("stdin = 1", "stdin = 1: true or false"),
+        ("absence = [1, 2]", "absence takes one value"),
+        ("thread = 1", "did you mean threads?"),
+    ];
+    for (file, words) in cases {
+        let error = User::new(file, &[]).refusal("run");
+        assert!(error.contains("c.toml: ") && error.contains(words), "{error}");
+    }
+    let error = User::new("", &[("CELEBCAM_FPS", "fast")]).refusal("run");
+    assert!(error.starts_with("CELEBCAM_FPS = fast: a number from"), "{error}");
+    let mut user = User::new("", &[]);
+    user.variables.insert("CELEBCAM_CONFIG".into(), "/no/such.toml".into());
+    assert_eq!(user.refusal("run"), "settings /no/such.toml: no such file");
+}
+
+#[test]
+fn an_empty_variable_says_nothing() {
+    assert_eq!(User::new("", &[("CELEBCAM_THREADS", "")]).run("").threads, 1);
+}
+
+#[test]
+fn other_commands_take_what_they_share() {
+    let user = User::new("gallery = \"g\"\nformat = \"json\"\nthreads = 3", &[]);
+    let Subcommand::Identify(args) = user.parse("identify a.jpg").unwrap().0.command else {
+        panic!("identify")
+    };
+    assert_eq!(args.gallery.gallery, Some("g".into()));
+    assert_eq!((args.format, args.threads), (crate::cli::Format::Text, None));
+    let Subcommand::People(args) = user.parse("people").unwrap().0.command else {
+        panic!("people")
+    };
+    assert_eq!(args.gallery.gallery, Some("g".into()));
+    assert!(user.parse("people rename a b").is_ok());
+    let broken = User::new("nonsense", &[]);
+    assert!(broken.parse("model").is_ok(), "a command without settings does not read them");
+}
+
+#[test]
+fn help_names_the_variables() {
+    let user = User::new("", &[]);
+    let Err(Failure::Usage(help)) = user.parse("run --help") else { panic!("help") };
+    assert!(help.to_string().contains("CELEBCAM_MAX_FALSE_ACCEPTS"));
+    command().debug_assert();
+}
