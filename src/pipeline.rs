@@ -11,7 +11,7 @@ use crate::event::{Event, EventKind, Guess, whole_pixels};
 use crate::follow::Small;
 use crate::frame::Frame;
 use crate::observe::Observe;
-use crate::service::StopFlag;
+use crate::service::{StopFlag, Supervisor};
 use crate::sink::EventSink;
 use crate::source::{FrameSource, Received};
 use crate::timing::Timing;
@@ -49,6 +49,7 @@ pub struct Pipeline<'a> {
     source: &'a mut dyn FrameSource,
     observer: &'a dyn Observe,
     sink: &'a mut dyn EventSink,
+    supervisor: Supervisor,
     tracker: Tracker,
     cadence: Option<Cadence>,
     /// The last frame, by which faces are followed through the next.
@@ -75,6 +76,7 @@ impl<'a> Pipeline<'a> {
             source,
             observer,
             sink,
+            supervisor: Supervisor::nobody(),
             tracker: Tracker::new(plan.rules),
             cadence: plan.rate.map(Cadence::new),
             last: None,
@@ -83,13 +85,23 @@ impl<'a> Pipeline<'a> {
         }
     }
 
+    /// Tells `supervisor` that work goes on.
+    #[must_use]
+    pub fn supervised(self, supervisor: Supervisor) -> Self {
+        Self { supervisor, ..self }
+    }
+
     /// Works on frames until the source ends, `stop` is set, or nobody reads the events any more.
     /// Everybody who is there then is reported as gone.
     ///
     /// # Errors
     /// Those of the source, of recognition, and [`Error::Output`] of the sink.
     pub fn run(&mut self, stop: &StopFlag) -> Result<StageTimes> {
+        self.supervisor.ready();
+        let doing = if self.source.is_looking() { "looking for" } else { "watching" };
+        self.supervisor.status(&format!("{doing} {}", self.source.name()));
         let worked = self.work(stop);
+        self.supervisor.stopping();
         let changes = self.tracker.finish();
         let reported = self.report(changes, None);
         let told = self.sink.finish(Instant::now() + config::LAST_EVENTS_WITHIN);
@@ -100,7 +112,9 @@ impl<'a> Pipeline<'a> {
 
     fn work(&mut self, stop: &StopFlag) -> Result<Reader> {
         while !stop.is_set() {
-            let reader = match self.source.next(PATIENCE)? {
+            let received = self.source.next(PATIENCE)?;
+            self.tell_supervisor(&received);
+            let reader = match received {
                 Received::Frame(frame) => self.frame(&frame)?,
                 Received::Nothing => {
                     let changes = self.tracker.pass(Instant::now());
@@ -118,6 +132,24 @@ impl<'a> Pipeline<'a> {
             }
         }
         Ok(Reader::Listens)
+    }
+
+    /// A frame is progress, and so is the search for a source that is lost; waiting for the frame of
+    /// an open source is none.
+    fn tell_supervisor(&mut self, received: &Received) {
+        match received {
+            Received::Lost(reason) => {
+                let name = self.source.name();
+                self.supervisor.status(&format!("looking for {name}: {reason}"));
+            }
+            Received::Restored => {
+                self.supervisor.status(&format!("watching {}", self.source.name()));
+            }
+            Received::Frame(_) | Received::Nothing | Received::End => {}
+        }
+        if matches!(received, Received::Frame(_)) || self.source.is_looking() {
+            self.supervisor.alive(Instant::now());
+        }
     }
 
     fn frame(&mut self, frame: &Frame) -> Result<Reader> {

@@ -11,15 +11,34 @@ use crate::recognize::{Candidate, Features, Identity, Judge, Label, Reason};
 use crate::source::Counters;
 
 /// Gives what it was told to, then the end.
-struct ScriptSource(VecDeque<Result<Received>>);
+struct ScriptSource {
+    script: VecDeque<Result<Received>>,
+    is_lost: bool,
+}
+
+impl ScriptSource {
+    fn new(script: Vec<Result<Received>>) -> Self {
+        Self { script: script.into(), is_lost: false }
+    }
+}
 
 impl FrameSource for ScriptSource {
     fn next(&mut self, _timeout: Duration) -> Result<Received> {
-        self.0.pop_front().unwrap_or(Ok(Received::End))
+        let received = self.script.pop_front().unwrap_or(Ok(Received::End));
+        match &received {
+            Ok(Received::Lost(_)) => self.is_lost = true,
+            Ok(Received::Restored) => self.is_lost = false,
+            _ => {}
+        }
+        received
     }
 
     fn name(&self) -> &str {
         "script"
+    }
+
+    fn is_looking(&self) -> bool {
+        self.is_lost
     }
 
     fn counters(&self) -> Counters {
@@ -129,7 +148,7 @@ fn run(
     room: usize,
     stop: &StopFlag,
 ) -> (Result<StageTimes>, Vec<Event>) {
-    let mut source = ScriptSource(script.into());
+    let mut source = ScriptSource::new(script);
     let mut sink = Kept { events: Vec::new(), room, finished: 0 };
     let result = Pipeline::new(&mut source, &ByWidth, &mut sink, plan("print")).run(stop);
     assert_eq!(sink.finished, 1);
@@ -193,7 +212,7 @@ fn a_rate_that_cannot_be_held_leaves_frames_to_be_followed() {
             ObserveTimes::default()
         }
     }
-    let mut source = ScriptSource(frames(&[3; 40]).into());
+    let mut source = ScriptSource::new(frames(&[3; 40]));
     let mut sink = Kept { events: Vec::new(), room: 9, finished: 0 };
     let plan = Plan { rate: Some(200.0), ..plan("") };
     let times = Pipeline::new(&mut source, &Slow, &mut sink, plan).run(&StopFlag::default());
@@ -246,11 +265,11 @@ fn a_sink_that_breaks_between_events_ends_the_run() {
         }
     }
     let run = |kind| {
-        let mut source = ScriptSource(frames(&[3; 9]).into());
+        let mut source = ScriptSource::new(frames(&[3; 9]));
         let mut sink = Breaks(kind);
         let mut pipeline = Pipeline::new(&mut source, &ByWidth, &mut sink, plan(""));
         let result = pipeline.run(&StopFlag::default());
-        (result, source.0.len())
+        (result, source.script.len())
     };
     assert!(matches!(run(io::ErrorKind::BrokenPipe), (Ok(_), 8)));
     assert!(matches!(run(io::ErrorKind::StorageFull), (Err(Error::Output { .. }), 8)));
@@ -292,10 +311,36 @@ fn a_set_flag_stops_before_the_next_frame() {
     }
     let stop = StopFlag::default();
     let observer = StopAtSecond { stop: stop.clone(), seen: Cell::new(0) };
-    let mut source = ScriptSource(frames(&[1; 9]).into());
+    let mut source = ScriptSource::new(frames(&[1; 9]));
     let mut sink = Kept { events: Vec::new(), room: 9, finished: 0 };
     let mut pipeline = Pipeline::new(&mut source, &observer, &mut sink, plan(""));
     assert!(pipeline.run(&stop).is_ok());
     assert_eq!(observer.seen.get(), 2);
     assert_eq!(kinds(&sink.events), [EventKind::Start, EventKind::End]);
+}
+
+#[test]
+fn the_supervisor_hears_of_frames_and_of_the_search_for_a_source_and_not_of_waiting() {
+    let (supervisor, told) = crate::service::told(Duration::ZERO);
+    let mut script = vec![Ok(Received::Nothing)];
+    script.extend(frames(&[3]));
+    script.extend([Ok(Received::Nothing), Ok(Received::Lost("unplugged".into()))]);
+    script.extend([Ok(Received::Nothing), Ok(Received::Restored), Ok(Received::Nothing)]);
+    let mut source = ScriptSource::new(script);
+    let mut sink = Kept { events: Vec::new(), room: 10, finished: 0 };
+    Pipeline::new(&mut source, &ByWidth, &mut sink, plan("print"))
+        .supervised(supervisor)
+        .run(&StopFlag::default())
+        .unwrap();
+    let expected = [
+        "READY=1",
+        "STATUS=watching script",
+        "WATCHDOG=1",
+        "STATUS=looking for script: unplugged",
+        "WATCHDOG=1",
+        "WATCHDOG=1",
+        "STATUS=watching script",
+        "STOPPING=1",
+    ];
+    assert_eq!(*told.borrow(), expected);
 }

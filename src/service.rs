@@ -1,4 +1,4 @@
-//! Being a process among others: signals.
+//! Being a process among others: signals, and the service manager.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -9,6 +9,12 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::error::{Error, Result};
+
+mod supervisor;
+
+pub use supervisor::Supervisor;
+#[cfg(test)]
+pub(crate) use supervisor::tests::supervisor as told;
 
 /// Longest time from the first signal to the end of the process.
 const STOP_WITHIN: Duration = Duration::from_millis(1900);

@@ -90,6 +90,10 @@ pub trait FrameSource {
     /// Name of the source for people, such as a device or a program.
     fn name(&self) -> &str;
 
+    /// Whether it is lost and tries again and again to come back. A driver that does not return from
+    /// a call is neither this nor gives frames.
+    fn is_looking(&self) -> bool;
+
     /// What it has done so far.
     fn counters(&self) -> Counters;
 }

@@ -181,6 +181,10 @@ impl FrameSource for FilmSource<'_> {
         "film"
     }
 
+    fn is_looking(&self) -> bool {
+        false
+    }
+
     fn counters(&self) -> Counters {
         Counters::default()
     }

@@ -13,7 +13,7 @@ use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::gallery::live::Bell;
 use crate::pipeline::{Pipeline, Plan};
-use crate::service::{self, Hangup};
+use crate::service::{self, Hangup, Supervisor};
 use crate::sink::{
     EventSink, Fanout, HookSink, HookSpec, LineSink, Render, SnapshotSink, StandardOutput,
     json_line, text_line,
@@ -51,7 +51,9 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let model = observer.recognizer().model().fingerprint().to_owned();
     let plan = Plan { rules, rate: rate(&args.source), model };
     log::info!("watching {}", source.name());
-    Pipeline::new(source.as_mut(), &observer, &mut sinks, plan).run(&stop)?;
+    Pipeline::new(source.as_mut(), &observer, &mut sinks, plan)
+        .supervised(Supervisor::of_system())
+        .run(&stop)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -82,7 +82,7 @@ impl Feed for CameraFeed {
     type Link = CameraLink;
 
     fn connect(&mut self, giver: Giver<RawFrame>) -> Result<CameraLink> {
-        if self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+        if self.is_stuck() {
             return Err(Error::Source("its driver does not let go of it".to_string()));
         }
         let device = self.devices.resolve(&self.request.selector)?;
@@ -105,6 +105,10 @@ impl Feed for CameraFeed {
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     fn failure(&self, reason: &str) -> Error {

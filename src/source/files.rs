@@ -96,6 +96,10 @@ impl FrameSource for PictureFiles {
         &self.name
     }
 
+    fn is_looking(&self) -> bool {
+        false
+    }
+
     fn counters(&self) -> Counters {
         self.counters
     }

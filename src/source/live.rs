@@ -38,6 +38,11 @@ pub trait Feed {
     /// Name for people.
     fn name(&self) -> &str;
 
+    /// Whether a driver has not returned from a call for an earlier link.
+    fn is_stuck(&self) -> bool {
+        false
+    }
+
     /// The error for a feed that never gave a frame, for `reason`.
     fn failure(&self, reason: &str) -> Error;
 
@@ -213,6 +218,10 @@ impl<F: Feed> FrameSource for LiveSource<F> {
 
     fn name(&self) -> &str {
         self.feed.name()
+    }
+
+    fn is_looking(&self) -> bool {
+        self.lost && !self.feed.is_stuck()
     }
 
     fn counters(&self) -> Counters {
