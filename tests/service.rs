@@ -1,0 +1,112 @@
+//! `celebcam run` under a service manager, and `celebcam config`.
+
+mod common;
+
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use common::runs::{Film, REPORT_WITHIN, STOP_WITHIN, ends_within, signal};
+use common::{assert_fails, beyond_emulation, celebcam};
+use rustix::process::Signal;
+
+/// Time in which the service manager wants a sign of life.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// A service manager: the other end of the socket that the process is told of.
+struct Manager {
+    _folder: tempfile::TempDir,
+    socket: UnixDatagram,
+}
+
+impl Manager {
+    /// Starts `celebcam run` with these arguments.
+    fn start(arguments: &[&str]) -> (Self, Child) {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let path = folder.path().join("notify");
+        let socket = UnixDatagram::bind(&path).expect("a socket can be made");
+        let child = celebcam()
+            .arg("run")
+            .args(arguments)
+            .env("NOTIFY_SOCKET", &path)
+            .env("WATCHDOG_USEC", DEADLINE.as_micros().to_string())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("celebcam starts");
+        (Self { _folder: folder, socket }, child)
+    }
+
+    /// The next message; `None` when none comes in `time`.
+    fn hears(&self, time: Duration) -> Option<String> {
+        self.socket.set_read_timeout(Some(time)).expect("a time can be set");
+        let mut message = [0; 512];
+        let length = self.socket.recv(&mut message).ok()?;
+        Some(String::from_utf8_lossy(&message[..length]).trim_end().to_owned())
+    }
+}
+
+#[test]
+fn it_is_ready_and_alive_while_frames_come_and_says_when_it_stops() {
+    if beyond_emulation("signs of life", "a frame takes longer than there is time to stop") {
+        return;
+    }
+    let film = Film::of_nobody();
+    let pictures = film.pictures.to_string_lossy();
+    let (manager, mut child) = Manager::start(&["--pictures", &pictures, "--repeat", "--fps", "9"]);
+    assert_eq!(manager.hears(REPORT_WITHIN).as_deref(), Some("READY=1"));
+    let status = manager.hears(DEADLINE).expect("a status follows");
+    assert!(status.starts_with("STATUS=watching "), "{status}");
+    for _ in 0..3 {
+        assert_eq!(manager.hears(REPORT_WITHIN).as_deref(), Some("WATCHDOG=1"));
+    }
+    signal(&child, Signal::TERM);
+    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
+    let last = std::iter::from_fn(|| manager.hears(Duration::from_millis(1))).last();
+    assert_eq!(last.as_deref(), Some("STOPPING=1"));
+}
+
+#[test]
+fn without_frames_there_is_no_sign_of_life() {
+    let (manager, mut child) = Manager::start(&["--command", "sleep 600"]);
+    assert_eq!(manager.hears(REPORT_WITHIN).as_deref(), Some("READY=1"));
+    assert!(manager.hears(DEADLINE).is_some_and(|status| status.starts_with("STATUS=")));
+    assert_eq!(manager.hears(DEADLINE), None);
+    signal(&child, Signal::TERM);
+    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
+}
+
+#[test]
+fn settings_are_shown_with_their_origin_and_can_be_read_again() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("celebcam.toml");
+    std::fs::write(&file, "camera = \"C920\"\nabsence = 4\n").expect("the file can be written");
+    let show = |file: &std::path::Path| {
+        let mut command = celebcam();
+        command.arg("--config").arg(file).args(["config", "--confirm", "3"]);
+        let output = command.env("CELEBCAM_FPS", "2").output().expect("celebcam runs");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("it is text")
+    };
+    let shown = show(&file);
+    for words in ["camera = \"C920\"", "confirm = 3", "# format = \"text\"", "CELEBCAM_FPS"] {
+        assert!(shown.contains(words), "{shown}");
+    }
+    let again = folder.path().join("again.toml");
+    std::fs::write(&again, &shown).expect("the file can be written");
+    let path = |shown: &str, file: &std::path::Path| shown.replace(&*file.to_string_lossy(), "");
+    let spaces = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(spaces(path(&show(&again), &again)), spaces(path(&shown, &file)));
+}
+
+#[test]
+fn settings_that_are_not_known_are_errors_that_name_the_nearest() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("celebcam.toml");
+    std::fs::write(&file, "absense = 4\n").expect("the file can be written");
+    let mut command = celebcam();
+    command.arg("--config").arg(&file).args(["run", "--stdin"]);
+    assert_fails(&mut command, 78, &["no setting absense", "did you mean absence?"]);
+    let mut command = celebcam();
+    command.args(["run", "--stdin"]).env("CELEBCAM_FORMAT", "xml");
+    assert_fails(&mut command, 78, &["CELEBCAM_FORMAT", "text or json"]);
+}
