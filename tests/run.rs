@@ -274,6 +274,6 @@ fn settings_that_make_no_sense_are_refused() {
     assert_fails(celebcam().args(["run", "--absence", "NaN"]), 78, &["--absence"]);
     assert_fails(celebcam().args(["run", "--fps", "0"]), 2, &["--fps"]);
     assert_fails(celebcam().args(["run", "--stdin", "--command", "x"]), 2, &["--command"]);
-    assert_fails(celebcam().args(["run", "--width", "640"]), 78, &["width and height"]);
-    assert_fails(celebcam().args(["run", "--repeat"]), 78, &["--pictures"]);
+    assert_fails(celebcam().args(["run", "--width", "640"]), 78, &["width", "height"]);
+    assert_fails(celebcam().args(["run", "--repeat"]), 78, &["only with pictures"]);
 }

@@ -182,8 +182,8 @@ fn settings_that_cannot_work_are_refused() {
         (vec!["--on-event", "/dev"], 78, "is not a file"),
         (vec!["--snapshot", "/dev/null/below"], 1, "cannot write /dev/null/below"),
         (vec!["--snapshot", "x", "--snapshot-limit", "0"], 2, "--snapshot-limit"),
-        (vec!["--snapshot-limit", "1M"], 2, "--snapshot"),
-        (vec!["--on-event-timeout", "5"], 2, "--on-event"),
+        (vec!["--snapshot-limit", "1M"], 78, "only with snapshot"),
+        (vec!["--on-event-timeout", "5"], 78, "only with on-event"),
         (vec!["--on-event", "true", "--on-event-timeout", "0"], 2, "--on-event-timeout"),
     ];
     for (arguments, code, words) in refused {

@@ -59,13 +59,6 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
 
 /// Checks what the command line's own rules do not cover.
 pub(super) fn check(args: &RunArgs) -> Result<(Rules, Option<HookSpec>)> {
-    let source = &args.source;
-    if source.width.is_some() != source.height.is_some() {
-        return Err(Error::Config("width and height belong together; give both".to_owned()));
-    }
-    if source.repeat && source.pictures.is_empty() {
-        return Err(Error::Config("only pictures can be repeated; give --pictures".to_owned()));
-    }
     Ok((rules(args)?, hook(&args.reactions)?))
 }
 

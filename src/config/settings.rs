@@ -43,6 +43,15 @@ const ALTERNATIVES: [&[&str]; 2] =
 /// Settings that belong to a source and are silenced with it.
 const OF_A_SOURCE: [&str; 2] = ["recording", "repeat"];
 
+/// Settings that are of use only with another.
+const NEEDS: [(&str, &str); 5] = [
+    ("width", "height"),
+    ("height", "width"),
+    ("repeat", "pictures"),
+    ("snapshot-limit", "snapshot"),
+    ("on-event-timeout", "on-event"),
+];
+
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -281,15 +290,30 @@ fn resolve(
         settings.push(Setting { key, help, kind: kind(arg), values, origin });
     }
     ALTERNATIVES.iter().try_for_each(|group| silence(&mut settings, group))?;
+    check_needs(&settings)?;
     Ok(settings)
+}
+
+fn check_needs(settings: &[Setting]) -> Result<()> {
+    let said = |key| settings.iter().find(|setting| setting.key == key && is_said(setting));
+    for (key, needed) in NEEDS {
+        if let (Some(setting), None) = (said(key), said(needed)) {
+            let origin = &setting.origin;
+            return Err(Error::Config(format!("{key} ({origin}) is of use only with {needed}")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether somebody wants it; a flag may be said to be off.
+fn is_said(setting: &Setting) -> bool {
+    setting.origin != Origin::Default && setting.values != ["false"]
 }
 
 /// Of settings that stand for each other, leaves the one that is said nearest to the user.
 fn silence(settings: &mut [Setting], group: &[&str]) -> Result<()> {
-    let is_said =
-        |setting: &&Setting| setting.origin != Origin::Default && setting.values != ["false"];
     let members = settings.iter().filter(|setting| group.contains(&setting.key.as_str()));
-    let said: Vec<&Setting> = members.filter(is_said).collect();
+    let said: Vec<&Setting> = members.filter(|setting| is_said(setting)).collect();
     let Some(nearest) = said.iter().map(|setting| setting.origin.rank()).max() else {
         return Ok(());
     };

@@ -74,6 +74,7 @@ fn every_flag_of_run_is_a_setting() {
         recording = true
         any-quality = true
         on-event = "greet 'the guest'"
+        snapshot = "faces"
         snapshot-limit = "1G"
     "#;
     let args = User::new(file, &[]).run("");
