@@ -73,8 +73,17 @@ pub const ENROLL_TIMEOUT_S: f32 = 120.0;
 /// it: strangers reach the lower threshold some ten times as often as the higher, but not in a row.
 pub const KEEP_LOG_ODDS: f32 = 2.0;
 
-/// Frames a second in which faces are followed, of a live source that is not told another rate.
-pub const LIVE_RATE: f32 = 5.0;
+/// Times a second that faces are looked for in the frames of a live source.
+pub const LOOK_RATE: f32 = 5.0;
+
+/// Frames a second in which faces are followed while somebody is there.
+pub const MAX_FPS: f32 = 15.0;
+
+/// Time without motion after which an empty room is left alone.
+pub const REST_AFTER: Duration = Duration::from_secs(2);
+
+/// Longest time for which a room in which nothing moves is left alone.
+pub const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// Longest time from somebody's coming into the picture to the frame in which faces are looked for.
 pub const NEWCOMER_WITHIN: Duration = Duration::from_secs(1);

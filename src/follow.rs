@@ -8,6 +8,9 @@ use crate::face::BoundingBox;
 /// Pixels of a side of the pictures that are compared, at most.
 const SMALL_PX: u32 = 192;
 
+/// Pixels of a side of a part of such a picture.
+const PART_PX: usize = 8;
+
 /// How far a face may move from one frame to the next, in widths of the face.
 const REACH: f32 = 0.6;
 
@@ -41,6 +44,20 @@ impl Small {
             })
             .collect();
         Self { luma, width: width as i32, height: height as i32, step: step as f32 }
+    }
+
+    /// The mean luma of each part of the picture, row by row.
+    pub fn parts(&self) -> Vec<f32> {
+        let (width, side) = (self.width.unsigned_abs() as usize, PART_PX);
+        let row_parts = |rows: &[u8]| -> Vec<f32> {
+            let mut sums = vec![(0_u32, 0_u32); width.div_ceil(side)];
+            for (place, &luma) in rows.iter().enumerate() {
+                let (sum, count) = &mut sums[place % width / side];
+                (*sum, *count) = (*sum + u32::from(luma), *count + 1);
+            }
+            sums.into_iter().map(|(sum, count)| sum as f32 / count as f32).collect()
+        };
+        self.luma.chunks((width * side).max(1)).flat_map(row_parts).collect()
     }
 
     fn at(&self, x: i32, y: i32) -> Option<f32> {

@@ -32,6 +32,7 @@ pub mod follow;
 pub mod track;
 
 pub mod cadence;
+pub mod motion;
 
 pub mod event;
 

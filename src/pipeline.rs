@@ -4,14 +4,16 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::cadence::{Cadence, Work};
+use crate::cadence::{Cadence, Rates, Work};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventKind, Guess, whole_pixels};
 use crate::follow::Small;
 use crate::frame::Frame;
-use crate::observe::Observe;
-use crate::service::{StopFlag, Supervisor};
+use crate::motion::Motion;
+use crate::observe::{Observation, Observe};
+use crate::process;
+use crate::service::{StatusRequest, StopFlag, Supervisor};
 use crate::sink::EventSink;
 use crate::source::{FrameSource, Received};
 use crate::timing::Timing;
@@ -27,6 +29,8 @@ pub struct StageTimes {
     pub observe: Timing,
     /// Following faces through a frame without looking for them.
     pub follow: Timing,
+    /// Seeing that nothing moves and nobody is there.
+    pub rest: Timing,
     /// Deciding who came and went, and writing it out.
     pub report: Timing,
     /// From the arrival of a frame to the end of the work on it.
@@ -38,8 +42,8 @@ pub struct StageTimes {
 pub struct Plan {
     /// When somebody has come and gone.
     pub rules: Rules,
-    /// Frames a second to hold by looking for faces in some frames only; `None` to look in all.
-    pub rate: Option<f32>,
+    /// How often to take frames and to look for faces in them; `None` to look in all.
+    pub rates: Option<Rates>,
     /// Name of the recognition model in events.
     pub model: String,
 }
@@ -50,12 +54,34 @@ pub struct Pipeline<'a> {
     observer: &'a dyn Observe,
     sink: &'a mut dyn EventSink,
     supervisor: Supervisor,
+    status: StatusRequest,
+    started: Instant,
+    seen: Seen,
     tracker: Tracker,
-    cadence: Option<Cadence>,
-    /// The last frame, by which faces are followed through the next.
-    last: Option<Small>,
+    live: Option<Live>,
     model: String,
     times: StageTimes,
+}
+
+/// Faces so far, each counted in every frame in which it was looked at.
+#[derive(Debug, Default)]
+struct Seen {
+    faces: u64,
+    recognized: u64,
+}
+
+/// What is needed to leave out work on frames that nobody would miss.
+struct Live {
+    cadence: Cadence,
+    motion: Motion,
+    /// The last frame, by which faces are followed through the next.
+    last: Option<Small>,
+}
+
+impl Live {
+    fn new(rates: Rates) -> Self {
+        Self { cadence: Cadence::new(rates), motion: Motion::default(), last: None }
+    }
 }
 
 /// What a sink had to say when it took an event.
@@ -77,9 +103,11 @@ impl<'a> Pipeline<'a> {
             observer,
             sink,
             supervisor: Supervisor::nobody(),
+            status: StatusRequest::default(),
+            started: Instant::now(),
+            seen: Seen::default(),
             tracker: Tracker::new(plan.rules),
-            cadence: plan.rate.map(Cadence::new),
-            last: None,
+            live: plan.rates.map(Live::new),
             model: plan.model,
             times: StageTimes::default(),
         }
@@ -89,6 +117,12 @@ impl<'a> Pipeline<'a> {
     #[must_use]
     pub fn supervised(self, supervisor: Supervisor) -> Self {
         Self { supervisor, ..self }
+    }
+
+    /// Logs a line on how things are whenever `status` is asked.
+    #[must_use]
+    pub fn answering(self, status: StatusRequest) -> Self {
+        Self { status, ..self }
     }
 
     /// Works on frames until the source ends, `stop` is set, or nobody reads the events any more.
@@ -112,8 +146,12 @@ impl<'a> Pipeline<'a> {
 
     fn work(&mut self, stop: &StopFlag) -> Result<Reader> {
         while !stop.is_set() {
+            self.wait_until_due();
             let received = self.source.next(PATIENCE)?;
             self.tell_supervisor(&received);
+            if self.status.take() {
+                log::info!("{}", self.status_line());
+            }
             let reader = match received {
                 Received::Frame(frame) => self.frame(&frame)?,
                 Received::Nothing => {
@@ -132,6 +170,14 @@ impl<'a> Pipeline<'a> {
             }
         }
         Ok(Reader::Listens)
+    }
+
+    /// Of the frames that come before the next is due, the source keeps the newest.
+    fn wait_until_due(&self) {
+        if let Some(live) = &self.live {
+            let wait = live.cadence.wait(Instant::now());
+            std::thread::sleep(wait.min(PATIENCE));
+        }
     }
 
     /// A frame is progress, and so is the search for a source that is lost; waiting for the frame of
@@ -156,17 +202,14 @@ impl<'a> Pipeline<'a> {
         if frame.captured_at.elapsed() > config::LARGEST_FRAME_AGE {
             return Ok(Reader::Listens);
         }
-        let started = Instant::now();
-        let work = self.cadence.as_mut().map_or(Work::Full, Cadence::next_work);
-        let changes = match work {
-            Work::Full => self.look(frame)?,
-            Work::Light => self.follow(frame),
+        let changes = match self.live.take() {
+            Some(mut live) => {
+                let changes = self.live_frame(frame, &mut live);
+                self.live = Some(live);
+                changes?
+            }
+            None => self.look(frame)?,
         };
-        if let Some(cadence) = &mut self.cadence {
-            // Only a rate that has to be held needs the last frame.
-            self.last = Some(Small::new(&frame.rgb));
-            cadence.took(work, started.elapsed());
-        }
         let reporting = Instant::now();
         let reader = self.report(changes, Some(frame))?;
         self.times.report.add(reporting.elapsed());
@@ -174,18 +217,43 @@ impl<'a> Pipeline<'a> {
         Ok(reader)
     }
 
+    fn live_frame(&mut self, frame: &Frame, live: &mut Live) -> Result<Vec<Change>> {
+        let started = Instant::now();
+        let small = Small::new(&frame.rgb);
+        let is_still = live.motion.is_still(&small, frame.captured_at);
+        let last = live.last.replace(small);
+        let is_somebody_there = self.tracker.is_somebody_there();
+        live.cadence.took_frame(started, is_somebody_there);
+        if is_still && !is_somebody_there {
+            self.times.rest.add(started.elapsed());
+            return Ok(self.tracker.pass(frame.captured_at));
+        }
+        let work = live.cadence.next_work(started, is_somebody_there);
+        let changes = match work {
+            Work::Full => {
+                live.motion.looked(frame.captured_at);
+                self.look(frame)?
+            }
+            Work::Light => self.follow(frame, last.as_ref(), live.last.as_ref()),
+        };
+        live.cadence.took(work, started.elapsed());
+        Ok(changes)
+    }
+
     fn look(&mut self, frame: &Frame) -> Result<Vec<Change>> {
         let started = Instant::now();
         let observations = self.observer.observe(&frame.rgb)?;
         self.times.observe.add(started.elapsed());
+        self.seen.faces += observations.len() as u64;
+        let is_recognized = |seen: &&Observation| seen.identity.name.is_ok();
+        self.seen.recognized += observations.iter().filter(is_recognized).count() as u64;
         let judge = self.observer.judge();
         Ok(self.tracker.frame(frame.captured_at, frame.sequence, observations, judge))
     }
 
-    fn follow(&mut self, frame: &Frame) -> Vec<Change> {
+    fn follow(&mut self, frame: &Frame, last: Option<&Small>, now: Option<&Small>) -> Vec<Change> {
         let started = Instant::now();
-        let (last, now) = (self.last.as_ref(), Small::new(&frame.rgb));
-        let find = |bounds: &_| last.and_then(|last| last.find_in(&now, bounds));
+        let find = |bounds: &_| last.zip(now).and_then(|(last, now)| last.find_in(now, bounds));
         let changes = self.tracker.follow(frame.captured_at, find);
         self.times.follow.add(started.elapsed());
         changes
@@ -234,28 +302,56 @@ impl<'a> Pipeline<'a> {
     }
 
     fn log_summary(&self) {
-        let counters = self.source.counters();
-        log::info!(
-            "{} frames, {} dropped, {} corrupt, reopened {} times",
-            counters.delivered,
-            counters.dropped,
-            counters.corrupt,
-            counters.reopened
-        );
+        log::info!("{}", self.status_line());
+        for (stage, timing) in self.stages() {
+            log::info!("{stage}: {timing}");
+        }
+    }
+
+    fn stages(&self) -> [(&'static str, Timing); 8] {
         let observe = self.observer.times();
-        let stages = [
-            ("decode", counters.decode),
+        [
+            ("decode", self.source.counters().decode),
             ("detect", observe.detect),
             ("align", observe.align),
             ("recognize", observe.recognize),
             ("follow", self.times.follow),
+            ("rest", self.times.rest),
             ("report", self.times.report),
             ("latency", self.times.latency),
-        ];
-        for (stage, timing) in stages {
-            log::info!("{stage}: {timing}");
-        }
+        ]
     }
+
+    /// How things are, in one line.
+    fn status_line(&self) -> String {
+        let counters = self.source.counters();
+        let mut line = format!(
+            "up {}, {} frames, {} dropped, {} corrupt, {} faces, {} recognized, reopened {} times",
+            uptime(self.started.elapsed()),
+            counters.delivered,
+            counters.dropped,
+            counters.corrupt,
+            self.seen.faces,
+            self.seen.recognized,
+            counters.reopened
+        );
+        line += "; p50/p95 ms:";
+        for (stage, timing) in self.stages() {
+            let (half, most) = (timing.quantile_ms(0.5), timing.quantile_ms(0.95));
+            line += &format!(" {stage} {half:.1}/{most:.1}");
+        }
+        if let Some(bytes) = process::memory_bytes("VmRSS") {
+            line += &format!("; memory {:.1} MB", bytes as f64 / 1e6);
+        }
+        line
+    }
+}
+
+/// `3 d 04:05:06`
+fn uptime(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let [days, hours, minutes] = [seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60];
+    format!("{days} d {hours:02}:{minutes:02}:{:02}", seconds % 60)
 }
 
 /// What an answer of the sink means for the run.

@@ -140,7 +140,7 @@ fn frames(widths: &[u32]) -> Vec<Result<Received>> {
 
 fn plan(model: &str) -> Plan {
     let rules = Rules { confirm_frames: 2, absence: Duration::from_secs(2) };
-    Plan { rules, rate: None, model: model.into() }
+    Plan { rules, rates: None, model: model.into() }
 }
 
 fn run(
@@ -212,9 +212,9 @@ fn a_rate_that_cannot_be_held_leaves_frames_to_be_followed() {
             ObserveTimes::default()
         }
     }
-    let mut source = ScriptSource::new(frames(&[3; 40]));
+    let mut source = ScriptSource::new(frames(&[1; 40]));
     let mut sink = Kept { events: Vec::new(), room: 9, finished: 0 };
-    let plan = Plan { rate: Some(200.0), ..plan("") };
+    let plan = Plan { rates: Some(Rates { look: 200.0, follow: 200.0 }), ..plan("") };
     let times = Pipeline::new(&mut source, &Slow, &mut sink, plan).run(&StopFlag::default());
     let times = times.expect("the run ends well");
     assert_eq!(times.observe.count() + times.follow.count(), 40);

@@ -1,4 +1,5 @@
-//! Other programs: their command lines, and process groups that end as a whole.
+//! This process's memory, and other programs: their command lines, and process groups that end as a
+//! whole.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -13,6 +14,15 @@ use crate::error::{Error, Result};
 
 /// How long a program has to end by itself after it was asked to.
 pub const GRACE: Duration = Duration::from_millis(500);
+
+/// An amount of memory of this process, by its key in `/proc/self/status` (`VmRSS`, `VmHWM`); `None`
+/// where the system does not say.
+pub fn memory_bytes(key: &str) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
 
 /// Splits a command line into the program and its arguments, quoted as in a shell; no shell runs
 /// it. There is at least the program.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::error::{Error, Result};
@@ -47,20 +47,37 @@ pub enum Hangup {
     Reload(Box<dyn Fn() + Send>),
 }
 
+/// Whether somebody asked how the process is.
+#[derive(Debug, Clone, Default)]
+pub struct StatusRequest(Arc<AtomicBool>);
+
+impl StatusRequest {
+    /// Asks.
+    pub fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has asked since the last call.
+    pub fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
+}
+
 /// The flag that SIGINT, SIGTERM and, as `hangup` says, SIGHUP set. A second signal to stop ends
-/// the process at once, and so does the time when it takes too long.
+/// the process at once, and so does the time when it takes too long. SIGUSR1 asks `status`.
 ///
 /// # Errors
 /// [`Error::Source`] when the signals cannot be caught.
-pub fn stop_on_signal(hangup: Hangup) -> Result<StopFlag> {
+pub fn stop_on_signal(hangup: Hangup, status: StatusRequest) -> Result<StopFlag> {
     let stop = StopFlag::default();
     let flag = stop.clone();
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1])
         .map_err(|error| Error::Source(format!("cannot catch signals: {error}")))?;
     let at_start = terminals();
     std::thread::spawn(move || {
         for signal in &mut signals {
             match &hangup {
+                _ if signal == SIGUSR1 => status.ask(),
                 Hangup::Reload(reload) if signal == SIGHUP && terminals() == at_start => reload(),
                 _ => ask_to_stop(&flag),
             }

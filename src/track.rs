@@ -156,6 +156,11 @@ impl Tracker {
         Self { rules, tracks: Vec::new(), visits: Visits::new(rules.absence) }
     }
 
+    /// Whether anybody is followed, known or not.
+    pub fn is_somebody_there(&self) -> bool {
+        !self.tracks.is_empty()
+    }
+
     /// Takes the faces of frame number `frame` at the time `now`.
     pub fn frame(
         &mut self,

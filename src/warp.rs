@@ -97,7 +97,7 @@ pub fn warp(rgb: &RgbImage, to_square: &Similarity, side: u32) -> RgbImage {
     let bits = WEIGHT_BITS + offsets.len().ilog2() * 2;
     let sampler = Sampler::new(source);
     let step = [fixed(back.a), fixed(back.b)];
-    for (y, line) in square.as_mut().chunks_exact_mut(side as usize * 3).enumerate() {
+    for (y, line) in square.chunks_exact_mut(side as usize * 3).enumerate() {
         let mut positions = [[0; 2]; 4];
         let starts = offsets.iter().flat_map(|dy| offsets.iter().map(move |dx| [*dx, *dy]));
         for (start, [dx, dy]) in positions.iter_mut().zip(starts) {

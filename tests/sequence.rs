@@ -225,7 +225,7 @@ fn events(script: &Script, cast: Vec<Actor>, observer: &Observer) -> Vec<Event> 
     let mut sink = Kept::default();
     let absence = Duration::from_secs_f32(config::ABSENCE_S);
     let rules = Rules { confirm_frames: config::CONFIRM_FRAMES, absence };
-    let plan = Plan { rules, rate: None, model: String::new() };
+    let plan = Plan { rules, rates: None, model: String::new() };
     Pipeline::new(&mut source, observer, &mut sink, plan)
         .run(&StopFlag::default())
         .expect("the film runs");

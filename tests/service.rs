@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -109,4 +110,30 @@ fn settings_that_are_not_known_are_errors_that_name_the_nearest() {
     let mut command = celebcam();
     command.args(["run", "--stdin"]).env("CELEBCAM_FORMAT", "xml");
     assert_fails(&mut command, 78, &["CELEBCAM_FORMAT", "text or json"]);
+}
+
+#[test]
+fn a_status_line_is_logged_when_asked_and_the_run_goes_on() {
+    let film = Film::of_nobody();
+    let live = film.live();
+    let mut child = celebcam()
+        .args(["run", "--command", &live])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("celebcam starts");
+    let log = BufReader::new(child.stderr.take().expect("standard error is piped"));
+    let mut lines = log.lines().map(|line| line.expect("standard error can be read"));
+    lines.find(|line| line.contains("watching")).expect("it watches");
+    signal(&child, Signal::USR1);
+    let line = lines.find(|line| line.contains("; p50/p95 ms: decode ")).expect("it answers");
+    for words in
+        ["up 0 d 00:0", " frames, ", " dropped, ", " faces, ", "reopened 0 times", "memory "]
+    {
+        assert!(line.contains(words), "{line}");
+    }
+    assert!(child.try_wait().expect("the process is ours").is_none());
+    let drained = std::thread::spawn(move || lines.count());
+    signal(&child, Signal::TERM);
+    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
+    assert!(drained.join().is_ok_and(|count| count > 0));
 }

@@ -51,6 +51,11 @@ pub struct RunArgs {
     /// Seconds for which a person must not be seen to have gone
     #[arg(long, value_name = "SECONDS", default_value_t = config::ABSENCE_S)]
     pub absence: f32,
+    /// Frames a second to take of a live source while somebody is there; faces are looked for 5
+    /// times a second at most, and followed in the other frames. While nobody is there, 5 frames
+    /// are taken, and while nothing moves either, one of them is looked at every 10 seconds
+    #[arg(long, value_name = "RATE", default_value_t = config::MAX_FPS, value_parser = rate)]
+    pub max_fps: f32,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
     pub decision: DecisionArgs,

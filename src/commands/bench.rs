@@ -293,15 +293,7 @@ fn bench_photo(
 
 /// The most memory that the process ever had resident; `None` where the system does not say.
 fn peak_memory_bytes() -> Option<u64> {
-    status_bytes("VmHWM:")
-}
-
-/// An amount of memory that the system says of the process under this key.
-fn status_bytes(key: &str) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
-    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kilobytes * 1024)
+    crate::process::memory_bytes("VmHWM")
 }
 
 #[cfg(test)]

@@ -72,7 +72,8 @@ enum Source {
 /// The faces of the person; `None` when it was stopped by a signal.
 fn collect(args: &EnrollArgs, observer: &Observer) -> Result<Option<(Vec<Features>, Source)>> {
     if args.from_camera {
-        let stop = service::stop_on_signal(service::Hangup::Stop)?;
+        let stop =
+            service::stop_on_signal(service::Hangup::Stop, service::StatusRequest::default())?;
         return Ok(camera::faces(args, observer, &stop)?.map(|faces| (faces, Source::Camera)));
     }
     Ok(Some((photos::faces(args, observer)?, Source::Photos)))

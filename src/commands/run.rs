@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{count, load_observer, open_gallery};
+use crate::cadence::Rates;
 use crate::cli::{Format, ReactionArgs, RunArgs, SourceArgs};
 use crate::config;
 use crate::detect::Search;
@@ -13,7 +14,7 @@ use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::gallery::live::Bell;
 use crate::pipeline::{Pipeline, Plan};
-use crate::service::{self, Hangup, Supervisor};
+use crate::service::{self, Hangup, StatusRequest, Supervisor};
 use crate::sink::{
     EventSink, Fanout, HookSink, HookSpec, LineSink, Render, SnapshotSink, StandardOutput,
     json_line, text_line,
@@ -31,7 +32,9 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let (rules, hook) = check(args)?;
     let bell = Bell::default();
     let reload = bell.clone();
-    let stop = service::stop_on_signal(Hangup::Reload(Box::new(move || reload.ring())))?;
+    let status = StatusRequest::default();
+    let hangup = Hangup::Reload(Box::new(move || reload.ring()));
+    let stop = service::stop_on_signal(hangup, status.clone())?;
     let mut sinks = sinks(args, hook)?;
     // A camera that is missing is said before the models are loaded, which takes a slow board
     // seconds; a camera that is there starts up in this time.
@@ -49,10 +52,11 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
         None => (observer, None),
     };
     let model = observer.recognizer().model().fingerprint().to_owned();
-    let plan = Plan { rules, rate: rate(&args.source), model };
+    let plan = Plan { rules, rates: rates(args), model };
     log::info!("watching {}", source.name());
     Pipeline::new(source.as_mut(), &observer, &mut sinks, plan)
         .supervised(Supervisor::of_system())
+        .answering(status)
         .run(&stop)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -71,10 +75,10 @@ fn rules(args: &RunArgs) -> Result<Rules> {
     Ok(Rules { confirm_frames: args.confirm, absence })
 }
 
-/// The frames a second to hold; of pictures and recordings every frame is looked at.
-fn rate(args: &SourceArgs) -> Option<f32> {
-    let is_live = args.pictures.is_empty() && !args.recording;
-    is_live.then(|| args.fps.unwrap_or(config::LIVE_RATE))
+/// How often to look; of pictures and recordings every frame is looked at.
+fn rates(args: &RunArgs) -> Option<Rates> {
+    let is_live = args.source.pictures.is_empty() && !args.source.recording;
+    is_live.then(|| Rates::new(args.max_fps))
 }
 
 /// The source that the arguments describe.

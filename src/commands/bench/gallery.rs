@@ -4,13 +4,14 @@ use std::io::Write;
 
 use serde_json::json;
 
-use super::{Samples, status_bytes};
+use super::Samples;
 use crate::cli::{BenchArgs, Format};
 use crate::config;
 use crate::engine::Settings;
 use crate::engine::int8::kernels::Kernels;
 use crate::error::Error;
 use crate::gallery::{Gallery, Person};
+use crate::process::memory_bytes;
 
 /// Length of the embeddings, that of the built-in recognizer's.
 const EMBEDDING_LENGTH: usize = 256;
@@ -24,10 +25,10 @@ pub fn bench(
 ) -> anyhow::Result<()> {
     let kernels = Kernels::of(settings.isa)
         .ok_or_else(|| Error::Config(format!("this processor does not have {}", settings.isa)))?;
-    let before = status_bytes("VmRSS:");
+    let before = memory_bytes("VmRSS");
     let mut numbers = Numbers(1);
     let gallery = made_up(people, &mut numbers);
-    let memory = before.zip(status_bytes("VmRSS:")).map(|(before, now)| now.saturating_sub(before));
+    let memory = before.zip(memory_bytes("VmRSS")).map(|(before, now)| now.saturating_sub(before));
     let samples = Samples::measure(args.warmup, args.runs, || {
         // Another face each time: nothing of the last search helps.
         let found = gallery.search(kernels, &numbers.embedding(), config::TOP_K);
