@@ -1,11 +1,13 @@
 //! The `celebcam` program: parses the command line, starts logging, runs the command and maps an
 //! error to an exit code.
 
+use std::fmt::Display;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use celebcam::cli::Command;
 use celebcam::config::settings::{self, Failure, Setting};
+use celebcam::service::journal;
 use celebcam::{commands, error::Error};
 
 fn main() -> ExitCode {
@@ -14,7 +16,7 @@ fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(Failure::Usage(error)) => error.exit(),
         Err(Failure::Settings(error)) => {
-            eprintln!("celebcam: {error}");
+            say(&error);
             return ExitCode::from(error.exit_code());
         }
     };
@@ -23,10 +25,19 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("celebcam: {error:#}");
+            say(&format_args!("{error:#}"));
             let code = error.downcast_ref::<Error>().map_or(1, Error::exit_code);
             ExitCode::from(code)
         }
+    }
+}
+
+/// Says why the program ends.
+fn say(error: &dyn Display) {
+    if journal::is_on_stderr() {
+        eprintln!("<3>{error}");
+    } else {
+        eprintln!("celebcam: {error}");
     }
 }
 
@@ -45,7 +56,8 @@ fn run(command: &Command, settings: &[Setting]) -> anyhow::Result<ExitCode> {
 }
 
 /// Logs go to standard error: our own words, more with `-v`, or as `RUST_LOG` says. What a
-/// dependency warns of is no matter of the user's, and comes with `-v`.
+/// dependency warns of is no matter of the user's, and comes with `-v`. The journal of systemd gets
+/// priorities in place of times.
 fn start_logging(verbose: u8, quiet: bool) {
     let level = match (quiet, verbose) {
         (true, _) => "error",
@@ -53,10 +65,13 @@ fn start_logging(verbose: u8, quiet: bool) {
         (false, 1) => "warn,celebcam=debug",
         (false, _) => "debug,celebcam=trace",
     };
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(level))
-        .format_target(false)
-        .format_timestamp_secs()
-        .init();
+    let filter = env_logger::Env::default().default_filter_or(level);
+    let mut logger = env_logger::Builder::from_env(filter);
+    logger.format_target(false).format_timestamp_secs();
+    if journal::is_on_stderr() {
+        logger.format(journal::write);
+    }
+    logger.init();
     // A dependency that panics is caught where it is called and reported there in words.
     std::panic::set_hook(Box::new(|panic| log::debug!("{panic}")));
 }

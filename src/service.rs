@@ -1,4 +1,4 @@
-//! Being a process among others: signals, and the service manager.
+//! Being a process among others: signals, the service manager, and the journal.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use signal_hook::iterator::Signals;
 
 use crate::error::{Error, Result};
 
+pub mod journal;
 mod supervisor;
 
 pub use supervisor::Supervisor;

@@ -3,6 +3,7 @@
 mod common;
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -136,4 +137,20 @@ fn a_status_line_is_logged_when_asked_and_the_run_goes_on() {
     signal(&child, Signal::TERM);
     assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
     assert!(drained.join().is_ok_and(|count| count > 0));
+}
+
+#[test]
+fn the_journal_gets_priorities_and_no_times() {
+    let log = tempfile::NamedTempFile::new().expect("a file can be made");
+    let metadata = log.as_file().metadata().expect("the file is there");
+    let status = celebcam()
+        .args(["run", "--pictures", "/no/such/folder"])
+        .env("JOURNAL_STREAM", format!("{}:{}", metadata.dev(), metadata.ino()))
+        .stderr(log.reopen().expect("the file can be opened"))
+        .status()
+        .expect("celebcam runs");
+    assert_eq!(status.code(), Some(66));
+    let text = std::fs::read_to_string(log.path()).expect("the file can be read");
+    assert!(text.lines().last().is_some_and(|line| line.starts_with("<3>/no/such")), "{text}");
+    assert!(text.lines().all(|line| line.starts_with('<')), "{text}");
 }
