@@ -186,16 +186,39 @@ fn a_reader_that_goes_away_ends_the_run() {
 
 #[test]
 fn a_missing_camera_is_said_with_what_to_do() {
+    let enroll = |camera: &str| {
+        let mut command = celebcam();
+        command.args(["enroll", "Somebody", "--from-camera", "--camera", camera]);
+        command
+    };
     for camera in ["97", "/dev/video97", "/dev/v4l/by-id/not-there", "no such name"] {
         let words = ["there is no", "97"].iter().take(if camera.contains("97") { 2 } else { 1 });
         let words: Vec<&str> = words.copied().collect();
-        assert_fails(celebcam().args(["run", "--camera", camera]), 69, &words);
+        assert_fails(&mut enroll(camera), 69, &words);
     }
-    assert_fails(
-        celebcam().args(["run", "--camera", "/dev/null"]),
-        69,
-        &["/dev/null is not a camera"],
-    );
+    assert_fails(&mut enroll("/dev/null"), 69, &["/dev/null is not a camera"]);
+}
+
+#[test]
+fn a_run_waits_for_a_camera_that_is_missing_and_says_so_once() {
+    let mut child = celebcam()
+        .args(["run", "--format", "json", "--camera", "97"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("celebcam starts");
+    let mut events = Events::of(&mut child);
+    events.read_one();
+    // Time for some more looks for it.
+    std::thread::sleep(Duration::from_secs(1));
+    signal(&child, Signal::TERM);
+    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
+    let events = json_lines(&events.read_all());
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0]["event"], "camera_lost");
+    let log = std::io::read_to_string(child.stderr.take().expect("standard error is piped"));
+    let log = log.expect("standard error can be read");
+    assert_eq!(log.matches("there is no /dev/video97").count(), 1, "{log}");
 }
 
 #[test]
@@ -204,7 +227,7 @@ fn without_any_camera_the_ways_in_are_named() {
         return skipped("this machine has video devices");
     }
     let advice = ["no camera found", "plug in a USB camera", "rpicam-vid"];
-    assert_fails(celebcam().arg("run"), 69, &advice);
+    assert_fails(celebcam().args(["enroll", "Somebody", "--from-camera"]), 69, &advice);
     assert_fails(celebcam().arg("cameras"), 69, &advice);
 }
 

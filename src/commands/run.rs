@@ -36,9 +36,8 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let hangup = Hangup::Reload(Box::new(move || reload.ring()));
     let stop = service::stop_on_signal(hangup, status.clone())?;
     let mut sinks = sinks(args, hook)?;
-    // A camera that is missing is said before the models are loaded, which takes a slow board
-    // seconds; a camera that is there starts up in this time.
-    let mut source = source::open(&spec(&args.source))?;
+    // The camera starts up while the models are loaded.
+    let mut source = source::open(&spec(&args.source, true))?;
     let settings = Settings::new(usize::from(args.threads))?;
     let observer = load_observer(&args.models, &args.decision, Search::Whole, &settings)?;
     let gallery = open_gallery(&args.gallery, observer.recognizer())?;
@@ -81,8 +80,8 @@ fn rates(args: &RunArgs) -> Option<Rates> {
     is_live.then(|| Rates::new(args.max_fps))
 }
 
-/// The source that the arguments describe.
-pub(super) fn spec(args: &SourceArgs) -> SourceSpec {
+/// The source that the arguments describe; with `wait`, a camera may come later.
+pub(super) fn spec(args: &SourceArgs, wait: bool) -> SourceSpec {
     let recording = args.recording;
     if let Some(line) = &args.command {
         return SourceSpec::Command { line: line.clone(), recording };
@@ -99,6 +98,7 @@ pub(super) fn spec(args: &SourceArgs) -> SourceSpec {
         size_px: args.width.zip(args.height),
         rate: args.fps.map(|rate| rate.round().max(1.0) as u32),
         frame_deadline: config::CAMERA_FRAME_DEADLINE,
+        wait,
     })
 }
 

@@ -35,6 +35,8 @@ pub struct CameraRequest {
     pub rate: Option<u32>,
     /// Longest time from one frame to the next.
     pub frame_deadline: Duration,
+    /// Waits for a camera that is not there, is used by somebody else, or may not be opened.
+    pub wait: bool,
 }
 
 /// Opens the camera.
@@ -42,7 +44,7 @@ pub fn open(request: &CameraRequest) -> Result<LiveSource<CameraFeed>> {
     LiveSource::open(CameraFeed {
         request: request.clone(),
         devices: Devices::of_system(),
-        name: String::new(),
+        name: request.selector.to_string(),
         thread: None,
     })
 }
@@ -120,6 +122,7 @@ impl Feed for CameraFeed {
             opening_deadline: Some(OPENING_DEADLINE.max(self.request.frame_deadline)),
             frame_deadline: Some(self.request.frame_deadline),
             reopen: Some(Backoff::new(RETRY.0, RETRY.1)),
+            patient: self.request.wait,
             keep: Keep::Newest,
         }
     }
@@ -278,6 +281,7 @@ mod tests {
             size_px,
             rate,
             frame_deadline: Duration::from_secs(5),
+            wait: false,
         }
     }
 

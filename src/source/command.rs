@@ -83,6 +83,7 @@ impl Feed for CommandFeed {
             opening_deadline: (!self.recording).then_some(FRAME_DEADLINE),
             frame_deadline: (!self.recording).then_some(FRAME_DEADLINE),
             reopen: (!self.recording).then(|| Backoff::new(RESTART.0, RESTART.1)),
+            patient: false,
             keep: keep(self.recording),
         }
     }
@@ -140,6 +141,7 @@ impl Feed for StdinFeed {
             opening_deadline: None,
             frame_deadline: None,
             reopen: None,
+            patient: false,
             keep: keep(self.recording),
         }
     }

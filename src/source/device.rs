@@ -36,6 +36,17 @@ impl FromStr for Selector {
     }
 }
 
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::First => f.write_str("a camera"),
+            Self::Number(number) => write!(f, "/dev/video{number}"),
+            Self::Path(path) => path.display().fmt(f),
+            Self::Name(name) => write!(f, "camera {name}"),
+        }
+    }
+}
+
 /// What a device node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceKind {

@@ -59,6 +59,8 @@ pub struct Manner {
     pub frame_deadline: Option<Duration>,
     /// Whether to open a link again that has ended, and how soon.
     pub reopen: Option<Backoff>,
+    /// Whether to wait for a feed that has never given a frame, too.
+    pub patient: bool,
     /// Which frames to keep.
     pub keep: Keep,
 }
@@ -85,17 +87,21 @@ impl<F: Feed> LiveSource<F> {
     /// Opens the first link.
     ///
     /// # Errors
-    /// When the feed cannot be connected.
+    /// When the feed cannot be connected and is not to be waited for.
     pub fn open(mut feed: F) -> Result<Self> {
         let manner = feed.manner();
         let handover = Handover::new(manner.keep);
-        let link = feed.connect(handover.giver())?;
         let now = Instant::now();
+        let state = match feed.connect(handover.giver()) {
+            Ok(link) => State::Open { link, since: now },
+            Err(_) if manner.patient => State::Closed { retry_at: now },
+            Err(error) => return Err(error),
+        };
         Ok(Self {
             feed,
             manner,
             handover,
-            state: State::Open { link, since: now },
+            state,
             last_frame: now,
             worked: false,
             lost: false,
@@ -156,7 +162,8 @@ impl<F: Feed> LiveSource<F> {
         self.handover.refuse_producer();
         let now = Instant::now();
         let steady = matches!(&self.state, State::Open { since, .. } if now - *since >= STEADY);
-        let Some(backoff) = self.manner.reopen.as_mut().filter(|_| self.worked) else {
+        let goes_on = self.worked || self.manner.patient;
+        let Some(backoff) = self.manner.reopen.as_mut().filter(|_| goes_on) else {
             return Err(self.feed.failure(&self.with_corrupt(reason)));
         };
         if steady {

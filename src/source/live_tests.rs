@@ -67,6 +67,7 @@ fn live(links: Vec<(Vec<RawFrame>, bool)>, reopen: bool, deadline: Duration) -> 
         opening_deadline: Some(HOUR),
         frame_deadline: Some(deadline),
         reopen: reopen.then(|| Backoff::new(NOW, NOW)),
+        patient: false,
         keep: Keep::Newest,
     };
     LiveSource::open(Script { links, manner, held: Vec::new(), closed: Arc::default() })
@@ -127,6 +128,29 @@ fn a_feed_that_never_worked_is_an_error() {
     assert!(matches!(source.next(NOW), Ok(Received::Nothing)));
     let error = source.next(NOW).unwrap_err();
     assert_eq!(error.to_string(), "script: broke (1 frame was corrupt)");
+}
+
+#[test]
+fn a_feed_that_is_waited_for_is_lost_until_it_gives_a_frame() {
+    let manner = Manner {
+        opening_deadline: Some(HOUR),
+        frame_deadline: Some(HOUR),
+        reopen: Some(Backoff::new(NOW, NOW)),
+        patient: true,
+        keep: Keep::Newest,
+    };
+    let script = Script { links: vec![], manner, held: Vec::new(), closed: Arc::default() };
+    let mut source = LiveSource::open(script).expect("it is waited for");
+    assert!(matches!(source.next(NOW), Ok(Received::Lost(reason)) if reason == "is gone"));
+    assert!(source.is_looking());
+    source.feed.links.push((vec![], true));
+    assert!(matches!(source.next(NOW), Ok(Received::Nothing)));
+    assert!(matches!(source.next(NOW), Ok(Received::Nothing)));
+    source.feed.links.push((vec![grey(4)], false));
+    assert!(matches!(source.next(NOW), Ok(Received::Nothing)));
+    assert!(matches!(source.next(NOW), Ok(Received::Restored)));
+    assert!(!source.is_looking());
+    assert!(matches!(source.next(NOW), Ok(Received::Frame(_))));
 }
 
 #[test]

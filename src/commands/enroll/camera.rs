@@ -22,7 +22,7 @@ pub fn faces(
 ) -> Result<Option<Vec<Features>>> {
     let time = Duration::try_from_secs_f32(args.timeout)
         .map_err(|error| Error::Config(format!("--timeout {}: {error}", args.timeout)))?;
-    let mut source = source::open(&spec(&args.source))?;
+    let mut source = source::open(&spec(&args.source, false))?;
     let mut guide = Guide::new(usize::from(args.frames), Instant::now());
     let until = Instant::now() + time;
     let mut said = Said::default();
