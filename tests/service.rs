@@ -5,6 +5,7 @@ mod common;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -153,4 +154,53 @@ fn the_journal_gets_priorities_and_no_times() {
     let text = std::fs::read_to_string(log.path()).expect("the file can be read");
     assert!(text.lines().last().is_some_and(|line| line.starts_with("<3>/no/such")), "{text}");
     assert!(text.lines().all(|line| line.starts_with('<')), "{text}");
+}
+
+/// Settings of a run that is started by hand.
+const BY_HAND: [&str; 4] = ["stdin", "pictures", "recording", "repeat"];
+
+#[test]
+fn the_packaged_settings_name_every_setting_with_its_default() {
+    let packaged = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/celebcam.toml");
+    let packaged = std::fs::read_to_string(packaged).expect("the file can be read");
+    let named: Vec<&str> =
+        packaged.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_assignment).collect();
+    let mut command = celebcam();
+    let output = command.arg("config").env_remove("CELEBCAM_GALLERY").output();
+    let shown = String::from_utf8(output.expect("celebcam runs").stdout).expect("it is text");
+    let mut settings = 0;
+    for line in shown.lines().filter_map(|line| line.strip_prefix("# ")) {
+        let (assignment, origin) = line.split_once(" #").expect("each line has an origin");
+        let key = assignment.split(' ').next().expect("each line has a key");
+        if BY_HAND.contains(&key) {
+            continue;
+        }
+        settings += 1;
+        let same = |named: &&&str| named.split(' ').next() == Some(key);
+        let named = named.iter().find(same).unwrap_or_else(|| panic!("{key} is not packaged"));
+        if origin.trim() == "default" {
+            assert_eq!(named.trim(), assignment.trim());
+        }
+        let alone = tempfile::NamedTempFile::new().expect("a file can be made");
+        let with = match key {
+            "width" => "height = 480",
+            "height" => "width = 640",
+            "on-event-timeout" => "on-event = \"true\"",
+            "snapshot-limit" => "snapshot = \"x\"",
+            _ => "",
+        };
+        let named = if key == "on-event" { "on-event = \"true\"" } else { named };
+        std::fs::write(alone.path(), format!("{named}\n{with}\n")).expect("it can be written");
+        let mut command = celebcam();
+        let output = command.arg("--config").arg(alone.path()).arg("config").output();
+        let output = output.expect("celebcam runs");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{key}: {message}");
+    }
+    assert!(settings > 15 && settings == named.len(), "{settings} of {}", named.len());
+}
+
+fn is_assignment(line: &&str) -> bool {
+    let key = line.split_once(" = ").map(|(key, _)| key);
+    key.is_some_and(|key| key.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-'))
 }
