@@ -52,4 +52,5 @@ pub mod picture;
 pub mod process;
 pub mod resample;
 pub mod service;
+pub mod throttle;
 pub mod timing;

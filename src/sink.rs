@@ -6,7 +6,6 @@ mod json;
 mod lines;
 mod snapshot;
 mod text;
-mod throttle;
 mod worker;
 
 use std::io;

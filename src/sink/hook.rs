@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use super::EventSink;
 use super::json::line;
-use super::throttle::Throttle;
 use super::worker::{Finished, Queue, Worker};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventKind};
 use crate::frame::Frame;
 use crate::process;
+use crate::throttle::Throttle;
 use running::Running;
 
 /// Events that may wait for a command within the longest time for which they do.

@@ -7,11 +7,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::EventSink;
-use super::throttle::Throttle;
 use super::worker::{Finished, Queue, Worker};
 use crate::config;
 use crate::event::{Event, EventKind};
 use crate::frame::Frame;
+use crate::throttle::Throttle;
 
 /// Events that may wait for a reader within the longest time for which they do.
 const ROOM: usize = 256;

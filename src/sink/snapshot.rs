@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use image::RgbImage;
 
 use super::EventSink;
-use super::throttle::Throttle;
 use super::worker::{Finished, Queue, Worker};
 use crate::annotate::annotate_named;
 use crate::config;
@@ -18,6 +17,7 @@ use crate::event::{Event, EventKind};
 use crate::face::BoundingBox;
 use crate::frame::Frame;
 use crate::picture;
+use crate::throttle::Throttle;
 use folder::{Folder, file_name};
 
 /// Pictures that may wait to be written; more would take memory that boards do not have.

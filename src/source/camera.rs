@@ -1,11 +1,17 @@
 //! Cameras through V4L2. The only place that names nokhwa.
 //!
-//! A camera lives in a thread of its own: nokhwa's `frame` does not return when a camera stalls.
+//! A camera lives in a thread of its own: nokhwa waits for the frame of a camera without a limit, and a
+//! driver may not return from a call at all. A signal to the thread ends the former.
 
+use std::os::unix::thread::JoinHandleExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use nix::sys::pthread::pthread_kill;
+use nix::sys::signal::Signal;
 use nokhwa::utils::{
     CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType, Resolution,
 };
@@ -15,6 +21,7 @@ use super::backoff::Backoff;
 use super::device::{Devices, Selector};
 use super::handover::{Giver, Keep};
 use super::live::{Ending, Feed, Link, LiveSource, Manner};
+use super::mjpeg;
 use super::raw::{Encoding, RawFrame};
 use crate::error::{Error, Result};
 
@@ -39,8 +46,14 @@ pub struct CameraRequest {
     pub wait: bool,
 }
 
+/// Wakes a camera's thread that waits for a frame; nobody else sends it.
+const WAKE: Signal = Signal::SIGURG;
+
 /// Opens the camera.
 pub fn open(request: &CameraRequest) -> Result<LiveSource<CameraFeed>> {
+    // A signal without a handler does not end a wait.
+    signal_hook::flag::register(WAKE as i32, Arc::new(AtomicBool::new(false)))
+        .map_err(|error| Error::Source(format!("cannot catch signals: {error}")))?;
     LiveSource::open(CameraFeed {
         request: request.clone(),
         devices: Devices::of_system(),
@@ -77,14 +90,15 @@ pub struct CameraFeed {
     request: CameraRequest,
     devices: Devices,
     name: String,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<Arc<JoinHandle<()>>>,
 }
 
 impl Feed for CameraFeed {
     type Link = CameraLink;
 
     fn connect(&mut self, giver: Giver<RawFrame>) -> Result<CameraLink> {
-        if self.is_stuck() {
+        if let Some(thread) = self.thread.as_ref().filter(|thread| !thread.is_finished()) {
+            wake(thread);
             return Err(Error::Source("its driver does not let go of it".to_string()));
         }
         let device = self.devices.resolve(&self.request.selector)?;
@@ -101,8 +115,9 @@ impl Feed for CameraFeed {
                 giver.end(reason);
             })
             .map_err(|error| Error::Source(format!("cannot start a thread: {error}")))?;
-        self.thread = Some(thread);
-        Ok(CameraLink)
+        let thread = Arc::new(thread);
+        self.thread = Some(Arc::clone(&thread));
+        Ok(CameraLink { thread })
     }
 
     fn name(&self) -> &str {
@@ -128,8 +143,26 @@ impl Feed for CameraFeed {
     }
 }
 
-/// An open camera. Its thread closes it when its next frame is refused.
-pub struct CameraLink;
+/// An open camera. Its thread closes it when it finds its next frame refused, or is woken.
+pub struct CameraLink {
+    thread: Arc<JoinHandle<()>>,
+}
+
+impl Drop for CameraLink {
+    fn drop(&mut self) {
+        wake(&self.thread);
+    }
+}
+
+/// Ends a camera's wait for a frame. It may come a moment too early; then it has to be sent again.
+fn wake(thread: &JoinHandle<()>) {
+    if thread.is_finished() {
+        return;
+    }
+    if let Err(error) = pthread_kill(thread.as_pthread_t(), WAKE) {
+        log::debug!("cannot wake the camera's thread: {error}");
+    }
+}
 
 impl Link for CameraLink {
     fn ending(&mut self, reason: String) -> Ending {
@@ -153,24 +186,22 @@ fn stream(
     let mut camera = connect(number, request)?;
     camera.open_stream()?;
     let format = camera.camera_format();
-    log::info!("/dev/video{number}: {format}");
-    let encoding = encoding(format.format());
+    log::debug!("/dev/video{number}: {format}");
     loop {
         let data = camera.frame_raw()?;
-        let captured_at = Instant::now();
-        let used = match encoding {
-            Encoding::Jpeg => super::mjpeg::layout(&data).map_or(data.len(), |layout| layout.end),
-            _ => data.len(),
-        };
-        let frame = RawFrame {
-            encoding,
-            width: format.width(),
-            height: format.height(),
-            bytes: data[..used].to_vec(),
-            captured_at,
-        };
-        if !giver.give(frame) {
+        if !giver.give_if_awaited(|| frame_of(&data, &format)) {
             return Ok(());
+        }
+    }
+}
+
+/// Takes a frame out of the driver's memory, which is longer than a compressed picture.
+fn frame_of(data: &[u8], format: &CameraFormat) -> RawFrame {
+    match encoding(format.format()) {
+        Some(encoding) => RawFrame::uncompressed(encoding, format.width(), format.height(), data),
+        None => {
+            let end = mjpeg::layout(data).map_or(data.len(), |layout| layout.end);
+            RawFrame::jpeg(data[..end].to_vec())
         }
     }
 }
@@ -243,14 +274,15 @@ fn listed_formats(number: u32) -> Result<Vec<CameraFormat>, String> {
     Ok(formats)
 }
 
-fn encoding(format: FrameFormat) -> Encoding {
+/// How pixels are laid out; `None` for pictures that are compressed.
+fn encoding(format: FrameFormat) -> Option<Encoding> {
     match format {
-        FrameFormat::MJPEG => Encoding::Jpeg,
-        FrameFormat::YUYV => Encoding::Yuyv,
-        FrameFormat::NV12 => Encoding::Nv12,
-        FrameFormat::GRAY => Encoding::Grey,
-        FrameFormat::RAWRGB => Encoding::Rgb,
-        FrameFormat::RAWBGR => Encoding::Bgr,
+        FrameFormat::MJPEG => None,
+        FrameFormat::YUYV => Some(Encoding::Yuyv),
+        FrameFormat::NV12 => Some(Encoding::Nv12),
+        FrameFormat::GRAY => Some(Encoding::Grey),
+        FrameFormat::RAWRGB => Some(Encoding::Rgb),
+        FrameFormat::RAWBGR => Some(Encoding::Bgr),
     }
 }
 

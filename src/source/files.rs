@@ -7,6 +7,7 @@ use super::{Counters, FrameSource, Received};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::picture;
+use crate::throttle::Throttle;
 
 /// Picture files, one frame each.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub struct PictureFiles {
     repeat: bool,
     sequence: u64,
     counters: Counters,
+    unreadable: Throttle,
 }
 
 impl PictureFiles {
@@ -42,6 +44,7 @@ impl PictureFiles {
             repeat,
             sequence: 0,
             counters: Counters::default(),
+            unreadable: Throttle::default(),
         })
     }
 
@@ -62,13 +65,22 @@ impl PictureFiles {
             Ok(rgb) => rgb,
             Err(error) => {
                 self.counters.corrupt += 1;
-                log::warn!("{error}");
+                self.tell(&error);
                 return Received::Nothing;
             }
         };
         self.counters.decode.add(started.elapsed());
         self.counters.delivered += 1;
         Received::Frame(Frame { sequence, captured_at: Instant::now(), rgb })
+    }
+
+    /// Each unreadable file is told the first time; a folder that is repeated would tell them for ever.
+    fn tell(&mut self, error: &Error) {
+        if self.counters.corrupt <= self.files.len() as u64 {
+            log::warn!("{error}");
+        } else if let Some(count) = self.unreadable.note(Instant::now(), 1) {
+            log::warn!("{error} ({count} pictures like this)");
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub enum Taken<T> {
 struct State<T> {
     generation: u64,
     item: Option<(u64, T)>,
+    /// The consumer has asked for an item and has not got one yet.
+    awaited: bool,
     given: u64,
     dropped: u64,
     broken: u64,
@@ -65,8 +67,15 @@ pub struct Giver<T> {
 impl<T> Handover<T> {
     /// An empty place.
     pub fn new(keep: Keep) -> Self {
-        let state =
-            State { generation: 0, item: None, given: 0, dropped: 0, broken: 0, ended: None };
+        let state = State {
+            generation: 0,
+            item: None,
+            awaited: false,
+            given: 0,
+            dropped: 0,
+            broken: 0,
+            ended: None,
+        };
         Self {
             shared: Arc::new(Shared { keep, state: Mutex::new(state), changed: Condvar::new() }),
         }
@@ -94,9 +103,11 @@ impl<T> Handover<T> {
         let mut state = self.shared.lock();
         loop {
             if let Some((number, item)) = state.item.take() {
+                state.awaited = false;
                 self.shared.changed.notify_all();
                 return Taken::Item(number, item);
             }
+            state.awaited = true;
             if let Some(reason) = &state.ended {
                 return Taken::Ended(reason.clone());
             }
@@ -149,6 +160,19 @@ impl<T> Giver<T> {
         state.dropped += u64::from(replaced.is_some());
         self.shared.changed.notify_all();
         true
+    }
+
+    /// Gives what `make` makes if the consumer waits for an item, otherwise counts it as dropped;
+    /// `false` when nobody wants any more of this producer.
+    pub fn give_if_awaited(&self, make: impl FnOnce() -> T) -> bool {
+        let mut state = self.shared.lock();
+        if state.generation == self.generation && !(state.awaited && state.item.is_none()) {
+            state.given += 1;
+            state.dropped += 1;
+            return true;
+        }
+        drop(state);
+        self.give(make())
     }
 
     /// Notes `count` items that were too broken to be given.
@@ -223,6 +247,21 @@ mod tests {
         assert_eq!(handover.take(Duration::ZERO), Taken::Nothing);
         assert!(new.give(3));
         assert_eq!(handover.take(LONG), Taken::Item(1, 3));
+    }
+
+    #[test]
+    fn an_item_that_nobody_waits_for_is_not_made() {
+        let handover = Handover::new(Keep::Newest);
+        let giver = handover.giver();
+        assert!(giver.give_if_awaited(|| unreachable!("nobody has asked yet")));
+        assert_eq!(handover.take(Duration::ZERO), Taken::Nothing);
+        assert!(giver.give_if_awaited(|| "b"));
+        assert!(giver.give_if_awaited(|| unreachable!("there is one already")));
+        assert_eq!(handover.take(LONG), Taken::Item(1, "b"));
+        assert!(giver.give_if_awaited(|| unreachable!("it was given")));
+        assert_eq!(handover.dropped(), 3);
+        handover.refuse_producer();
+        assert!(!giver.give_if_awaited(|| "e"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::raw::RawFrame;
 use super::{Counters, FrameSource, Received};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
+use crate::throttle::Throttle;
 
 /// A link that lasted this long was a good one: the next break is waited out from the start.
 const STEADY: Duration = Duration::from_secs(10);
@@ -81,6 +82,45 @@ pub struct LiveSource<F: Feed> {
     lost: bool,
     waiting: Option<Frame>,
     counters: Counters,
+    logs: Logs,
+}
+
+/// What is told of a source that breaks or gives broken frames again and again.
+#[derive(Debug, Default)]
+struct Logs {
+    losses: Throttle,
+    corrupt: Throttle,
+    /// The last loss was told, so its end is too.
+    is_loss_told: bool,
+}
+
+impl Logs {
+    fn lost(&mut self, name: &str, reason: &str) {
+        let count = self.losses.note(Instant::now(), 1);
+        self.is_loss_told = count.is_some();
+        match count {
+            Some(1) => log::warn!("{name}: {reason}; trying again until it is back"),
+            Some(count) => log::warn!(
+                "{name}: {reason}; trying again until it is back (lost {count} times since the last message)"
+            ),
+            None => log::debug!("{name}: {reason}; trying again until it is back"),
+        }
+    }
+
+    fn restored(&self, name: &str) {
+        let level = if self.is_loss_told { log::Level::Info } else { log::Level::Debug };
+        log::log!(level, "{name} is back");
+    }
+
+    fn corrupt(&mut self, name: &str, number: u64, reason: &str) {
+        match self.corrupt.note(Instant::now(), 1) {
+            Some(1) => log::warn!("{name}: frame {number} left out: {reason}"),
+            Some(count) => log::warn!(
+                "{name}: frame {number} left out: {reason} ({count} frames since the last message)"
+            ),
+            None => log::debug!("{name}: frame {number} left out: {reason}"),
+        }
+    }
 }
 
 impl<F: Feed> LiveSource<F> {
@@ -107,6 +147,7 @@ impl<F: Feed> LiveSource<F> {
             lost: false,
             waiting: None,
             counters: Counters::default(),
+            logs: Logs::default(),
         })
     }
 
@@ -124,22 +165,23 @@ impl<F: Feed> LiveSource<F> {
     }
 
     fn decoded(&mut self, number: u64, raw: RawFrame) -> Received {
-        let started = Instant::now();
-        let rgb = match raw.decode() {
+        let captured_at = raw.captured_at;
+        let (rgb, took) = raw.decode();
+        let rgb = match rgb {
             Ok(rgb) => rgb,
             Err(reason) => {
                 self.counters.corrupt += 1;
-                log::debug!("{}: frame {number} skipped: {reason}", self.feed.name());
+                self.logs.corrupt(self.feed.name(), number, &reason);
                 return Received::Nothing;
             }
         };
-        self.counters.decode.add(started.elapsed());
+        self.counters.decode.add(took);
         self.counters.delivered += 1;
         self.last_frame = Instant::now();
         self.worked = true;
-        let frame = Frame { sequence: number, captured_at: raw.captured_at, rgb };
+        let frame = Frame { sequence: number, captured_at, rgb };
         if std::mem::take(&mut self.lost) {
-            log::info!("{} is back", self.feed.name());
+            self.logs.restored(self.feed.name());
             self.waiting = Some(frame);
             return Received::Restored;
         }
@@ -175,7 +217,7 @@ impl<F: Feed> LiveSource<F> {
             log::debug!("{}: {reason}; next try in {wait:?}", self.feed.name());
             return Ok(Received::Nothing);
         }
-        log::warn!("{}: {reason}; trying again until it is back", self.feed.name());
+        self.logs.lost(self.feed.name(), reason);
         Ok(Received::Lost(reason.to_string()))
     }
 

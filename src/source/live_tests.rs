@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::super::raw::Encoding;
 use super::*;
 
 const NOW: Duration = Duration::ZERO;
@@ -75,12 +76,7 @@ fn live(links: Vec<(Vec<RawFrame>, bool)>, reopen: bool, deadline: Duration) -> 
 }
 
 fn grey(bytes: usize) -> RawFrame {
-    RawFrame {
-        encoding: super::super::raw::Encoding::Grey,
-        width: 2,
-        height: 2,
-        ..RawFrame::jpeg(vec![0; bytes])
-    }
+    RawFrame::uncompressed(Encoding::Grey, 2, 2, &vec![0; bytes])
 }
 
 const HOUR: Duration = Duration::from_secs(3600);

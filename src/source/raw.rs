@@ -1,16 +1,14 @@
 //! Picture data as a camera or a stream gives it, and its way to RGB.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
 use super::jpeg;
 
-/// How the bytes of a [`RawFrame`] are to be read.
+/// How the bytes of an uncompressed picture are to be read. Rows have no padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// One JPEG picture, maybe with bytes after its end.
-    Jpeg,
     /// Y0 U Y1 V for two pixels, BT.601 limited range.
     Yuyv,
     /// A plane of Y, then a plane of U V for two by two pixels, BT.601 limited range.
@@ -26,17 +24,44 @@ pub enum Encoding {
 /// Turns the bytes of a picture of a width into R G B.
 type Convert = fn(&[u8], usize) -> Vec<u8>;
 
-/// An undecoded picture.
+impl Encoding {
+    /// The picture of `width` times `height` pixels that `bytes` start with in RGB, or what is wrong
+    /// with them.
+    pub fn to_rgb(self, width: u32, height: u32, bytes: &[u8]) -> Result<RgbImage, String> {
+        let pixels = width as usize * height as usize;
+        let (needed, convert): (usize, Convert) = match self {
+            Self::Yuyv => (pixels * 2, yuyv_to_rgb),
+            Self::Nv12 => (pixels + pixels / 2, nv12_to_rgb),
+            Self::Grey => (pixels, grey_to_rgb),
+            Self::Rgb => (pixels * 3, |bytes, _| bytes.to_vec()),
+            Self::Bgr => (pixels * 3, bgr_to_rgb),
+        };
+        let odd = self == Self::Yuyv && width % 2 == 1
+            || self == Self::Nv12 && (width % 2 == 1 || height % 2 == 1);
+        if pixels == 0 || odd {
+            return Err(format!("{self:?} cannot be {width}x{height} pixels"));
+        }
+        let Some(bytes) = bytes.get(..needed) else {
+            return Err(format!("{} of {needed} bytes", bytes.len()));
+        };
+        RgbImage::from_raw(width, height, convert(bytes, width as usize))
+            .ok_or_else(|| "size of the picture does not fit its data".to_string())
+    }
+}
+
+/// What a frame holds.
+#[derive(Debug, Clone)]
+enum Content {
+    /// One JPEG picture, maybe with bytes after its end.
+    Jpeg(Vec<u8>),
+    /// A picture that was converted when it arrived, how long that took, or what was wrong with it.
+    Converted(Result<RgbImage, String>, Duration),
+}
+
+/// A picture as a camera or a stream gives it.
 #[derive(Debug, Clone)]
 pub struct RawFrame {
-    /// How to read the bytes.
-    pub encoding: Encoding,
-    /// Width in pixels; a JPEG picture brings its own.
-    pub width: u32,
-    /// Height in pixels; a JPEG picture brings its own.
-    pub height: u32,
-    /// Rows without padding; longer than the picture is allowed.
-    pub bytes: Vec<u8>,
+    content: Content,
     /// When it arrived.
     pub captured_at: Instant,
 }
@@ -44,33 +69,25 @@ pub struct RawFrame {
 impl RawFrame {
     /// A JPEG picture that arrived now.
     pub fn jpeg(bytes: Vec<u8>) -> Self {
-        Self { encoding: Encoding::Jpeg, width: 0, height: 0, bytes, captured_at: Instant::now() }
+        Self { content: Content::Jpeg(bytes), captured_at: Instant::now() }
     }
 
-    /// The picture in RGB, or what is wrong with the data.
-    pub fn decode(&self) -> Result<RgbImage, String> {
-        let pixels = self.width as usize * self.height as usize;
-        let (needed, convert): (usize, Convert) = match self.encoding {
-            Encoding::Jpeg => return jpeg::decode(&self.bytes),
-            Encoding::Yuyv => (pixels * 2, yuyv_to_rgb),
-            Encoding::Nv12 => (pixels + pixels / 2, nv12_to_rgb),
-            Encoding::Grey => (pixels, grey_to_rgb),
-            Encoding::Rgb => (pixels * 3, |bytes, _| bytes.to_vec()),
-            Encoding::Bgr => (pixels * 3, bgr_to_rgb),
-        };
-        let odd = self.encoding == Encoding::Yuyv && self.width % 2 == 1
-            || self.encoding == Encoding::Nv12 && (self.width % 2 == 1 || self.height % 2 == 1);
-        if pixels == 0 || odd {
-            return Err(format!(
-                "{:?} cannot be {}x{} pixels",
-                self.encoding, self.width, self.height
-            ));
+    /// An uncompressed picture that arrived now and is converted from where it lies.
+    pub fn uncompressed(encoding: Encoding, width: u32, height: u32, bytes: &[u8]) -> Self {
+        let captured_at = Instant::now();
+        let rgb = encoding.to_rgb(width, height, bytes);
+        Self { content: Content::Converted(rgb, captured_at.elapsed()), captured_at }
+    }
+
+    /// The picture in RGB, or what is wrong with the data, and how long it took to find out.
+    pub fn decode(self) -> (Result<RgbImage, String>, Duration) {
+        match self.content {
+            Content::Jpeg(bytes) => {
+                let started = Instant::now();
+                (jpeg::decode(&bytes), started.elapsed())
+            }
+            Content::Converted(rgb, took) => (rgb, took),
         }
-        let Some(bytes) = self.bytes.get(..needed) else {
-            return Err(format!("{} of {needed} bytes", self.bytes.len()));
-        };
-        RgbImage::from_raw(self.width, self.height, convert(bytes, self.width as usize))
-            .ok_or_else(|| "size of the picture does not fit its data".to_string())
     }
 }
 
@@ -118,10 +135,6 @@ fn bgr_to_rgb(bytes: &[u8], _width: usize) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn frame(encoding: Encoding, width: u32, height: u32, bytes: &[u8]) -> RawFrame {
-        RawFrame { width, height, encoding, ..RawFrame::jpeg(bytes.to_vec()) }
-    }
-
     #[test]
     fn limited_range_reaches_black_white_and_the_primaries() {
         assert_eq!(yuv_to_rgb(16, 128, 128), [0, 0, 0]);
@@ -133,7 +146,7 @@ mod tests {
 
     #[test]
     fn yuyv_pairs_share_their_colour_and_trailing_bytes_are_cut() {
-        let rgb = frame(Encoding::Yuyv, 2, 1, &[81, 90, 16, 240, 9, 9]).decode().unwrap();
+        let rgb = Encoding::Yuyv.to_rgb(2, 1, &[81, 90, 16, 240, 9, 9]).unwrap();
         assert_eq!(rgb.dimensions(), (2, 1));
         assert_eq!(rgb.get_pixel(0, 0).0, [255, 0, 0]);
         assert_eq!(rgb.get_pixel(1, 0).0, yuv_to_rgb(16, 90, 240));
@@ -145,7 +158,7 @@ mod tests {
         let red = [90, 240];
         let bytes = [[16, 16, 81, 81], [235, 16, 81, 81]].concat();
         let bytes = [bytes, grey.to_vec(), red.to_vec()].concat();
-        let rgb = frame(Encoding::Nv12, 4, 2, &bytes).decode().unwrap();
+        let rgb = Encoding::Nv12.to_rgb(4, 2, &bytes).unwrap();
         assert_eq!(rgb.get_pixel(0, 1).0, [255; 3]);
         assert_eq!(rgb.get_pixel(1, 1).0, [0; 3]);
         assert_eq!(rgb.get_pixel(3, 1).0, [255, 0, 0]);
@@ -153,20 +166,20 @@ mod tests {
 
     #[test]
     fn grey_rgb_and_bgr() {
-        let grey = frame(Encoding::Grey, 1, 2, &[7, 9]).decode().unwrap();
+        let grey = Encoding::Grey.to_rgb(1, 2, &[7, 9]).unwrap();
         assert_eq!(grey.as_raw(), &[7, 7, 7, 9, 9, 9]);
-        let rgb = frame(Encoding::Rgb, 1, 1, &[1, 2, 3]).decode().unwrap();
+        let rgb = Encoding::Rgb.to_rgb(1, 1, &[1, 2, 3]).unwrap();
         assert_eq!(rgb.as_raw(), &[1, 2, 3]);
-        let bgr = frame(Encoding::Bgr, 1, 1, &[1, 2, 3]).decode().unwrap();
+        let bgr = Encoding::Bgr.to_rgb(1, 1, &[1, 2, 3]).unwrap();
         assert_eq!(bgr.as_raw(), &[3, 2, 1]);
     }
 
     #[test]
     fn short_and_impossible_frames_are_refused() {
-        let short = frame(Encoding::Yuyv, 4, 2, &[0; 15]).decode();
+        let (short, _) = RawFrame::uncompressed(Encoding::Yuyv, 4, 2, &[0; 15]).decode();
         assert_eq!(short.unwrap_err(), "15 of 16 bytes");
-        assert!(frame(Encoding::Yuyv, 3, 2, &[0; 64]).decode().is_err());
-        assert!(frame(Encoding::Nv12, 2, 3, &[0; 64]).decode().is_err());
-        assert!(frame(Encoding::Grey, 0, 9, &[0; 64]).decode().is_err());
+        assert!(Encoding::Yuyv.to_rgb(3, 2, &[0; 64]).is_err());
+        assert!(Encoding::Nv12.to_rgb(2, 3, &[0; 64]).is_err());
+        assert!(Encoding::Grey.to_rgb(0, 9, &[0; 64]).is_err());
     }
 }

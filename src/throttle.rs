@@ -1,4 +1,4 @@
-//! Says again and again what happens again and again, but not every time.
+//! Says what happens again and again, but not every time.
 
 use std::time::{Duration, Instant};
 
@@ -7,14 +7,14 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 /// Counts occurrences and says when it is time for a message about them.
 #[derive(Debug, Default)]
-pub(super) struct Throttle {
+pub struct Throttle {
     said: Option<Instant>,
     unsaid: u64,
 }
 
 impl Throttle {
     /// Adds `count` occurrences `now`. The sum of all that are unsaid, if it is time for a message.
-    pub(super) fn note(&mut self, now: Instant, count: u64) -> Option<u64> {
+    pub fn note(&mut self, now: Instant, count: u64) -> Option<u64> {
         self.add(count);
         let too_soon = self.said.is_some_and(|said| now.saturating_duration_since(said) < PAUSE);
         if self.unsaid == 0 || too_soon {
@@ -25,13 +25,13 @@ impl Throttle {
     }
 
     /// Adds `count` occurrences without a message.
-    pub(super) fn add(&mut self, count: u64) -> &mut Self {
+    pub fn add(&mut self, count: u64) -> &mut Self {
         self.unsaid += count;
         self
     }
 
     /// What is unsaid at the end, if anything.
-    pub(super) fn rest(&mut self) -> Option<u64> {
+    pub fn rest(&mut self) -> Option<u64> {
         Some(std::mem::take(&mut self.unsaid)).filter(|&count| count > 0)
     }
 }

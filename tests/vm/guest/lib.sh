@@ -1,0 +1,175 @@
+# What the cases share. Sourced by them, as root on the board.
+#
+# One camera is plugged in and out, one run of celebcam is watched. `mark` says from where on events and
+# messages count, `await` waits for one and leaves in `took_ms` how long it took since `since`.
+
+known="Jennifer Aniston"
+events=/run/celebcam-events
+log=/run/celebcam-log
+control=/run/camera
+failures=0
+position=0
+since=0
+took_ms=0
+run=
+camera=
+
+now_ms() { # of the board's own clock since it is up
+  local up _
+  read -r up _ </proc/uptime
+  echo $((10#${up/./} * 10))
+}
+
+say() { echo "-- $*"; }
+
+check() { # WHAT COMMAND...
+  local what=$1
+  shift
+  if "$@"; then
+    echo "ok      $what"
+  else
+    echo "FAILED  $what"
+    failures=$((failures + 1))
+  fi
+}
+
+at_most() { [ "$1" -le "$2" ]; }
+
+is() { [ "$1" = "$2" ]; }
+
+# Ends the case.
+finish() {
+  [ "$failures" = 0 ] || tail -n 40 "$log" "$events"
+  exit "$((failures > 0))"
+}
+
+# A line of the table of faults: what, milliseconds to the restored camera, milliseconds to the name.
+record() { printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>/host/faults.tsv; }
+
+# The camera -----------------------------------------------------------------------------------------
+
+prepare_camera() {
+  modprobe dummy_hcd
+  modprobe gadgetfs
+  modprobe uvcvideo
+  mkdir -p /dev/gadget
+  mountpoint -q /dev/gadget || mount -t gadgetfs gadget /dev/gadget
+  [ -p "$control" ] || mkfifo "$control"
+  install -m 755 /host/bin/usb_camera /run/usb_camera
+}
+
+video_nodes() { find /dev -maxdepth 1 -name 'video*' | sort | tr '\n' ' '; }
+
+plug() { # [mjpeg|yuyv [PICTURE]]
+  local format=${1:-mjpeg} picture=${2:-known}
+  local file=/host/pictures/$picture.jpg
+  [ "$format" = mjpeg ] || file=/host/pictures/$picture.yuyv
+  before=$(video_nodes)
+  /run/usb_camera /dev/gadget "$format" 15 "$file" "$control" &
+  camera=$!
+  until_true 20 has_new_node || fail_case "the camera does not show up"
+}
+
+has_new_node() { [ "$(video_nodes)" != "$before" ]; }
+
+unplug() {
+  kill "$camera"
+  wait "$camera" 2>/dev/null
+  camera=
+}
+
+tell_camera() { echo "$*" >"$control"; }
+
+# celebcam ---------------------------------------------------------------------------------------------
+
+start() { # ARGS...: a run whose events and messages are kept
+  : >"$events"
+  : >"$log"
+  mark
+  celebcam -v run --format json "$@" >"$events" 2>"$log" &
+  run=$!
+}
+
+# Events and messages from here on count, and so does time.
+mark() {
+  position=$(wc -l <"$events")
+  message_position=$(wc -l <"$log")
+  since=$(now_ms)
+}
+
+new_events() { tail -n "+$((position + 1))" "$events"; }
+
+new_messages() { tail -n "+$((message_position + 1))" "$log"; }
+
+until_true() { # SECONDS COMMAND...
+  local end=$(($(now_ms) + $1 * 1000))
+  shift
+  until "$@"; do
+    [ "$(now_ms)" -lt "$end" ] || return 1
+    sleep 0.05
+  done
+}
+
+# Waits for an event of a kind, and goes on behind it.
+await() { # SECONDS KIND
+  local seconds=$1 kind=$2 line
+  if ! until_true "$seconds" has_event "$kind"; then
+    took_ms=$((seconds * 1000))
+    return 1
+  fi
+  took_ms=$(($(now_ms) - since))
+  line=$(new_events | grep -n -m 1 "\"event\":\"$kind\"" | cut -d: -f1)
+  last_event=$(new_events | sed -n "${line}p")
+  position=$((position + line))
+}
+
+has_event() { new_events | grep -q "\"event\":\"$1\""; }
+
+has_message() { new_messages | grep -qE "$1"; }
+
+names_known() { [[ $last_event == *"\"name\":\"$known\""* ]]; }
+
+# The person is named, after a start from nothing.
+await_name() { # WHAT
+  await 60 start
+  check "$1: $known is named" names_known
+}
+
+# Recognition goes on within three seconds of `since`, when the camera was there again.
+goes_on() { # FAULT
+  local restored_ms
+  await 20 camera_restored
+  restored_ms=$took_ms
+  check "$1: camera_restored after $restored_ms ms" at_most "$restored_ms" 3000
+  await 20 start
+  check "$1: $known is named after $took_ms ms" names_known
+  check "$1: recognition goes on within 3 s" at_most "$took_ms" 3000
+  record "$1" "$restored_ms" "$took_ms"
+}
+
+# SIGTERM ends the run within two seconds.
+stop() { # WHAT
+  local status asked
+  asked=$(now_ms)
+  kill -TERM "$run"
+  (sleep 20 && kill -KILL "$run") 2>/dev/null &
+  local guard=$!
+  wait "$run"
+  status=$?
+  local took=$(($(now_ms) - asked))
+  kill "$guard" 2>/dev/null
+  check "$1: SIGTERM ends it after $took ms" at_most "$took" 2000
+  check "$1: its exit code is 0" is "$status" 0
+}
+
+memory_kb() { awk '/^VmRSS:/ { print $2 }' "/proc/$run/status"; }
+
+descriptors() { find "/proc/$run/fd" -mindepth 1 | wc -l; }
+
+threads() { find "/proc/$run/task" -mindepth 1 -maxdepth 1 | wc -l; }
+
+fail_case() {
+  echo "FAILED  $*"
+  failures=$((failures + 1))
+  finish
+}
