@@ -78,6 +78,18 @@ bench-arm: ## count instructions and estimate cycles on emulated boards: make be
 	tools/repo/cross.sh aarch64-unknown-linux-gnu build --release $(CARGO_FLAGS)
 	python3 tools/arm/bench.py --cpus $(CPUS) $(if $(MODEL),--model "$(MODEL)")
 
+.PHONY: bench-idle
+bench-idle: .venv ## count the instructions of a second before an empty room on emulated boards
+	tools/repo/system-packages.sh aarch64 emulator bench-arm
+	tools/repo/cross.sh aarch64-unknown-linux-gnu build --release $(CARGO_FLAGS)
+	$(PYTHON) tools/arm/idle.py --cpus $(CPUS)
+
+.PHONY: vm-check
+vm-check: .venv sample ## run the service on an emulated board with a camera that fails: [CASES="unplug service"]
+	tools/repo/system-packages.sh aarch64
+	$(MAKE) deb ARCH=arm64
+	tests/vm/check.sh target/boards/aarch64-unknown-linux-gnu/release/celebcam target/debian/celebcam_arm64.deb build/demo/six-people.jpg $(PYTHON) $(CASES)
+
 .PHONY: fuzz
 fuzz: ## compare the kernels with the reference on inputs that a fuzzer chooses, for SECONDS
 	tools/repo/fuzz.sh $(SECONDS_TO_FUZZ)

@@ -77,7 +77,10 @@ pub struct LiveSource<F: Feed> {
     manner: Manner,
     handover: Handover<RawFrame>,
     state: State<F::Link>,
-    last_frame: Instant,
+    /// Whether the link has given a frame.
+    opened: bool,
+    /// Time that was spent waiting since the last frame; work on frames is no stall.
+    waited: Duration,
     worked: bool,
     lost: bool,
     waiting: Option<Frame>,
@@ -142,7 +145,8 @@ impl<F: Feed> LiveSource<F> {
             manner,
             handover,
             state,
-            last_frame: now,
+            opened: false,
+            waited: Duration::ZERO,
             worked: false,
             lost: false,
             waiting: None,
@@ -154,9 +158,9 @@ impl<F: Feed> LiveSource<F> {
     fn reopen(&mut self) -> Result<Received> {
         match self.feed.connect(self.handover.giver()) {
             Ok(link) => {
-                let now = Instant::now();
-                self.state = State::Open { link, since: now };
-                self.last_frame = now;
+                self.state = State::Open { link, since: Instant::now() };
+                self.opened = false;
+                self.waited = Duration::ZERO;
                 self.counters.reopened += 1;
                 Ok(Received::Nothing)
             }
@@ -177,7 +181,8 @@ impl<F: Feed> LiveSource<F> {
         };
         self.counters.decode.add(took);
         self.counters.delivered += 1;
-        self.last_frame = Instant::now();
+        self.opened = true;
+        self.waited = Duration::ZERO;
         self.worked = true;
         let frame = Frame { sequence: number, captured_at, rgb };
         if std::mem::take(&mut self.lost) {
@@ -229,12 +234,12 @@ impl<F: Feed> LiveSource<F> {
         }
     }
 
-    fn nothing_came(&mut self) -> Result<Received> {
-        let opening = matches!(self.state, State::Open { since, .. } if since == self.last_frame);
+    fn nothing_came(&mut self, since: Instant) -> Result<Received> {
+        self.waited += since.elapsed();
         let deadline =
-            if opening { self.manner.opening_deadline } else { self.manner.frame_deadline };
+            if self.opened { self.manner.frame_deadline } else { self.manner.opening_deadline };
         match deadline {
-            Some(deadline) if self.last_frame.elapsed() >= deadline => {
+            Some(deadline) if self.waited >= deadline => {
                 self.broke(&format!("gave no picture for {} seconds", deadline.as_secs_f32()))
             }
             _ => Ok(Received::Nothing),
@@ -255,12 +260,13 @@ impl<F: Feed> FrameSource for LiveSource<F> {
             }
             return self.reopen();
         }
+        let since = Instant::now();
         match self.handover.take(timeout) {
             Taken::Item(number, raw) => match self.decoded(number, raw) {
-                Received::Nothing => self.nothing_came(),
+                Received::Nothing => self.nothing_came(since),
                 received => Ok(received),
             },
-            Taken::Nothing => self.nothing_came(),
+            Taken::Nothing => self.nothing_came(since),
             Taken::Ended(reason) => self.ended(reason),
         }
     }

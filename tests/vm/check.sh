@@ -45,7 +45,7 @@ for case in "${cases[@]}"; do
   prepare_overlay "$case"
   cp "$vm/cases/$case.sh" "$host/case.sh"
   echo "== $case"
-  "$vm/boot.sh" "$host" 900 2>&1 | tee "$state/$case.log" | grep -E '^(ok|FAILED|--|==|the board|tests/vm)' || true
+  "$vm/boot.sh" "$host" 900 2>&1 | tee "$state/$case.log" | grep --line-buffered -E '^(ok|FAILED|--|==|the board|tests/vm)' || true
   [ "${PIPESTATUS[0]}" = 0 ] || failed+=("$case")
   cp "$host/journal.txt" "$state/$case.journal" 2>/dev/null || true
 done

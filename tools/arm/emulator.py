@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 PLUGIN_SOURCE = Path(__file__).with_name("count_blocks.c")
 LOADER = "/lib/ld-linux-aarch64.so.1"
@@ -40,14 +41,16 @@ class Emulator:
         subprocess.run(["cc", *options, "-o", plugin, PLUGIN_SOURCE], check=True)
         return cls(plugin)
 
-    def run(self, cpu: str, command: list[str | Path]) -> tuple[str, Counts]:
+    def run(
+        self, cpu: str, command: list[str | Path], stdin: IO[bytes] | None = None
+    ) -> tuple[str, Counts]:
         """Gives what a program prints on a CPU, and how often it runs which instruction."""
         with tempfile.TemporaryDirectory() as folder:
             counts = Path(folder, "counts")
             emulator = ["qemu-aarch64", "-cpu", cpu, "-L", self.sysroot]
             emulator += ["-plugin", f"file={self.plugin},out={counts}"]
             result = subprocess.run(
-                [*emulator, *command], check=False, capture_output=True, text=True
+                [*emulator, *command], check=False, capture_output=True, text=True, stdin=stdin
             )
             if result.returncode != 0:
                 said = result.stderr.strip() or f"exit code {result.returncode}"

@@ -7,7 +7,6 @@ await 10 camera_lost
 check "without a camera it says so" has_message 'no camera found'
 sleep 2
 plug
-mark
 goes_on "absent at the start"
 stop "with a camera that came late"
 

@@ -24,7 +24,6 @@ await 10 end
 unplug
 sleep 1
 plug
-mark
 goes_on "stalled, then unplugged"
 
 mark

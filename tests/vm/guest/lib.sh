@@ -1,7 +1,8 @@
 # What the cases share. Sourced by them, as root on the board.
 #
 # One camera is plugged in and out, one run of celebcam is watched. `mark` says from where on events and
-# messages count, `await` waits for one and leaves in `took_ms` how long it took since `since`.
+# messages count, `await` waits for an event and leaves in `took_ms` how long after `since` it happened, by the
+# event's own time.
 
 known="Jennifer Aniston"
 events=/run/celebcam-events
@@ -14,11 +15,7 @@ took_ms=0
 run=
 camera=
 
-now_ms() { # of the board's own clock since it is up
-  local up _
-  read -r up _ </proc/uptime
-  echo $((10#${up/./} * 10))
-}
+now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
 
 say() { echo "-- $*"; }
 
@@ -58,19 +55,33 @@ prepare_camera() {
   install -m 755 /host/bin/usb_camera /run/usb_camera
 }
 
-video_nodes() { find /dev -maxdepth 1 -name 'video*' | sort | tr '\n' ' '; }
+video_nodes() { find /dev -maxdepth 1 -name 'video*' | sort -V; }
 
-plug() { # [mjpeg|yuyv [PICTURE]]
+new_nodes() { video_nodes | grep -vxF "${before:-none}"; }
+
+plug() { # [mjpeg|yuyv [PICTURE]]: also marks; `since` is when the device was there
   local format=${1:-mjpeg} picture=${2:-known}
   local file=/host/pictures/$picture.jpg
   [ "$format" = mjpeg ] || file=/host/pictures/$picture.yuyv
+  local try
   before=$(video_nodes)
-  /run/usb_camera /dev/gadget "$format" 15 "$file" "$control" &
-  camera=$!
-  until_true 20 has_new_node || fail_case "the camera does not show up"
+  # On a busy host the kernel may lose patience with the camera's answers, which then is no camera.
+  for try in 1 2 3; do
+    /run/usb_camera /dev/gadget "$format" 15 "$file" "$control" &
+    camera=$!
+    mark
+    if until_true 5 has_new_node; then
+      # The camera's node comes before that of its metadata.
+      since=$(stat -c %.3Y "$(new_nodes | head -1)")
+      since=${since/./}
+      return
+    fi
+    unplug
+  done
+  fail_case "the camera does not show up"
 }
 
-has_new_node() { [ "$(video_nodes)" != "$before" ]; }
+has_new_node() { [ -n "$(new_nodes)" ]; }
 
 unplug() {
   kill "$camera"
@@ -117,10 +128,11 @@ await() { # SECONDS KIND
     took_ms=$((seconds * 1000))
     return 1
   fi
-  took_ms=$(($(now_ms) - since))
   line=$(new_events | grep -n -m 1 "\"event\":\"$kind\"" | cut -d: -f1)
   last_event=$(new_events | sed -n "${line}p")
   position=$((position + line))
+  local ts=${last_event#*\"ts\":\"}
+  took_ms=$(($(date -d "${ts%%\"*}" +%s%3N) - since))
 }
 
 has_event() { new_events | grep -q "\"event\":\"$1\""; }

@@ -1,0 +1,46 @@
+# The Debian package: installed, upgraded, removed and purged.
+. /host/guest/lib.sh
+prepare_camera
+plug
+
+# The board's system was unpacked and not installed, so dpkg knows of no library.
+install_package() { dpkg --force-depends -i /host/celebcam.deb; }
+
+active() { systemctl is-active --quiet celebcam; }
+
+check "it installs" install_package
+check "the service is enabled" is "$(systemctl is-enabled celebcam)" enabled
+until_true 60 active
+check "and runs" active
+named() { journalctl -b -u celebcam --no-pager -o cat | grep -q "$known is here"; }
+until_true 60 named
+check "and names who is before the camera" named
+for file in /usr/bin/celebcam /etc/celebcam/celebcam.toml /usr/share/man/man1/celebcam.1.gz \
+  /usr/share/bash-completion/completions/celebcam /usr/share/doc/celebcam/copyright; do
+  check "$file is there" test -s "$file"
+done
+check "the settings are a configuration file" grep -q '/etc/celebcam/celebcam.toml' <(dpkg-query -W -f '${Conffiles}' celebcam)
+
+say "what the doctor finds"
+celebcam doctor | tee /run/doctor
+check "the doctor finds that the service has the camera" grep -q 'systemctl stop celebcam' /run/doctor
+systemctl stop celebcam
+celebcam doctor
+check "the doctor is content when the camera is free" is "$?" 0
+systemctl start celebcam
+
+say "upgrade"
+echo 'absence = 3' >>/etc/celebcam/celebcam.toml
+first=$(systemctl show -P MainPID celebcam)
+check "it installs again" install_package
+until_true 60 active
+check "the service was started anew" test "$(systemctl show -P MainPID celebcam)" != "$first"
+check "the settings were kept" grep -q 'absence = 3' /etc/celebcam/celebcam.toml
+
+say "removal"
+check "it is removed" dpkg --force-depends -r celebcam
+check "the service has stopped" is "$(systemctl is-active celebcam)" inactive
+check "the settings are kept" test -e /etc/celebcam/celebcam.toml
+check "it is purged" dpkg --force-depends -P celebcam
+check "the settings are gone" test ! -e /etc/celebcam/celebcam.toml
+finish
