@@ -88,7 +88,8 @@ bench-idle: .venv ## count the instructions of a second before an empty room on 
 vm-check: .venv sample ## run the service on an emulated board with a camera that fails: [CASES="unplug service"]
 	tools/repo/system-packages.sh aarch64
 	$(MAKE) deb ARCH=arm64
-	tests/vm/check.sh target/boards/aarch64-unknown-linux-gnu/release/celebcam target/debian/celebcam_arm64.deb build/demo/six-people.jpg $(PYTHON) $(CASES)
+	tests/vm/check.sh target/boards/aarch64-unknown-linux-gnu/release/celebcam \
+		"$$(ls -t target/debian/celebcam_*_arm64.deb | head -1)" build/demo/six-people.jpg $(PYTHON) $(CASES)
 
 .PHONY: fuzz
 fuzz: ## compare the kernels with the reference on inputs that a fuzzer chooses, for SECONDS

@@ -158,7 +158,10 @@ impl<'a> Pipeline<'a> {
                     let changes = self.tracker.pass(Instant::now());
                     self.report(changes, None)?
                 }
-                Received::Lost(_) => self.emit(EventKind::CameraLost)?,
+                Received::Lost(_) => {
+                    self.forget_room();
+                    self.emit(EventKind::CameraLost)?
+                }
                 Received::Restored => self.emit(EventKind::CameraRestored)?,
                 Received::End => break,
             };
@@ -177,6 +180,14 @@ impl<'a> Pipeline<'a> {
         if let Some(live) = &self.live {
             let wait = live.cadence.wait(Instant::now());
             std::thread::sleep(wait.min(PATIENCE));
+        }
+    }
+
+    /// What a source shows when it is back is looked at, even if it is what it showed before.
+    fn forget_room(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.motion = Motion::default();
+            live.last = None;
         }
     }
 

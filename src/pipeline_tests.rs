@@ -344,3 +344,40 @@ fn the_supervisor_hears_of_frames_and_of_the_search_for_a_source_and_not_of_wait
     ];
     assert_eq!(*told.borrow(), expected);
 }
+
+#[test]
+fn what_a_camera_shows_when_it_is_back_is_looked_at_even_if_nothing_has_changed() {
+    struct Looks(Cell<u32>);
+    impl Observe for Looks {
+        fn observe(&self, _rgb: &RgbImage) -> Result<Vec<Observation>> {
+            self.0.set(self.0.get() + 1);
+            Ok(Vec::new())
+        }
+
+        fn judge(&self) -> &dyn Judge {
+            &Always
+        }
+
+        fn times(&self) -> ObserveTimes {
+            ObserveTimes::default()
+        }
+    }
+    let looks_of = |script: Vec<Result<Received>>| {
+        let looks = Looks(Cell::new(0));
+        let mut source = ScriptSource::new(script);
+        let mut sink = Kept { events: Vec::new(), room: 9, finished: 0 };
+        let rates = Some(Rates { look: 1000.0, follow: 1000.0 });
+        let plan = Plan { rates, ..plan("print") };
+        Pipeline::new(&mut source, &looks, &mut sink, plan).run(&StopFlag::default()).unwrap();
+        looks.0.get()
+    };
+    let start = Instant::now();
+    let frame = |second| {
+        let rgb = RgbImage::new(16, 16);
+        let captured_at = start + Duration::from_secs(second);
+        Ok(Received::Frame(Frame { sequence: second, captured_at, rgb }))
+    };
+    assert_eq!(looks_of(vec![frame(0), frame(3), frame(4)]), 1);
+    let lost = Ok(Received::Lost("unplugged".into()));
+    assert_eq!(looks_of(vec![frame(0), frame(3), lost, Ok(Received::Restored), frame(4)]), 2);
+}

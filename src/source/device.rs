@@ -133,9 +133,9 @@ impl Devices {
                 }
             }
             Selector::Name(part) => {
-                let part = part.to_lowercase();
+                let lower = part.to_lowercase();
                 cameras()
-                    .find(|device| device.name.to_lowercase().contains(&part))
+                    .find(|device| device.name.to_lowercase().contains(&lower))
                     .cloned()
                     .ok_or_else(|| missing(&format!("camera named \"{part}\""), &devices))
             }

@@ -23,9 +23,9 @@ start
 await 10 camera_lost
 check "the log says that another program has it" has_message 'another program is using the camera'
 sleep 2
+mark
 kill "$other"
 wait "$other" 2>/dev/null
-mark
 goes_on "busy"
 stop "a camera that was busy"
 
@@ -35,15 +35,15 @@ as_nobody() {
   : >"$events"
   : >"$log"
   mark
-  setpriv --reuid 65534 --regid 65534 --clear-groups celebcam -v run --format json >"$events" 2>"$log" &
+  setpriv --reuid 65534 --regid 65534 --clear-groups celebcam -v run --format json --confirm 1 >"$events" 2>"$log" &
   run=$!
 }
 as_nobody
 await 10 camera_lost
 check "the log names the group" has_message 'group video'
 sleep 1
-chmod 666 /dev/video0
 mark
+chmod 666 /dev/video0
 goes_on "permission denied"
 stop "with permission"
 chmod 660 /dev/video0

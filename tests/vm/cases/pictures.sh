@@ -27,8 +27,8 @@ for damage in flip cut; do
   await 20 camera_lost
   check "$damage for longer than the deadline: camera_lost after $took_ms ms" at_most "$took_ms" 7000
   await 10 end
-  tell_camera damage none
   mark
+  tell_camera damage none
   goes_on "only broken pictures ($damage)"
 done
 
@@ -57,8 +57,8 @@ mark
 tell_camera damage cut
 await 20 camera_lost
 await 10 end
-tell_camera damage none
 mark
+tell_camera damage none
 goes_on "only broken pictures (YUYV cut)"
 stop "YUYV"
 finish

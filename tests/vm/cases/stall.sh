@@ -12,8 +12,8 @@ check "camera_lost after $took_ms ms" at_most "$took_ms" 7000
 check "the log says why" has_message 'gave no picture for 5 seconds'
 await 10 end
 check "its driver was told to let go" until_true 10 has_message 'reopen|640x480'
-tell_camera play
 mark
+tell_camera play
 goes_on "stalled"
 check "threads: $(threads)" at_most "$(threads)" 6
 

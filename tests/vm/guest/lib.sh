@@ -70,18 +70,22 @@ plug() { # [mjpeg|yuyv [PICTURE]]: also marks; `since` is when the device was th
     /run/usb_camera /dev/gadget "$format" 15 "$file" "$control" &
     camera=$!
     mark
-    if until_true 5 has_new_node; then
-      # The camera's node comes before that of its metadata.
-      since=$(stat -c %.3Y "$(new_nodes | head -1)")
-      since=${since/./}
-      return
-    fi
+    wait_for_node && return
     unplug
   done
   fail_case "the camera does not show up"
 }
 
-has_new_node() { [ -n "$(new_nodes)" ]; }
+# `since` is when the node was not there for the last time.
+wait_for_node() {
+  local end=$((since + 5000)) now=$since
+  until [ -n "$(new_nodes)" ]; do
+    since=$now
+    sleep 0.02
+    now=$(now_ms)
+    [ "$now" -lt "$end" ] || return 1
+  done
+}
 
 unplug() {
   kill "$camera"
@@ -93,11 +97,13 @@ tell_camera() { echo "$*" >"$control"; }
 
 # celebcam ---------------------------------------------------------------------------------------------
 
-start() { # ARGS...: a run whose events and messages are kept
+# A run whose events and messages are kept. The first frame in which somebody is recognized is a start:
+# an emulated board takes seconds for a frame.
+start() { # ARGS...
   : >"$events"
   : >"$log"
   mark
-  celebcam -v run --format json "$@" >"$events" 2>"$log" &
+  celebcam -v run --format json --confirm 1 "$@" >"$events" 2>"$log" &
   run=$!
 }
 
