@@ -147,13 +147,15 @@ impl Track {
 pub struct Tracker {
     rules: Rules,
     tracks: Vec<Track>,
+    last_frame: Option<Instant>,
     visits: Visits,
 }
 
 impl Tracker {
     /// Nobody is there.
     pub fn new(rules: Rules) -> Self {
-        Self { rules, tracks: Vec::new(), visits: Visits::new(rules.absence) }
+        let visits = Visits::new(rules.absence);
+        Self { rules, tracks: Vec::new(), last_frame: None, visits }
     }
 
     /// Whether anybody is followed, known or not.
@@ -169,6 +171,7 @@ impl Tracker {
         observations: Vec<Observation>,
         judge: &dyn Judge,
     ) -> Vec<Change> {
+        self.last_frame = Some(now);
         self.assign(now, observations, judge);
         let mut seen: Vec<(usize, Sighting)> = (0..self.tracks.len())
             .filter(|&index| self.tracks[index].last_seen == now)
@@ -186,15 +189,16 @@ impl Tracker {
     }
 
     /// Takes a frame in which nobody looked for faces: `follow` says where a face has moved, if it
-    /// can still be seen. Only who was seen in the frame before is followed.
+    /// can still be seen. Only who was seen in the frame before is followed: where nobody is any
+    /// more, the wall behind them would be found again and again.
     pub fn follow(
         &mut self,
         now: Instant,
         mut follow: impl FnMut(&BoundingBox) -> Option<BoundingBox>,
     ) -> Vec<Change> {
-        let newest = self.tracks.iter().map(|track| track.last_seen).max();
+        let before = self.last_frame.replace(now);
         let mut kept = Vec::new();
-        for track in self.tracks.iter_mut().filter(|track| Some(track.last_seen) == newest) {
+        for track in self.tracks.iter_mut().filter(|track| Some(track.last_seen) == before) {
             if let Some(bounds) = follow(&track.bounds) {
                 track.move_to(now, bounds);
                 kept.extend(track.visit);

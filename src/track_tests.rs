@@ -212,6 +212,24 @@ fn a_followed_face_stays_and_an_unfollowed_one_goes() {
 }
 
 #[test]
+fn what_was_behind_a_face_that_has_gone_is_not_followed() {
+    for is_looked_at in [true, false] {
+        let mut film = Film::new();
+        for _ in 0..3 {
+            film.show(vec![face(0.0, ANN)]);
+        }
+        match is_looked_at {
+            true => film.show(vec![]),
+            false => film.follow(|_| None),
+        }
+        for _ in 0..30 {
+            film.follow(|bounds| Some(*bounds));
+        }
+        assert_eq!(film.finish(), ["1: +ann 1", "22: -ann 1"]);
+    }
+}
+
+#[test]
 fn faces_are_found_without_embeddings_too() {
     let mut film = Film::new();
     for step in 0..20 {
