@@ -199,10 +199,11 @@ impl<'a> Pipeline<'a> {
                 let name = self.source.name();
                 self.supervisor.status(&format!("looking for {name}: {reason}"));
             }
-            Received::Restored => {
+            // A camera has its name since it was opened.
+            Received::Restored | Received::Frame(_) => {
                 self.supervisor.status(&format!("watching {}", self.source.name()));
             }
-            Received::Frame(_) | Received::Nothing | Received::End => {}
+            Received::Nothing | Received::End => {}
         }
         if matches!(received, Received::Frame(_)) || self.source.is_looking() {
             self.supervisor.alive(Instant::now());
