@@ -7,10 +7,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use crate::config;
 use crate::quality::Limits;
 
+mod doctor;
 mod people;
 mod run;
 mod values;
 
+pub use doctor::DoctorArgs;
 pub use people::{EnrollArgs, PeopleArgs, PeopleChange};
 pub use run::{ConfigArgs, ReactionArgs, RunArgs, SourceArgs};
 use values::share;
@@ -25,6 +27,7 @@ Examples:
   celebcam run                                    watch the first camera
   celebcam run --command \"rpicam-vid -t 0 --codec mjpeg -o -\"
                                                   watch a CSI camera of a Raspberry Pi
+  celebcam doctor                                 what is missing, and what to do about it
 
 Exit codes: 0 done or stopped by a signal, 1 failure, 2 wrong usage, 66 an input is missing or
 unreadable, 69 no camera, 78 bad configuration or model.";
@@ -72,6 +75,8 @@ pub enum Command {
     Crop(CropArgs),
     /// Show the settings that `run` would use, and where each comes from
     Config(ConfigArgs),
+    /// Look at everything that `run` needs and say what to do about what is missing
+    Doctor(DoctorArgs),
     /// List the cameras and their formats
     Cameras(CamerasArgs),
     /// Show what is inside a model file: people, thresholds, metrics, licence

@@ -18,6 +18,7 @@ pub mod bench;
 pub mod cameras;
 pub mod config;
 pub mod crop;
+pub mod doctor;
 pub mod enroll;
 pub mod identify;
 pub mod model;

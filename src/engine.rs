@@ -23,7 +23,7 @@ mod lower;
 mod ops;
 
 /// Lowers the choice of the instruction set.
-const ISA_VARIABLE: &str = "CELEBCAM_ISA";
+pub const ISA_VARIABLE: &str = "CELEBCAM_ISA";
 
 /// Version of the metadata that this build reads.
 const SCHEMA: &str = "1";

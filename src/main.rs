@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use celebcam::cli::Command;
+use celebcam::cli::{Cli, Command};
 use celebcam::config::settings::{self, Failure, Setting};
 use celebcam::service::journal;
 use celebcam::{commands, error::Error};
@@ -20,8 +20,10 @@ fn main() -> ExitCode {
             return ExitCode::from(error.exit_code());
         }
     };
-    start_logging(cli.verbose, cli.quiet);
-    match run(&cli.command, &settings) {
+    // What the doctor sees is in its lines.
+    let quiet = matches!(cli.command, Command::Doctor(_)) && cli.verbose == 0;
+    start_logging(cli.verbose, cli.quiet || quiet);
+    match run(&cli, &settings) {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -41,14 +43,15 @@ fn say(error: &dyn Display) {
     }
 }
 
-fn run(command: &Command, settings: &[Setting]) -> anyhow::Result<ExitCode> {
-    match command {
+fn run(cli: &Cli, settings: &[Setting]) -> anyhow::Result<ExitCode> {
+    match &cli.command {
         Command::Identify(args) => commands::identify::execute(args),
         Command::Run(args) => commands::run::execute(args),
         Command::Enroll(args) => commands::enroll::execute(args),
         Command::People(args) => commands::people::execute(args),
         Command::Crop(args) => commands::crop::execute(args),
         Command::Config(args) => commands::config::execute(args, settings),
+        Command::Doctor(args) => commands::doctor::execute(args, cli.config.as_deref(), settings),
         Command::Cameras(args) => commands::cameras::execute(args),
         Command::Model(args) => commands::model::execute(args),
         Command::Bench(args) => commands::bench::execute(args),

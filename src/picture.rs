@@ -53,6 +53,13 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<PictureFile>> {
     Ok(found)
 }
 
+/// A picture to measure with: any takes a model the same time, this one uses all values.
+pub fn made_up(width: u32, height: u32) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| {
+        image::Rgb([(x * 7 + y) as u8, (x + y * 5) as u8, (x * 3 + y * 3) as u8])
+    })
+}
+
 fn walk(folder: &Path, relative: &Path, found: &mut Vec<PictureFile>) -> Result<()> {
     let entries = std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
     let mut names: Vec<_> = entries

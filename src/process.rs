@@ -18,10 +18,14 @@ pub const GRACE: Duration = Duration::from_millis(500);
 /// An amount of memory of this process, by its key in `/proc/self/status` (`VmRSS`, `VmHWM`); `None`
 /// where the system does not say.
 pub fn memory_bytes(key: &str) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    amount_bytes(&std::fs::read_to_string("/proc/self/status").ok()?, key)
+}
+
+/// The amount of memory by its key in the text of a file such as `/proc/meminfo`.
+pub fn amount_bytes(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
     let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kilobytes * 1024)
+    kilobytes.checked_mul(1024)
 }
 
 /// Splits a command line into the program and its arguments, quoted as in a shell; no shell runs

@@ -17,7 +17,7 @@ use crate::frame::Frame;
 pub use hook::{HookSink, HookSpec};
 pub use json::line as json_line;
 pub use lines::{LineSink, Outlet, Render, StandardOutput};
-pub use snapshot::SnapshotSink;
+pub use snapshot::{SnapshotSink, snapshot_bytes};
 pub use text::line as text_line;
 
 /// Takes events, one at a time, without making anybody wait.

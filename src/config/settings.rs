@@ -5,7 +5,7 @@
 
 use std::any::TypeId;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
@@ -16,10 +16,13 @@ use crate::cli::Cli;
 use crate::error::{Error, Result};
 
 /// Subcommands that read all settings.
-const READ_ALL: [&str; 2] = ["run", "config"];
+const READ_ALL: [&str; 3] = ["run", "config", "doctor"];
+
+/// Flags of these subcommands that are no settings: the doctor's lines are not events.
+const NOT_READ: [(&str, &str); 1] = [("doctor", "format")];
 
 /// Subcommands that read those of [`SHARED`] that they have a flag for.
-const READ_SHARED: [&str; 5] = ["identify", "enroll", "people", "crop", "doctor"];
+const READ_SHARED: [&str; 4] = ["identify", "enroll", "people", "crop"];
 
 /// Settings that mean the same to every subcommand.
 const SHARED: [&str; 11] = [
@@ -171,7 +174,7 @@ fn setting_key(path: &[String], arg: &Arg) -> Option<String> {
     let command = path.first()?.as_str();
     let is_read =
         READ_ALL.contains(&command) || (READ_SHARED.contains(&command) && SHARED.contains(&key));
-    is_read.then(|| key.to_owned())
+    (is_read && !NOT_READ.contains(&(command, key))).then(|| key.to_owned())
 }
 
 /// `max-fps` is CELEBCAM_MAX_FPS in the environment.
@@ -179,15 +182,23 @@ fn variable(key: &str) -> String {
     format!("CELEBCAM_{}", key.replace('-', "_").to_uppercase())
 }
 
+/// The settings file in use, where `named` is the one of the command line.
+pub fn file_path(
+    named: Option<&Path>,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+) -> Option<PathBuf> {
+    let named = named.map(Path::to_owned).or_else(|| {
+        environment("CELEBCAM_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from)
+    });
+    named.or_else(|| file::default_path(environment))
+}
+
 fn settings_file(
     typed: &ArgMatches,
     environment: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<SettingsFile> {
-    let named = innermost(typed).1.get_one::<PathBuf>("config").cloned();
-    let named = named.or_else(|| {
-        environment("CELEBCAM_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from)
-    });
-    let Some(path) = named.or_else(|| file::default_path(environment)) else {
+    let named = innermost(typed).1.get_one::<PathBuf>("config");
+    let Some(path) = file_path(named.map(PathBuf::as_path), environment) else {
         return Ok(SettingsFile::default());
     };
     let file = SettingsFile::read(&path)?;

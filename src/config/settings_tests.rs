@@ -138,6 +138,10 @@ fn other_commands_take_what_they_share() {
     };
     assert_eq!(args.gallery.gallery, Some("g".into()));
     assert!(user.parse("people rename a b").is_ok());
+    let Subcommand::Doctor(args) = user.parse("doctor").unwrap().0.command else {
+        panic!("doctor")
+    };
+    assert_eq!((args.run.format, args.run.threads), (crate::cli::Format::Text, 3));
     let broken = User::new("nonsense", &[]);
     assert!(broken.parse("model").is_ok(), "a command without settings does not read them");
 }

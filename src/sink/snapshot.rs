@@ -84,6 +84,14 @@ impl SnapshotSink {
     }
 }
 
+/// Bytes that the snapshots in the folder `path` take.
+///
+/// # Errors
+/// Those of reading the folder.
+pub fn snapshot_bytes(path: &Path) -> io::Result<u64> {
+    Ok(folder::list(path)?.iter().map(|(_, size)| size).sum())
+}
+
 impl EventSink for SnapshotSink {
     fn emit(&mut self, event: &Event, frame: Option<&Frame>) -> io::Result<()> {
         if let Some(snapshot) = frame.and_then(|frame| Snapshot::of(event, frame)) {

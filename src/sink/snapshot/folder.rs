@@ -93,7 +93,7 @@ impl Folder {
 
     /// Removes the oldest snapshots until `size` more bytes fit.
     fn make_room(&self, size: u64) -> io::Result<()> {
-        let mut snapshots = self.list()?;
+        let mut snapshots = list(&self.path)?;
         snapshots.sort();
         let mut taken: u64 = snapshots.iter().map(|(_, size)| size).sum();
         for (name, its_size) in snapshots {
@@ -105,25 +105,25 @@ impl Folder {
         }
         Ok(())
     }
+}
 
-    /// The snapshots that are there, with their sizes. Whoever else changes the folder may do so.
-    fn list(&self) -> io::Result<Vec<(String, u64)>> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
-            if !is_snapshot(&name) {
-                continue;
-            }
-            match entry.metadata() {
-                Ok(metadata) if metadata.is_file() => found.push((name, metadata.len())),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+/// The snapshots in the folder `path`, with their sizes. Whoever else changes the folder may do so.
+pub(super) fn list(path: &Path) -> io::Result<Vec<(String, u64)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        if !is_snapshot(&name) {
+            continue;
         }
-        Ok(found)
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_file() => found.push((name, metadata.len())),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok(found)
 }
 
 /// Removes a file that may be gone already.
@@ -184,7 +184,7 @@ mod tests {
         let snapshots = Folder::open(folder.path(), 1000).unwrap();
         for second in 0..10 {
             snapshots.write(&name(second), &[0; 300]).unwrap();
-            let taken: u64 = snapshots.list().unwrap().iter().map(|(_, size)| size).sum();
+            let taken: u64 = list(folder.path()).unwrap().iter().map(|(_, size)| size).sum();
             assert!(taken <= 1000, "{taken}");
         }
         assert_eq!(names(folder.path()), [name(7), name(8), name(9)]);

@@ -1,0 +1,113 @@
+//! What a check has found.
+
+/// How a check ended, the better first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// There is nothing to look at.
+    Skipped,
+    /// All is well.
+    Ok,
+    /// A run goes, not as well as it could.
+    Warning,
+    /// A run does not go.
+    Failure,
+}
+
+impl Status {
+    /// Name for people and programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Skipped => "skipped",
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Failure => "failure",
+        }
+    }
+}
+
+/// What a check has found, and for a warning or a failure what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    status: Status,
+    found: String,
+    advice: Option<String>,
+    exit_code: Option<u8>,
+}
+
+impl Finding {
+    /// All is well.
+    pub fn ok(found: impl Into<String>) -> Self {
+        Self { status: Status::Ok, found: found.into(), advice: None, exit_code: None }
+    }
+
+    /// There is nothing to look at, for this reason.
+    pub fn skipped(found: impl Into<String>) -> Self {
+        Self { status: Status::Skipped, ..Self::ok(found) }
+    }
+
+    /// A run goes, not as well as it could; `advice` is what to do.
+    pub fn warning(found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { status: Status::Warning, advice: Some(advice.into()), ..Self::ok(found) }
+    }
+
+    /// A run does not go; `advice` is what to do.
+    pub fn failure(found: impl Into<String>, advice: impl Into<String>, exit_code: u8) -> Self {
+        let exit_code = Some(exit_code);
+        Self { status: Status::Failure, exit_code, ..Self::warning(found, advice) }
+    }
+
+    /// Several as one, as bad as the worst.
+    pub fn joined(parts: Vec<Self>) -> Self {
+        let texts = |text: fn(&Self) -> Option<&str>, between: &str| {
+            parts.iter().filter_map(text).collect::<Vec<_>>().join(between)
+        };
+        let advice = texts(|part| part.advice(), " ");
+        Self {
+            status: parts.iter().map(|part| part.status).max().unwrap_or(Status::Skipped),
+            found: texts(|part| Some(part.found()), "; "),
+            advice: (!advice.is_empty()).then_some(advice),
+            exit_code: parts.iter().find_map(|part| part.exit_code),
+        }
+    }
+
+    /// How it ended.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// What was found.
+    pub fn found(&self) -> &str {
+        &self.found
+    }
+
+    /// What to do.
+    pub fn advice(&self) -> Option<&str> {
+        self.advice.as_deref()
+    }
+
+    /// Exit code of a run that fails for this.
+    pub fn exit_code(&self) -> Option<u8> {
+        self.exit_code
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joined_findings_are_as_bad_as_the_worst() {
+        let parts = vec![
+            Finding::ok("a"),
+            Finding::warning("b", "Do b."),
+            Finding::failure("c", "Do c.", 78),
+            Finding::failure("d", "Do d.", 1),
+        ];
+        let joined = Finding::joined(parts);
+        assert_eq!((joined.status(), joined.exit_code()), (Status::Failure, Some(78)));
+        assert_eq!((joined.found(), joined.advice()), ("a; b; c; d", Some("Do b. Do c. Do d.")));
+        let fine = Finding::joined(vec![Finding::skipped("a"), Finding::ok("b")]);
+        assert_eq!(fine, Finding::ok("a; b"));
+    }
+}

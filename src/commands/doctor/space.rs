@@ -1,0 +1,145 @@
+//! Room for what a run writes: the gallery and snapshots.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
+
+use super::{Finding, amount, quoted};
+use crate::cli::{GalleryArgs, ReactionArgs};
+use crate::commands::gallery_path;
+use crate::sink;
+
+/// Free bytes below which a gallery may not find the room to be written anew.
+const GALLERY_NEEDS_BYTES: u64 = 50_000_000;
+
+/// Exit code of a run that cannot write its snapshots.
+const EXIT_FAILURE: u8 = 1;
+
+/// The room in the folders of the gallery and of snapshots.
+pub fn check(gallery: &GalleryArgs, reactions: &ReactionArgs) -> Finding {
+    let mut parts = Vec::new();
+    if let Some(path) = gallery_path(gallery) {
+        let folder = path.parent().unwrap_or(&path);
+        parts.push(look("the gallery", folder, GALLERY_NEEDS_BYTES));
+    }
+    if let Some(folder) = &reactions.snapshot {
+        let taken = sink::snapshot_bytes(folder).unwrap_or(0);
+        parts.push(look("snapshots", folder, reactions.snapshot_limit.saturating_sub(taken)));
+        parts.extend(not_writable(folder));
+    }
+    if parts.is_empty() {
+        return Finding::skipped("nothing is written");
+    }
+    Finding::joined(parts)
+}
+
+/// The nearest folder at `path` or above that is there.
+pub fn existing(path: &Path) -> PathBuf {
+    let there = path.ancestors().find(|folder| folder.is_dir());
+    let there = there.unwrap_or(Path::new("."));
+    there.to_owned()
+}
+
+fn look(what: &str, folder: &Path, needed_bytes: u64) -> Finding {
+    match statvfs(existing(folder)) {
+        Ok(disk) => {
+            let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+            let is_read_only = disk.f_flag.contains(StatVfsMountFlags::RDONLY);
+            judge(what, folder, free_bytes, needed_bytes, is_read_only)
+        }
+        Err(error) => Finding::ok(format!("not told for {what}: {error}")),
+    }
+}
+
+fn judge(
+    what: &str,
+    folder: &Path,
+    free_bytes: u64,
+    needed_bytes: u64,
+    is_read_only: bool,
+) -> Finding {
+    let place = folder.display();
+    if is_read_only {
+        let found = format!("{what} cannot be written, {place} is on a read-only file system");
+        let mount =
+            format!("sudo mount -o remount,rw \"$(stat -c %m {})\"", quoted(existing(folder)));
+        return Finding::warning(
+            found,
+            format!("Name another place, or make it writable: {mount}"),
+        );
+    }
+    let found = format!("{} free for {what} in {place}", amount(free_bytes));
+    if free_bytes >= needed_bytes {
+        return Finding::ok(found);
+    }
+    let wanted = amount(needed_bytes);
+    Finding::warning(
+        format!("{found}, {wanted} wanted"),
+        "Make room; this shows what takes it: sudo du -xh --max-depth=2 / | sort -h | tail",
+    )
+}
+
+/// A run does not start without its folder for snapshots.
+fn not_writable(folder: &Path) -> Option<Finding> {
+    let there = existing(folder);
+    let is_folder = !folder.exists() || folder.is_dir();
+    if is_folder && access(&there, Access::WRITE_OK | Access::EXEC_OK).is_ok() {
+        return None;
+    }
+    let found = format!("snapshots cannot be written to {}", folder.display());
+    let advice = if is_folder {
+        format!("Give this user the folder: sudo install -d -o \"$USER\" {}", quoted(folder))
+    } else {
+        "That is no folder; name another with --snapshot.".to_owned()
+    };
+    Some(Finding::failure(found, advice, EXIT_FAILURE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Status;
+    use super::*;
+
+    #[test]
+    fn little_room_and_read_only_disks_are_warned_of() {
+        let folder = Path::new("/no/such/folder");
+        let fine = judge("the gallery", folder, 2_000_000_000, 50_000_000, false);
+        assert_eq!(fine, Finding::ok("2.0 GB free for the gallery in /no/such/folder"));
+        let full = judge("snapshots", folder, 20_000_000, 100_000_000, false);
+        assert_eq!(full.status(), Status::Warning);
+        assert!(full.found().starts_with("20 MB free for snapshots"), "{full:?}");
+        assert!(full.found().ends_with("100 MB wanted"), "{full:?}");
+        let read_only = judge("snapshots", folder, 2_000_000_000, 1, true);
+        assert_eq!(read_only.status(), Status::Warning);
+        assert!(read_only.advice().is_some_and(|advice| advice.contains("remount,rw")));
+    }
+
+    #[test]
+    fn snapshots_that_are_there_count_as_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let gallery = GalleryArgs { gallery: Some(folder.path().join("below/gallery")) };
+        let reactions = |snapshot: &Path, snapshot_limit| ReactionArgs {
+            on_event: None,
+            on_event_timeout: 1.0,
+            snapshot: Some(snapshot.to_owned()),
+            snapshot_limit,
+        };
+        let snapshot = folder.path().join("2026-11-24T10-15-30.123Z_3_tom-hanks.jpg");
+        std::fs::write(snapshot, [0; 1000]).unwrap();
+        let found = check(&gallery, &reactions(folder.path(), 1000));
+        assert!(!found.found().contains("wanted"), "{found:?}");
+        let too_much = check(&gallery, &reactions(folder.path(), u64::MAX));
+        assert!(too_much.status() == Status::Warning && too_much.found().contains("wanted"));
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let no_folder = check(&gallery, &reactions(&file, 1));
+        assert_eq!((no_folder.status(), no_folder.exit_code()), (Status::Failure, Some(1)));
+    }
+
+    #[test]
+    fn the_nearest_folder_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(existing(&folder.path().join("a/b/c")), folder.path());
+        assert_eq!(existing(Path::new("no/such")), Path::new("."));
+    }
+}
