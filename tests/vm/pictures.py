@@ -21,12 +21,18 @@ FACES = {"known": (61, 290, 112, -20), "stranger": (906, 72, 126, 0)}
 FACE_SHARE = 0.36
 
 
-def close_up(photo: Image.Image, face: tuple[int, int, int, int]) -> Image.Image:
+# Shares in the photos by which the stranger is added.
+ALBUM_SHARES = (0.26, 0.31, FACE_SHARE)
+
+
+def close_up(
+    photo: Image.Image, face: tuple[int, int, int, int], share: float = FACE_SHARE
+) -> Image.Image:
     """Return the picture of one face, with what is beside it painted over: others stand there."""
     left, top, width, angle = face
     centre = (left + width / 2, top + width / 2)
     upright = photo.rotate(angle, Image.BICUBIC, center=centre)
-    scale = FACE_SHARE * SIZE[0] / width
+    scale = share * SIZE[0] / width
     corner = [middle - side / 2 / scale for middle, side in zip(centre, SIZE, strict=True)]
     shift = (1 / scale, 0, corner[0], 0, 1 / scale, corner[1])
     pixels = np.asarray(upright.transform(SIZE, Image.AFFINE, shift, Image.BICUBIC)).copy()
@@ -57,6 +63,10 @@ def main() -> None:
     for name, picture in pictures.items():
         picture.save(folder / f"{name}.jpg", quality=90)
         (folder / f"{name}.yuyv").write_bytes(yuyv(picture))
+    album = folder / "album"
+    album.mkdir(exist_ok=True)
+    for number, share in enumerate(ALBUM_SHARES):
+        close_up(photo, FACES["stranger"], share).save(album / f"{number}.jpg", quality=90)
 
 
 if __name__ == "__main__":

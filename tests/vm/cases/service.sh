@@ -47,14 +47,16 @@ check "nobody else was ever named" is "$(journal | grep ' is here' | grep -vc "$
 
 say "somebody is added"
 tell_camera show /host/pictures/nobody.jpg
-STATE_DIRECTORY=/var/lib/celebcam celebcam enroll "Added Person" /host/pictures/stranger.jpg
+STATE_DIRECTORY=/var/lib/celebcam celebcam enroll "Added Person" /host/pictures/album
 systemctl reload celebcam
 sleep 3
 tell_camera show /host/pictures/stranger.jpg
 added() { journal | grep -q "Added Person is here"; }
 until_true 20 added
 check "whoever was added is named by the running service" added
+count=$(here)
 tell_camera show /host/pictures/known.jpg
+until_true 30 came "$count"
 
 say "status"
 kill -USR1 "$pid"
@@ -115,6 +117,6 @@ mkdir -p /etc/celebcam
 echo 'camra = "x"' >/etc/celebcam/celebcam.toml
 systemctl start celebcam
 sleep 6
-check "it fails for good" is "$(property ActiveState)/$(property ExecMainStatus)/$(property NRestarts)" failed/78/1
+check "it fails for good" is "$(property ActiveState)/$(property ExecMainStatus)/$(property NRestarts)" failed/78/0
 check "the journal names the nearest setting" grep -q 'did you mean camera' <(journal)
 finish
