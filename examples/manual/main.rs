@@ -1,6 +1,7 @@
 //! Writes the man pages and shell completions, which are made from the definitions of the command
-//! line, into a folder laid out as /usr/share. The pages bear the date of `SOURCE_DATE_EPOCH`, or none.
-//! usage: cargo run --example manual -- FOLDER
+//! line, into a folder laid out as /usr/share. The pages bear the day of a number of seconds since
+//! 1970, or none.
+//! usage: cargo run --example manual -- FOLDER [SECONDS]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,9 +23,10 @@ const COMPLETIONS: [(Shell, &str); 3] = [
 ];
 
 fn main() -> anyhow::Result<()> {
-    let folder = std::env::args_os().nth(1).map(PathBuf::from);
-    let folder = folder.context("usage: cargo run --example manual -- FOLDER")?;
-    let date = date(std::env::var("SOURCE_DATE_EPOCH").ok().as_deref())?;
+    let mut args = std::env::args_os().skip(1);
+    let folder = args.next().map(PathBuf::from);
+    let folder = folder.context("usage: cargo run --example manual -- FOLDER [SECONDS]")?;
+    let date = args.next().map_or(Ok(String::new()), |seconds| date(&seconds.to_string_lossy()))?;
     for page in page::pages(settings::command(), &date)? {
         write(&folder.join("man/man1").join(page.file), page.text.as_bytes())?;
     }
@@ -35,9 +37,8 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// The day of a number of seconds since 1970.
-fn date(seconds: Option<&str>) -> anyhow::Result<String> {
-    let Some(seconds) = seconds else { return Ok(String::new()) };
-    let wrong = || format!("SOURCE_DATE_EPOCH is not a number of seconds: {seconds}");
+fn date(seconds: &str) -> anyhow::Result<String> {
+    let wrong = || format!("not a number of seconds since 1970: {seconds}");
     let time = Timestamp::from_second(seconds.parse().with_context(wrong)?).with_context(wrong)?;
     Ok(time.strftime("%Y-%m-%d").to_string())
 }
@@ -72,10 +73,9 @@ mod tests {
     }
 
     #[test]
-    fn the_date_is_that_of_the_source() {
-        assert_eq!(date(Some("86400")).expect("a number"), "1970-01-02");
-        assert_eq!(date(None).expect("none is fine"), "");
-        let error = date(Some("today")).expect_err("no number");
-        assert!(format!("{error:#}").contains("SOURCE_DATE_EPOCH"), "{error:#}");
+    fn a_number_of_seconds_is_a_day() {
+        assert_eq!(date("86400").expect("a number"), "1970-01-02");
+        let error = date("today").expect_err("no number");
+        assert!(format!("{error:#}").contains("seconds since 1970: today"), "{error:#}");
     }
 }

@@ -16,6 +16,12 @@ const OF_PROGRAM: &str = include_str!("../../packaging/celebcam.man");
 const RELATED: [(&str, &str); 4] =
     [("journalctl", "1"), ("systemctl", "1"), ("v4l2-ctl", "1"), ("systemd.service", "5")];
 
+/// Place of flags of every subcommand among the others; only those for help come later.
+const GLOBAL_ORDER: usize = 998;
+
+/// No hyphens that are not in the text, no wider gaps between words: commands and paths stay as they are.
+const LAYOUT: &str = ".nh\n.ad l\n";
+
 /// A page: the name of its file, and its text.
 pub struct Page {
     pub file: String,
@@ -27,7 +33,12 @@ pub struct Page {
 /// # Errors
 /// None in practice; they are written to memory.
 pub fn pages(program: Command, date: &str) -> io::Result<Vec<Page>> {
-    let mut program = program.disable_help_subcommand(true);
+    let program = program.disable_help_subcommand(true);
+    // What every subcommand takes comes after what is its own.
+    let mut program = program.mut_args(|arg| match arg.is_global_set() {
+        true => arg.display_order(GLOBAL_ORDER),
+        false => arg,
+    });
     program.build();
     let source = format!("{program} {}", program.get_version().unwrap_or_default());
     let mut pages = Vec::new();
@@ -61,11 +72,13 @@ fn name(command: &Command) -> String {
 fn page(command: &Command, man: &Man, ancestors: &[String]) -> io::Result<String> {
     let help = command.get_after_long_help().or_else(|| command.get_after_help());
     let notes = Notes::parse(&help.map(ToString::to_string).unwrap_or_default());
-    let sections = OF_PROGRAM.find(".SH").unwrap_or(OF_PROGRAM.len());
-    let (description, sections) =
-        if ancestors.is_empty() { OF_PROGRAM.split_at(sections) } else { ("", "") };
+    let (description, sections) = match ancestors {
+        [] => OF_PROGRAM.split_at(OF_PROGRAM.find(".SH").unwrap_or(OF_PROGRAM.len())),
+        _ => ("", ""),
+    };
     let mut text = Vec::new();
     man.render_title(&mut text)?;
+    text.extend(LAYOUT.as_bytes());
     man.render_name_section(&mut text)?;
     man.render_synopsis_section(&mut text)?;
     man.render_description_section(&mut text)?;
@@ -106,8 +119,11 @@ fn examples(notes: &Notes) -> Roff {
     if !notes.examples.is_empty() {
         roff.control("SH", ["EXAMPLES"]);
     }
-    for example in &notes.examples {
-        roff.control("PP", []).text([bold(&example.command)]);
+    for (number, example) in notes.examples.iter().enumerate() {
+        if number > 0 {
+            roff.control("PP", []);
+        }
+        roff.control("nf", []).text([bold(&example.command)]).control("fi", []);
         if !example.explanation.is_empty() {
             roff.control("RS", ["4"]).text([roman(&example.explanation)]).control("RE", []);
         }
@@ -130,16 +146,20 @@ fn see_also(command: &Command, ancestors: &[String]) -> Roff {
     roff
 }
 
-/// The page with one definition of the apostrophe in place of one for each part, with code between
-/// backticks in bold, and with the characters of the keyboard that roff would set in another shape.
+/// The page with one definition of the apostrophe in place of one for each part, without empty lines
+/// and spaces at the end of lines, with code between backticks in bold, and with the characters of the
+/// keyboard that roff would set in another shape.
 fn finished(text: &str) -> String {
     let definitions = Roff::new().render();
-    let mut finished = definitions.clone();
-    for line in text.replace(&definitions, "").lines() {
-        for (number, part) in line.split('`').enumerate() {
-            if number > 0 {
-                finished += if number % 2 == 1 { "\\fB" } else { "\\fR" };
-            }
+    let text = text.replace(&definitions, "").replace(".br\n\n.br\n", ".sp\n");
+    let mut finished = definitions;
+    for line in text.lines() {
+        for (number, part) in line.trim_end().split('`').enumerate() {
+            finished += match number {
+                0 => "",
+                _ if number % 2 == 1 => "\\fB",
+                _ => "\\fR",
+            };
             finished += part;
         }
         finished += "\n";
@@ -211,7 +231,7 @@ mod tests {
             "SEE ALSO",
         ];
         assert_eq!(sections, expected);
-        assert!(page.text.contains("2026-01-02") || page.text.contains("2026\\-01\\-02"));
+        assert!(page.text.contains(" 2026-01-02 "));
     }
 
     #[test]

@@ -27,10 +27,11 @@ if [ "$("$tools/bin/cargo-deb" --version 2>/dev/null)" != "cargo-deb $cargo_deb"
   CARGO_TARGET_DIR=$tools/target cargo install cargo-deb --version "$cargo_deb" --locked --root "$tools" --force
 fi
 
-# Packages of the same source are the same, byte for byte.
-export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
+# Packages of the same source are the same, byte for byte. Compilers are not told the time: with another
+# one everything would be compiled anew.
+source_date=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 rm -rf "$manual"
-cargo run --quiet --locked --example manual -- "$manual"
+cargo run --locked --example manual -- "$manual" "$source_date"
 
 build() { # ARCHITECTURE: the release binary, for `target` in `folder`
   folder=$PWD/target/boards
@@ -53,7 +54,7 @@ build() { # ARCHITECTURE: the release binary, for `target` in `folder`
 
 pack() { # makes `package` of the binary, which the release profile has stripped
   python3 tools/repo/notices.py "$target" "$notices" &&
-    package=$(CARGO_TARGET_DIR=$folder "$tools/bin/cargo-deb" --no-build --no-strip --locked \
+    package=$(CARGO_TARGET_DIR=$folder SOURCE_DATE_EPOCH=$source_date "$tools/bin/cargo-deb" --no-build --no-strip --locked \
       "${cross[@]}" --output target/debian/)
 }
 
