@@ -99,6 +99,10 @@ fuzz: ## compare the kernels with the reference on inputs that a fuzzer chooses,
 cross: ## build for a board: make cross TARGET=aarch64-unknown-linux-gnu
 	tools/repo/cross.sh $(TARGET) build --release $(CARGO_FLAGS)
 
+.PHONY: deb
+deb: ## build Debian packages into target/debian: make deb [ARCH=arm64|armhf|amd64]
+	tools/repo/deb.sh $(ARCH)
+
 .venv: tools/requirements.txt tools/repo/uv.txt
 	tools/repo/system-packages.sh python
 	tools/repo/python-environment.sh

@@ -48,6 +48,11 @@ for step in "$@"; do
       need rustc-web "Rust compiler with a standard library for armv7"
       need libstd-rust-web-dev:armhf "Rust standard library for armv7"
       ;;
+    deb)
+      need binutils "reads what a binary needs"
+      need mandoc "finds faults in man pages"
+      need procps "has the kill that the service is reloaded by"
+      ;;
     emulator)
       need qemu-user "runs the binary of another processor"
       ;;
