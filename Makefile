@@ -14,6 +14,9 @@ TARGET ?= aarch64-unknown-linux-gnu
 CPUS ?= cortex-a72 cortex-a76
 # How long to look for a difference between kernels.
 SECONDS_TO_FUZZ ?= 180
+# How many frames the soak takes, and the seed of what goes wrong.
+FRAMES ?= 200000
+SEED ?= 1
 
 .PHONY: help
 help: ## list the commands
@@ -94,6 +97,12 @@ vm-check: .venv sample ## run the service on an emulated board with a camera tha
 .PHONY: fuzz
 fuzz: ## compare the kernels with the reference on inputs that a fuzzer chooses, for SECONDS
 	tools/repo/fuzz.sh $(SECONDS_TO_FUZZ)
+
+.PHONY: soak
+soak: ## people come and go while everything goes wrong: make soak [FRAMES=200000] [SEED=1]
+	tools/repo/system-packages.sh build
+	CELEBCAM_SOAK_FRAMES=$(FRAMES) CELEBCAM_SOAK_SEED=$(SEED) \
+	  cargo test --release $(CARGO_FLAGS) --test soak -- --nocapture
 
 .PHONY: cross
 cross: ## build for a board: make cross TARGET=aarch64-unknown-linux-gnu

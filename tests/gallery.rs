@@ -11,17 +11,9 @@ use std::time::{Duration, Instant};
 
 use celebcam::gallery::store;
 use common::device::{Device, NEW, crops, fill, film};
-use common::{beyond_emulation, celebcam, files, json_lines};
+use common::{Random, beyond_emulation, celebcam, files, json_lines};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-
-/// Numbers that are the same in every run; Knuth's MMIX linear congruential generator.
-fn numbers() -> impl Iterator<Item = f64> {
-    std::iter::successors(Some(1_u64), |state| {
-        Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407))
-    })
-    .map(|state| (state >> 40) as f64 / f64::from(1 << 24))
-}
 
 #[test]
 fn killed_at_any_moment_the_old_gallery_is_left_or_the_new() {
@@ -41,11 +33,12 @@ fn killed_at_any_moment_the_old_gallery_is_left_or_the_new() {
     assert!(rename("Zero").output().expect("celebcam runs").status.success());
     let whole = started.elapsed();
     let (mut old, mut new) = (0, 0);
-    for (round, share) in numbers().take(60).enumerate() {
+    let mut random = Random::new(1);
+    for round in 0..60 {
         let (before, after) = (first(), format!("Round {round}"));
         let mut child = rename(&after).stdout(Stdio::null()).spawn().expect("celebcam starts");
         // The file is written towards the end.
-        std::thread::sleep(whole.mul_f64(0.4 + 0.8 * share));
+        std::thread::sleep(whole.mul_f64(0.4 + 0.8 * random.share()));
         child.kill().expect("the process is ours");
         child.wait().expect("the process is ours");
         match first() {

@@ -7,8 +7,10 @@ pub mod runs;
 
 use std::fs;
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use image::{RgbImage, imageops};
 use serde_json::Value;
@@ -121,4 +123,38 @@ pub fn assert_fails(command: &mut Command, code: i32, words: &[&str]) {
         assert!(message.contains(word), "no {word:?} in: {message}");
     }
     assert!(!message.contains("panicked"), "{message}");
+}
+
+/// Numbers that a seed settles; Knuth's MMIX linear congruential generator.
+pub struct Random(u64);
+
+impl Random {
+    /// Those of a seed.
+    pub fn new(seed: u64) -> Self {
+        let mut random = Self(seed);
+        random.share();
+        random
+    }
+
+    /// From 0 to 1, without 1.
+    pub fn share(&mut self) -> f64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f64 / f64::from(1 << 24)
+    }
+
+    /// A whole number below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.share() * end as f64) as usize
+    }
+
+    /// A time of this range.
+    pub fn time(&mut self, range: Range<Duration>) -> Duration {
+        range.start + (range.end - range.start).mul_f64(self.share())
+    }
+
+    /// One of them.
+    pub fn one_of<'a, T>(&mut self, things: &'a [T]) -> &'a T {
+        &things[self.below(things.len())]
+    }
 }

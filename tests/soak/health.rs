@@ -1,0 +1,108 @@
+//! How the process of the run is: its memory, its descriptors, its threads and its children.
+
+use std::time::{Duration, Instant};
+
+use crate::vitals::{Vitals, resident_bytes};
+
+/// Frames after which the memory may not grow any more.
+const WARM_AFTER_FRAMES: u64 = 1000;
+
+/// How much it may grow all the same.
+const GROWTH_LIMIT_BYTES: u64 = 2_000_000;
+
+/// Time between two lines about it.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// What was seen of a process.
+#[derive(Debug)]
+pub struct Health {
+    pid: u32,
+    frames: u64,
+    resident_bytes: u64,
+    /// After the first frames, and the most since then.
+    warm_bytes: Option<u64>,
+    most_bytes: u64,
+    rest: Option<Vitals>,
+    said: Instant,
+}
+
+impl Health {
+    /// Of the process `pid`.
+    pub fn new(pid: u32) -> Self {
+        Self {
+            pid,
+            frames: 0,
+            resident_bytes: 0,
+            warm_bytes: None,
+            most_bytes: 0,
+            rest: None,
+            said: Instant::now(),
+        }
+    }
+
+    /// Looks at the memory after so many frames; what is wrong, if it has grown.
+    pub fn look(&mut self, frames: u64) -> Result<(), String> {
+        self.frames = frames;
+        self.resident_bytes = resident_bytes(self.pid).ok_or("celebcam has ended")?;
+        if frames < WARM_AFTER_FRAMES {
+            return Ok(());
+        }
+        let warm = *self.warm_bytes.get_or_insert(self.resident_bytes);
+        self.most_bytes = self.most_bytes.max(self.resident_bytes);
+        if self.resident_bytes > warm + GROWTH_LIMIT_BYTES {
+            return Err(format!(
+                "resident memory has grown from {warm} to {} bytes",
+                self.resident_bytes
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether it has the descriptors and threads that it had at its first rest, no child but the
+    /// camera, and none that it has not reaped.
+    pub fn is_at_rest(&mut self, is_camera: impl Fn(&str) -> bool) -> Result<(), String> {
+        let now = Vitals::of(self.pid);
+        if let Some(zombie) = now.children.iter().find(|child| child.is_zombie) {
+            return Err(format!("a child is not reaped: {zombie:?}"));
+        }
+        let [child] = &now.children[..] else {
+            return Err(format!("children: {:?}", now.children));
+        };
+        if !is_camera(&child.command) {
+            return Err(format!("the only child is {child:?}"));
+        }
+        let rest = self.rest.get_or_insert_with(|| now.clone());
+        if now.descriptors.len() != rest.descriptors.len() || now.threads != rest.threads {
+            return Err(format!("{now:#?}\nis more or less than at the first rest: {rest:#?}"));
+        }
+        Ok(())
+    }
+
+    /// How things are.
+    pub fn line(&self) -> String {
+        let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+        let since = match self.warm_bytes {
+            Some(warm) => {
+                let [warm, most] = [warm, self.most_bytes].map(megabytes);
+                format!("{warm} after {WARM_AFTER_FRAMES} frames, {most} at most since")
+            }
+            None => format!("not judged before {WARM_AFTER_FRAMES} frames"),
+        };
+        let counts = |vitals: &Vitals| (vitals.descriptors.len(), vitals.threads.len());
+        let (descriptors, threads) = self.rest.as_ref().map(counts).unwrap_or_default();
+        format!(
+            "{} frames, {} ({since}), {descriptors} descriptors, {threads} threads",
+            self.frames,
+            megabytes(self.resident_bytes)
+        )
+    }
+
+    /// The line, if it is time for one.
+    pub fn line_if_due(&mut self) -> Option<String> {
+        if self.said.elapsed() < SAY_EVERY {
+            return None;
+        }
+        self.said = Instant::now();
+        Some(self.line())
+    }
+}
