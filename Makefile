@@ -49,6 +49,8 @@ check-format: .venv
 	cargo fmt --check
 	.venv/bin/ruff check tools
 	.venv/bin/ruff format --check tools
+	.venv/bin/ruff check --config tools/ruff.toml tests/vm
+	.venv/bin/ruff format --config tools/ruff.toml --check tests/vm
 
 .PHONY: check-rust
 check-rust: sample ## lints, docs and tests of the binary on this machine
