@@ -26,7 +26,7 @@ use super::raw::{Encoding, RawFrame};
 use crate::error::{Error, Result};
 
 /// First and longest time between two looks for a camera that is gone.
-const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(1));
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_millis(500));
 
 /// Longest time to the first frame; some cameras let several formats time out.
 const OPENING_DEADLINE: Duration = Duration::from_secs(15);

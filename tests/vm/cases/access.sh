@@ -34,9 +34,11 @@ chmod 660 /dev/video0
 as_nobody() {
   : >"$events"
   : >"$log"
+  feed_closed
   mark
   setpriv --reuid 65534 --regid 65534 --clear-groups celebcam -v run --format json --confirm 1 >"$events" 2>"$log" &
   run=$!
+  follow
 }
 as_nobody
 await 10 camera_lost

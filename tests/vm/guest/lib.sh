@@ -2,7 +2,8 @@
 #
 # One camera is plugged in and out, one run of celebcam is watched. `mark` says from where on events and
 # messages count, `await` waits for an event and leaves in `took_ms` how long after `since` it happened, by the
-# event's own time.
+# event's own time. Nothing polls by starting programs while something is measured: on an emulated board that
+# would take a processor.
 
 known="Jennifer Aniston"
 events=/run/celebcam-events
@@ -13,9 +14,15 @@ position=0
 since=0
 took_ms=0
 run=
+feed=
 camera=
 
+exec {never}<> <(:)
+
 now_ms() { echo $((${EPOCHREALTIME/[.,]/} / 1000)); }
+
+# Sleeps without starting a program.
+pause() { read -r -t "$1" -u "$never" || true; }
 
 say() { echo "-- $*"; }
 
@@ -55,16 +62,18 @@ prepare_camera() {
   install -m 755 /host/bin/usb_camera /run/usb_camera
 }
 
-video_nodes() { find /dev -maxdepth 1 -name 'video*' | sort -V; }
-
-new_nodes() { video_nodes | grep -vxF "${before:-none}"; }
+video_nodes() { # one of "video*" where there is none
+  local nodes=(/dev/video*)
+  nodes_now=${nodes[*]}
+}
 
 plug() { # [mjpeg|yuyv [PICTURE]]: also marks; `since` is when the device was there
   local format=${1:-mjpeg} picture=${2:-known}
   local file=/host/pictures/$picture.jpg
   [ "$format" = mjpeg ] || file=/host/pictures/$picture.yuyv
   local try
-  before=$(video_nodes)
+  video_nodes
+  before=$nodes_now
   # On a busy host the kernel may lose patience with the camera's answers, which then is no camera.
   for try in 1 2 3; do
     /run/usb_camera /dev/gadget "$format" 15 "$file" "$control" &
@@ -78,12 +87,12 @@ plug() { # [mjpeg|yuyv [PICTURE]]: also marks; `since` is when the device was th
 
 # `since` is when the node was not there for the last time.
 wait_for_node() {
-  local end=$((since + 5000)) now=$since
-  until [ -n "$(new_nodes)" ]; do
-    since=$now
-    sleep 0.02
-    now=$(now_ms)
-    [ "$now" -lt "$end" ] || return 1
+  local end=$((since + 5000)) time=$since
+  while video_nodes && [ "$nodes_now" = "$before" ]; do
+    since=$time
+    pause 0.02
+    time=$((${EPOCHREALTIME/[.,]/} / 1000))
+    [ "$time" -lt "$end" ] || return 1
   done
 }
 
@@ -102,13 +111,26 @@ tell_camera() { echo "$*" >"$control"; }
 start() { # ARGS...
   : >"$events"
   : >"$log"
+  feed_closed
   mark
   celebcam -v run --format json --confirm 1 "$@" >"$events" 2>"$log" &
   run=$!
+  follow
+}
+
+feed_closed() {
+  [ -z "$feed" ] || exec {feed}<&-
+  feed=
+}
+
+# Reads the events of the run as they come.
+follow() {
+  exec {feed}< <(exec tail -n +1 -f --pid="$run" "$events")
 }
 
 # Events and messages from here on count, and so does time.
 mark() {
+  [ -z "$feed" ] || while read -r -t 0.01 -u "$feed"; do :; done
   position=$(wc -l <"$events")
   message_position=$(wc -l <"$log")
   since=$(now_ms)
@@ -123,25 +145,24 @@ until_true() { # SECONDS COMMAND...
   shift
   until "$@"; do
     [ "$(now_ms)" -lt "$end" ] || return 1
-    sleep 0.05
+    pause 0.1
   done
 }
 
 # Waits for an event of a kind, and goes on behind it.
 await() { # SECONDS KIND
-  local seconds=$1 kind=$2 line
-  if ! until_true "$seconds" has_event "$kind"; then
-    took_ms=$((seconds * 1000))
-    return 1
-  fi
-  line=$(new_events | grep -n -m 1 "\"event\":\"$kind\"" | cut -d: -f1)
-  last_event=$(new_events | sed -n "${line}p")
-  position=$((position + line))
-  local ts=${last_event#*\"ts\":\"}
-  took_ms=$(($(date -d "${ts%%\"*}" +%s%3N) - since))
+  local end=$((SECONDS + $1)) kind=$2
+  took_ms=$(($1 * 1000))
+  last_event=
+  while [ "$SECONDS" -lt "$end" ]; do
+    read -r -t $((end - SECONDS)) -u "$feed" last_event || return 1
+    [[ $last_event == *"\"event\":\"$kind\""* ]] || continue
+    local ts=${last_event#*\"ts\":\"}
+    took_ms=$(($(date -d "${ts%%\"*}" +%s%3N) - since))
+    return 0
+  done
+  return 1
 }
-
-has_event() { new_events | grep -q "\"event\":\"$1\""; }
 
 has_message() { new_messages | grep -qE "$1"; }
 
