@@ -15,6 +15,7 @@
 #include <linux/usb/ch9.h>
 #include <linux/usb/gadgetfs.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -227,12 +228,15 @@ static void open_endpoint(void) {
   char pattern[256];
   glob_t found;
   pthread_t thread;
+  pthread_attr_t usual;
+  pthread_attr_init(&usual);
+  pthread_attr_setinheritsched(&usual, PTHREAD_EXPLICIT_SCHED);
   snprintf(pattern, sizeof pattern, "%s/ep*in*", folder);
   if (glob(pattern, 0, NULL, &found)) fail(pattern);
   endpoint = open(found.gl_pathv[0], O_RDWR);
   if (endpoint < 0 || write(endpoint, setup, sizeof setup) < 0) fail(found.gl_pathv[0]);
   globfree(&found);
-  pthread_create(&thread, NULL, stream, NULL);
+  pthread_create(&thread, &usual, stream, NULL);
 }
 
 static int string_descriptor(int index, uint8_t *to) {
@@ -301,6 +305,9 @@ int main(int count, char **arguments) {
   load(arguments[4]);
   pthread_t thread;
   pthread_create(&thread, NULL, obey, arguments[5]);
+  // The kernel gives up a request that is not answered before the host sends its next.
+  const struct sched_param first = {.sched_priority = 50};
+  if (sched_setscheduler(0, SCHED_FIFO, &first)) fail("priority");
   const int device = open_device();
   for (;;) {
     struct usb_gadgetfs_event events[5];

@@ -36,7 +36,7 @@ as_nobody() {
   : >"$log"
   feed_closed
   mark
-  setpriv --reuid 65534 --regid 65534 --clear-groups celebcam -v run --format json --confirm 1 >"$events" 2>"$log" &
+  setpriv --reuid 65534 --regid 65534 --clear-groups celebcam -v run --format json --confirm 1 --threads 2 >"$events" 2>"$log" &
   run=$!
   follow
 }

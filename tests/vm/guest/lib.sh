@@ -13,6 +13,8 @@ failures=0
 position=0
 since=0
 took_ms=0
+: >>"$events"
+: >>"$log"
 run=
 feed=
 camera=
@@ -106,14 +108,14 @@ tell_camera() { echo "$*" >"$control"; }
 
 # celebcam ---------------------------------------------------------------------------------------------
 
-# A run whose events and messages are kept. The first frame in which somebody is recognized is a start:
-# an emulated board takes seconds for a frame.
+# A run whose events and messages are kept. An emulated board takes seconds for a frame, so both its
+# processors work on it, and the first frame in which somebody is recognized is a start.
 start() { # ARGS...
   : >"$events"
   : >"$log"
   feed_closed
   mark
-  celebcam -v run --format json --confirm 1 "$@" >"$events" 2>"$log" &
+  celebcam -v run --format json --confirm 1 --threads 2 "$@" >"$events" 2>"$log" &
   run=$!
   follow
 }
