@@ -4,6 +4,7 @@ prepare_camera
 plug
 start
 await_name "start"
+usual=$(threads)
 
 mark
 tell_camera pause
@@ -15,7 +16,7 @@ check "its driver was told to let go" until_true 10 has_message 'reopen|640x480'
 mark
 tell_camera play
 goes_on "stalled"
-check "threads: $(threads)" at_most "$(threads)" 6
+check "no thread is left waiting: $(threads)" is "$(threads)" "$usual"
 
 say "it stalls and is unplugged, so that two things go wrong at once"
 tell_camera pause
