@@ -36,7 +36,8 @@ as_nobody() {
   : >"$log"
   feed_closed
   mark
-  setpriv --reuid 65534 --regid 65534 --clear-groups celebcam -v run --format json --confirm 1 --threads 2 >"$events" 2>"$log" &
+  env -u HOME setpriv --reuid 65534 --regid 65534 --clear-groups \
+    celebcam -v run --format json --confirm 1 --threads 2 >"$events" 2>"$log" &
   run=$!
   follow
 }

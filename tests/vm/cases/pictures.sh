@@ -2,7 +2,8 @@
 . /host/guest/lib.sh
 prepare_camera
 plug
-start
+# Longer than a look and a second without pictures.
+start --absence 6
 await_name "start"
 
 corrupt() {
@@ -26,7 +27,7 @@ for damage in flip cut; do
   tell_camera damage "$damage"
   await 20 camera_lost
   check "$damage for longer than the deadline: camera_lost after $took_ms ms" at_most "$took_ms" 7000
-  await 10 end
+  await 15 end
   mark
   tell_camera damage none
   goes_on "only broken pictures ($damage)"
@@ -56,7 +57,7 @@ check "YUYV is what it reads" has_message 'YUYV'
 mark
 tell_camera damage cut
 await 20 camera_lost
-await 10 end
+await 15 end
 mark
 tell_camera damage none
 goes_on "only broken pictures (YUYV cut)"
