@@ -12,9 +12,16 @@ corrupt() {
   new_messages | sed -n 's/.* \([0-9]*\) corrupt,.*/\1/p' | tail -1
 }
 
+# Breaks the pictures. The driver's buffers still hold the ends of pictures from before, which would make half
+# a picture whole again, so broken ones are put there first.
+spoil() {
+  tell_camera damage flip
+  [ "$1" = flip ] || { pause 0.5 && tell_camera damage "$1"; }
+}
+
 for damage in flip cut; do
   mark
-  tell_camera damage "$damage"
+  spoil "$damage"
   sleep 1
   tell_camera damage none
   sleep 2
@@ -24,7 +31,7 @@ for damage in flip cut; do
   check "$damage: the visit goes on" is "$(new_events | grep -c '"event":"end"')" 0
 
   mark
-  tell_camera damage "$damage"
+  spoil "$damage"
   await 20 camera_lost
   check "$damage for longer than the deadline: camera_lost after $took_ms ms" at_most "$took_ms" 7000
   await 15 end
