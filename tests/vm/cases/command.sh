@@ -15,10 +15,10 @@ sed -i 's|/host/pictures|/run|' /run/program
 
 start --command /run/program
 await_name "start"
-children() { pgrep -f /run/program | wc -l; }
+children() { pgrep -f '^/bin/bash /run/program' | wc -l; }
 
 mark
-pkill -KILL -f /run/program
+pkill -KILL -f '^/bin/bash /run/program'
 await 10 camera_lost
 check "killed: camera_lost after $took_ms ms" at_most "$took_ms" 2000
 since=$(now_ms)
@@ -29,7 +29,7 @@ check "there is one program: $(children)" is "$(children)" 1
 
 say "it falls silent"
 mark
-pkill -STOP -f /run/program
+pkill -STOP -f '^/bin/bash /run/program'
 await 30 camera_lost
 check "silent: camera_lost after $took_ms ms" at_most "$took_ms" 13000
 since=$(now_ms)
@@ -39,7 +39,7 @@ record "program silent" "$took_ms" ""
 check "the silent one was ended: $(children)" is "$(children)" 1
 
 mark
-pkill -STOP -f /run/program
+pkill -STOP -f '^/bin/bash /run/program'
 sleep 1
 stop "while the program is silent"
 check "no program is left: $(children)" is "$(children)" 0
@@ -48,7 +48,7 @@ start --command /run/program
 await_name "again"
 mark
 chmod -x /run/program
-pkill -KILL -f /run/program
+pkill -KILL -f '^/bin/bash /run/program'
 await 10 camera_lost
 sleep 2
 stop "while the program cannot be started"
