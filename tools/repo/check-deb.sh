@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+: "${1:?usage: tools/repo/check-deb.sh PACKAGE...}"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)-1
 unpacked=$(mktemp -d)
 trap 'rm -rf "$unpacked"' EXIT
