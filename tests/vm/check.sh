@@ -36,6 +36,9 @@ prepare_overlay() { # CASE
     mkdir -p "$units/multi-user.target.wants"
     cp "$root/packaging/celebcam.service" "$vm/guest/camera.service" "$units/"
     ln -s ../celebcam.service ../camera.service "$units/multi-user.target.wants/"
+    # As in guest/lib.sh: a frame takes this board seconds.
+    mkdir "$units/celebcam.service.d"
+    printf '[Service]\nEnvironment=CELEBCAM_THREADS=2 CELEBCAM_CONFIRM=1\n' >"$units/celebcam.service.d/board.conf"
   fi
 }
 
