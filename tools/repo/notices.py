@@ -42,7 +42,9 @@ def linked(target: str) -> list[dict]:
     tree = cargo("tree", "--target", target, *shape)
     names = {tuple(line.split()[:2]) for line in tree.splitlines()[1:]}
     packages = json.loads(cargo("metadata", "--format-version", "1"))["packages"]
-    found = [package for package in packages if (package["name"], f"v{package['version']}") in names]
+    found = [
+        package for package in packages if (package["name"], f"v{package['version']}") in names
+    ]
     return sorted(found, key=lambda package: (package["name"], package["version"]))
 
 
