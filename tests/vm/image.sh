@@ -4,7 +4,8 @@
 . "$(dirname "$0")/host.sh"
 target=$state/debian
 packages=systemd-sysv,udev,dbus,libnss-systemd,kmod,util-linux,mount,coreutils,grep,sed,findutils,gawk,bash,dash
-packages+=,base-files,base-passwd,libc-bin,login,passwd,procps,v4l-utils,dpkg,init-system-helpers,libgcc-s1
+packages+=,base-files,base-passwd,libc-bin,login,passwd,procps,v4l-utils,dpkg,diffutils
+packages+=,init-system-helpers,libgcc-s1
 
 rm -rf "$target" "$image"
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
