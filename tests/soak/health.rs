@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::vitals::{Vitals, resident_bytes};
 
 /// Frames after which the memory may not grow any more.
-const WARM_AFTER_FRAMES: u64 = 1000;
+const FIRST_FRAMES: u64 = 1000;
 
 /// How much it may grow all the same.
 const GROWTH_LIMIT_BYTES: u64 = 2_000_000;
@@ -19,9 +19,9 @@ pub struct Health {
     pid: u32,
     frames: u64,
     resident_bytes: u64,
-    /// After the first frames, and the most since then.
-    warm_bytes: Option<u64>,
-    most_bytes: u64,
+    /// The most in the first frames, and since then.
+    first_bytes: u64,
+    later_bytes: u64,
     rest: Option<Vitals>,
     said: Instant,
 }
@@ -33,8 +33,8 @@ impl Health {
             pid,
             frames: 0,
             resident_bytes: 0,
-            warm_bytes: None,
-            most_bytes: 0,
+            first_bytes: 0,
+            later_bytes: 0,
             rest: None,
             said: Instant::now(),
         }
@@ -44,16 +44,13 @@ impl Health {
     pub fn look(&mut self, frames: u64) -> Result<(), String> {
         self.frames = frames;
         self.resident_bytes = resident_bytes(self.pid).ok_or("celebcam has ended")?;
-        if frames < WARM_AFTER_FRAMES {
+        if frames < FIRST_FRAMES {
+            self.first_bytes = self.first_bytes.max(self.resident_bytes);
             return Ok(());
         }
-        let warm = *self.warm_bytes.get_or_insert(self.resident_bytes);
-        self.most_bytes = self.most_bytes.max(self.resident_bytes);
-        if self.resident_bytes > warm + GROWTH_LIMIT_BYTES {
-            return Err(format!(
-                "resident memory has grown from {warm} to {} bytes",
-                self.resident_bytes
-            ));
+        self.later_bytes = self.later_bytes.max(self.resident_bytes);
+        if self.later_bytes > self.first_bytes + GROWTH_LIMIT_BYTES {
+            return Err(format!("resident memory has grown: {self:?}"));
         }
         Ok(())
     }
@@ -81,19 +78,14 @@ impl Health {
     /// How things are.
     pub fn line(&self) -> String {
         let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
-        let since = match self.warm_bytes {
-            Some(warm) => {
-                let [warm, most] = [warm, self.most_bytes].map(megabytes);
-                format!("{warm} after {WARM_AFTER_FRAMES} frames, {most} at most since")
-            }
-            None => format!("not judged before {WARM_AFTER_FRAMES} frames"),
-        };
+        let [now, first, later] =
+            [self.resident_bytes, self.first_bytes, self.later_bytes].map(megabytes);
         let counts = |vitals: &Vitals| (vitals.descriptors.len(), vitals.threads.len());
         let (descriptors, threads) = self.rest.as_ref().map(counts).unwrap_or_default();
         format!(
-            "{} frames, {} ({since}), {descriptors} descriptors, {threads} threads",
-            self.frames,
-            megabytes(self.resident_bytes)
+            "{} frames, {now} (at most {first} in the first {FIRST_FRAMES} frames and {later} \
+             since), {descriptors} descriptors, {threads} threads",
+            self.frames
         )
     }
 

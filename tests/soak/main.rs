@@ -27,13 +27,13 @@ use run::Run;
 /// Frames through the pipeline when nobody says how many, and the longest time to take them, on a
 /// machine that has other work.
 const FRAMES: u64 = 1500;
-const FRAMES_WITHIN: Duration = Duration::from_secs(90);
+const FRAMES_WITHIN: Duration = Duration::from_secs(60);
 
 /// Frames from which on there is time for stalls of the camera until it is given up.
 const LONG_FRAMES: u64 = 10_000;
 
 /// Frames a second to take, which leave time to look for faces five times a second.
-const MAX_FPS: f64 = if cfg!(debug_assertions) { 60.0 } else { 200.0 };
+const MAX_FPS: f64 = if cfg!(debug_assertions) { 60.0 } else { 300.0 };
 
 /// How many times as many the camera gives.
 const SURPLUS: f64 = 1.5;

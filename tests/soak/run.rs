@@ -51,6 +51,8 @@ pub struct Said {
     pub lines: VecDeque<String>,
     /// How often it said how things are, and what.
     pub statuses: (u64, Status),
+    /// The last of these lines.
+    pub status_line: String,
     /// How often it read the gallery again, and how many people were in it.
     pub galleries: (u64, usize),
     watches: bool,
@@ -60,6 +62,7 @@ impl Said {
     fn note(&mut self, line: String) {
         if let Some(status) = Status::read(&line) {
             self.statuses = (self.statuses.0 + 1, status);
+            self.status_line = line;
             return;
         }
         if let Some((_, people)) = line.split_once("gallery read again, people: ") {
