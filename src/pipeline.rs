@@ -199,15 +199,18 @@ impl<'a> Pipeline<'a> {
                 let name = self.source.name();
                 self.supervisor.status(&format!("looking for {name}: {reason}"));
             }
-            // A camera has its name since it was opened.
-            Received::Restored | Received::Frame(_) => {
-                self.supervisor.status(&format!("watching {}", self.source.name()));
-            }
-            Received::Nothing | Received::End => {}
+            Received::Restored => self.say_watching(),
+            // A camera may have been opened, and so got its name, after the start.
+            Received::Frame(_) if self.times.latency.count() == 0 => self.say_watching(),
+            Received::Frame(_) | Received::Nothing | Received::End => {}
         }
         if matches!(received, Received::Frame(_)) || self.source.is_looking() {
             self.supervisor.alive(Instant::now());
         }
+    }
+
+    fn say_watching(&mut self) {
+        self.supervisor.status(&format!("watching {}", self.source.name()));
     }
 
     fn frame(&mut self, frame: &Frame) -> Result<Reader> {

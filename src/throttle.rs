@@ -30,6 +30,20 @@ impl Throttle {
         self
     }
 
+    /// Warns of what happens now, if it is time for a message, with how often it happened; says whether
+    /// it did.
+    pub fn warn(&mut self, text: &str) -> bool {
+        match self.note(Instant::now(), 1) {
+            Some(1) => log::warn!("{text}"),
+            Some(count) => log::warn!("{text} ({count} times since the last message)"),
+            None => {
+                log::debug!("{text}");
+                return false;
+            }
+        }
+        true
+    }
+
     /// What is unsaid at the end, if anything.
     pub fn rest(&mut self) -> Option<u64> {
         Some(std::mem::take(&mut self.unsaid)).filter(|&count| count > 0)

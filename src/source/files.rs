@@ -78,8 +78,8 @@ impl PictureFiles {
     fn tell(&mut self, error: &Error) {
         if self.counters.corrupt <= self.files.len() as u64 {
             log::warn!("{error}");
-        } else if let Some(count) = self.unreadable.note(Instant::now(), 1) {
-            log::warn!("{error} ({count} pictures like this)");
+        } else {
+            self.unreadable.warn(&error.to_string());
         }
     }
 }

@@ -99,30 +99,13 @@ struct Logs {
 
 impl Logs {
     fn lost(&mut self, name: &str, reason: &str) {
-        let count = self.losses.note(Instant::now(), 1);
-        self.is_loss_told = count.is_some();
-        match count {
-            Some(1) => log::warn!("{name}: {reason}; trying again until it is back"),
-            Some(count) => log::warn!(
-                "{name}: {reason}; trying again until it is back (lost {count} times since the last message)"
-            ),
-            None => log::debug!("{name}: {reason}; trying again until it is back"),
-        }
+        let text = format!("{name}: {reason}; trying again until it is back");
+        self.is_loss_told = self.losses.warn(&text);
     }
 
     fn restored(&self, name: &str) {
         let level = if self.is_loss_told { log::Level::Info } else { log::Level::Debug };
         log::log!(level, "{name} is back");
-    }
-
-    fn corrupt(&mut self, name: &str, number: u64, reason: &str) {
-        match self.corrupt.note(Instant::now(), 1) {
-            Some(1) => log::warn!("{name}: frame {number} left out: {reason}"),
-            Some(count) => log::warn!(
-                "{name}: frame {number} left out: {reason} ({count} frames since the last message)"
-            ),
-            None => log::debug!("{name}: frame {number} left out: {reason}"),
-        }
     }
 }
 
@@ -175,7 +158,8 @@ impl<F: Feed> LiveSource<F> {
             Ok(rgb) => rgb,
             Err(reason) => {
                 self.counters.corrupt += 1;
-                self.logs.corrupt(self.feed.name(), number, &reason);
+                let name = self.feed.name();
+                self.logs.corrupt.warn(&format!("{name}: frame {number} left out: {reason}"));
                 return Received::Nothing;
             }
         };
