@@ -2,6 +2,7 @@
 //! truth, event by event.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -242,8 +243,10 @@ impl<'a> Director<'a> {
         loop {
             self.look();
             let part = left.min(LOOK_EVERY);
-            if let Some(event) = self.run.event(part) {
-                return Some(self.take(event));
+            match self.run.event(part) {
+                Ok(event) => return Some(self.take(event)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => self.fail("celebcam has ended"),
             }
             left -= part;
             if left.is_zero() {

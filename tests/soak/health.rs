@@ -82,6 +82,13 @@ impl Health {
             [self.resident_bytes, self.first_bytes, self.later_bytes].map(megabytes);
         let counts = |vitals: &Vitals| (vitals.descriptors.len(), vitals.threads.len());
         let (descriptors, threads) = self.rest.as_ref().map(counts).unwrap_or_default();
+        if self.frames < FIRST_FRAMES {
+            return format!(
+                "{} frames, {now} (memory is not judged before {FIRST_FRAMES} frames), \
+                 {descriptors} descriptors, {threads} threads",
+                self.frames
+            );
+        }
         format!(
             "{} frames, {now} (at most {first} in the first {FIRST_FRAMES} frames and {later} \
              since), {descriptors} descriptors, {threads} threads",

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -126,9 +126,13 @@ impl Run {
         self.child.id()
     }
 
-    /// The next event; `None` when none comes in time.
-    pub fn event(&self, within: Duration) -> Option<Value> {
-        self.events.recv_timeout(within).ok()
+    /// The next event.
+    ///
+    /// # Errors
+    ///
+    /// None comes in time, or ever.
+    pub fn event(&self, within: Duration) -> Result<Value, RecvTimeoutError> {
+        self.events.recv_timeout(within)
     }
 
     /// Nobody reads its events while this is held.
