@@ -153,7 +153,11 @@ impl<'a> Pipeline<'a> {
                 log::info!("{}", self.status_line());
             }
             let reader = match received {
-                Received::Frame(frame) => self.frame(&frame)?,
+                Received::Frame(frame) => {
+                    let reader = self.frame(&frame)?;
+                    self.source.done_with(frame);
+                    reader
+                }
                 Received::Nothing => {
                     let changes = self.tracker.pass(Instant::now());
                     self.report(changes, None)?

@@ -87,6 +87,11 @@ pub trait FrameSource {
     /// When the source cannot give pictures and opening it again would not help.
     fn next(&mut self, timeout: Duration) -> Result<Received>;
 
+    /// Takes back a frame that is done with; the next one may use its memory.
+    fn done_with(&mut self, frame: Frame) {
+        drop(frame);
+    }
+
     /// Name of the source for people, such as a device or a program.
     fn name(&self) -> &str;
 

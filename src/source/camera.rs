@@ -22,7 +22,7 @@ use super::device::{Devices, Selector};
 use super::handover::{Giver, Keep};
 use super::live::{Ending, Feed, Link, LiveSource, Manner};
 use super::mjpeg;
-use super::raw::{Encoding, RawFrame};
+use super::raw::{Encoding, RawFrame, Spare};
 use crate::error::{Error, Result};
 
 /// First and longest time between two looks for a camera that is gone.
@@ -96,7 +96,7 @@ pub struct CameraFeed {
 impl Feed for CameraFeed {
     type Link = CameraLink;
 
-    fn connect(&mut self, giver: Giver<RawFrame>) -> Result<CameraLink> {
+    fn connect(&mut self, giver: Giver<RawFrame>, spare: &Spare) -> Result<CameraLink> {
         if let Some(thread) = self.thread.as_ref().filter(|thread| !thread.is_finished()) {
             wake(thread);
             return Err(Error::Source("its driver does not let go of it".to_string()));
@@ -104,14 +104,14 @@ impl Feed for CameraFeed {
         let device = self.devices.resolve(&self.request.selector)?;
         self.name = format!("{} ({})", device.node.display(), device.name);
         let request = self.request.clone();
+        let spare = spare.clone();
         let thread = std::thread::Builder::new()
             .name("camera".to_string())
             .spawn(move || {
-                let reason =
-                    catch_unwind(AssertUnwindSafe(|| capture(device.number, &request, &giver)))
-                        .unwrap_or_else(|_| {
-                            "its driver gave an answer that makes no sense".to_string()
-                        });
+                let capture = || capture(device.number, &request, &giver, &spare);
+                let reason = catch_unwind(AssertUnwindSafe(capture)).unwrap_or_else(|_| {
+                    "its driver gave an answer that makes no sense".to_string()
+                });
                 giver.end(reason);
             })
             .map_err(|error| Error::Source(format!("cannot start a thread: {error}")))?;
@@ -171,8 +171,8 @@ impl Link for CameraLink {
 }
 
 /// Gives frames until they are refused or the camera fails; returns what happened.
-fn capture(number: u32, request: &CameraRequest, giver: &Giver<RawFrame>) -> String {
-    match stream(number, request, giver) {
+fn capture(number: u32, request: &CameraRequest, giver: &Giver<RawFrame>, spare: &Spare) -> String {
+    match stream(number, request, giver, spare) {
         Ok(()) => "closed".to_string(),
         Err(error) => explain(&error.to_string()),
     }
@@ -182,6 +182,7 @@ fn stream(
     number: u32,
     request: &CameraRequest,
     giver: &Giver<RawFrame>,
+    spare: &Spare,
 ) -> Result<(), NokhwaError> {
     let mut camera = connect(number, request)?;
     camera.open_stream()?;
@@ -189,16 +190,18 @@ fn stream(
     log::debug!("/dev/video{number}: {format}");
     loop {
         let data = camera.frame_raw()?;
-        if !giver.give_if_awaited(|| frame_of(&data, &format)) {
+        if !giver.give_if_awaited(|| frame_of(&data, &format, spare)) {
             return Ok(());
         }
     }
 }
 
 /// Takes a frame out of the driver's memory, which is longer than a compressed picture.
-fn frame_of(data: &[u8], format: &CameraFormat) -> RawFrame {
+fn frame_of(data: &[u8], format: &CameraFormat, spare: &Spare) -> RawFrame {
     match encoding(format.format()) {
-        Some(encoding) => RawFrame::uncompressed(encoding, format.width(), format.height(), data),
+        Some(encoding) => {
+            RawFrame::uncompressed(encoding, format.width(), format.height(), data, spare)
+        }
         None => {
             let end = mjpeg::layout(data).map_or(data.len(), |layout| layout.end);
             RawFrame::jpeg(data[..end].to_vec())

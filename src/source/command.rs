@@ -9,7 +9,7 @@ use super::backoff::Backoff;
 use super::handover::{Giver, Keep};
 use super::live::{Ending, Feed, Link, LiveSource, Manner};
 use super::mjpeg::Splitter;
-use super::raw::RawFrame;
+use super::raw::{RawFrame, Spare};
 use crate::error::{Error, Result};
 use crate::process::{self, GRACE, Group};
 
@@ -47,7 +47,7 @@ pub struct CommandFeed {
 impl Feed for CommandFeed {
     type Link = CommandLink;
 
-    fn connect(&mut self, giver: Giver<RawFrame>) -> Result<CommandLink> {
+    fn connect(&mut self, giver: Giver<RawFrame>, _spare: &Spare) -> Result<CommandLink> {
         let mut command = Command::new(&self.argv[0]);
         command.args(&self.argv[1..]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -123,7 +123,7 @@ pub struct StdinFeed {
 impl Feed for StdinFeed {
     type Link = StdinLink;
 
-    fn connect(&mut self, giver: Giver<RawFrame>) -> Result<StdinLink> {
+    fn connect(&mut self, giver: Giver<RawFrame>, _spare: &Spare) -> Result<StdinLink> {
         spawn("frames", move || give_pictures(io::stdin(), giver))?;
         Ok(StdinLink)
     }

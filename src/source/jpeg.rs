@@ -11,22 +11,23 @@ use super::mjpeg;
 /// Largest picture; it takes 100 MB decoded.
 const PICTURE_LIMIT_PIXELS: usize = 33_000_000;
 
-/// Decodes the picture that `bytes` starts with. Bytes after its end are ignored, Huffman tables
-/// are added when it has none, a picture that is broken or not complete is refused with the reason.
-pub fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
+/// Decodes the picture that `bytes` starts with into `memory`, whatever that held. Bytes after its
+/// end are ignored, Huffman tables are added when it has none, a picture that is broken or not
+/// complete is refused with the reason.
+pub fn decode(bytes: &[u8], memory: Vec<u8>) -> Result<RgbImage, String> {
     let layout = mjpeg::layout(bytes).ok_or("the JPEG data is truncated or broken")?;
     // The decoder takes an end marker in the middle of a scan for the end of the picture and fills
     // up with grey. Without the marker it notices that data is missing.
     let end = if layout.scans == 1 { layout.end - 2 } else { layout.end };
     let picture = &bytes[..end];
     if layout.has_huffman_tables {
-        return decode_complete(picture);
+        return decode_complete(picture, memory);
     }
     let (header, scan) = picture.split_at(layout.scan_start);
-    decode_complete(&[header, &huffman_tables(), scan].concat())
+    decode_complete(&[header, &huffman_tables(), scan].concat(), memory)
 }
 
-fn decode_complete(picture: &[u8]) -> Result<RgbImage, String> {
+fn decode_complete(picture: &[u8], mut memory: Vec<u8>) -> Result<RgbImage, String> {
     let options =
         DecoderOptions::default().set_strict_mode(true).jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(picture), options);
@@ -35,8 +36,11 @@ fn decode_complete(picture: &[u8]) -> Result<RgbImage, String> {
     if width * height > PICTURE_LIMIT_PIXELS {
         return Err(format!("{width}x{height} pixels are too many"));
     }
-    let rgb = decoder.decode().map_err(|error| error.to_string())?;
-    RgbImage::from_raw(width as u32, height as u32, rgb)
+    let size = decoder.output_buffer_size().ok_or("the JPEG header has no size")?;
+    memory.clear();
+    memory.resize(size, 0);
+    decoder.decode_into(&mut memory).map_err(|error| error.to_string())?;
+    RgbImage::from_raw(width as u32, height as u32, memory)
         .ok_or_else(|| "the JPEG data does not fit its size".to_string())
 }
 
@@ -103,6 +107,10 @@ const CHROMA_AC_VALUES: [u8; 162] = [
 mod tests {
     use super::*;
     use crate::source::mjpeg::tests::{random_numbers, sample_jpeg, without_huffman_tables};
+
+    fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
+        super::decode(bytes, Vec::new())
+    }
 
     fn difference(a: &RgbImage, b: &RgbImage) -> f64 {
         let sum: f64 =

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
 use super::handover::{Giver, Handover, Keep, Taken};
-use super::raw::RawFrame;
+use super::raw::{RawFrame, Spare};
 use super::{Counters, FrameSource, Received};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
@@ -33,8 +33,8 @@ pub trait Feed {
     /// The open connection.
     type Link: Link;
 
-    /// Opens a link whose frames go to `giver`. Must not block.
-    fn connect(&mut self, giver: Giver<RawFrame>) -> Result<Self::Link>;
+    /// Opens a link whose frames go to `giver`; those converted there use `spare`. Must not block.
+    fn connect(&mut self, giver: Giver<RawFrame>, spare: &Spare) -> Result<Self::Link>;
 
     /// Name for people.
     fn name(&self) -> &str;
@@ -76,6 +76,7 @@ pub struct LiveSource<F: Feed> {
     feed: F,
     manner: Manner,
     handover: Handover<RawFrame>,
+    spare: Spare,
     state: State<F::Link>,
     /// Whether the link has given a frame.
     opened: bool,
@@ -117,8 +118,9 @@ impl<F: Feed> LiveSource<F> {
     pub fn open(mut feed: F) -> Result<Self> {
         let manner = feed.manner();
         let handover = Handover::new(manner.keep);
+        let spare = Spare::default();
         let now = Instant::now();
-        let state = match feed.connect(handover.giver()) {
+        let state = match feed.connect(handover.giver(), &spare) {
             Ok(link) => State::Open { link, since: now },
             Err(_) if manner.patient => State::Closed { retry_at: now },
             Err(error) => return Err(error),
@@ -127,6 +129,7 @@ impl<F: Feed> LiveSource<F> {
             feed,
             manner,
             handover,
+            spare,
             state,
             opened: false,
             waited: Duration::ZERO,
@@ -139,7 +142,7 @@ impl<F: Feed> LiveSource<F> {
     }
 
     fn reopen(&mut self) -> Result<Received> {
-        match self.feed.connect(self.handover.giver()) {
+        match self.feed.connect(self.handover.giver(), &self.spare) {
             Ok(link) => {
                 self.state = State::Open { link, since: Instant::now() };
                 self.opened = false;
@@ -153,7 +156,7 @@ impl<F: Feed> LiveSource<F> {
 
     fn decoded(&mut self, number: u64, raw: RawFrame) -> Received {
         let captured_at = raw.captured_at;
-        let (rgb, took) = raw.decode();
+        let (rgb, took) = raw.decode(&self.spare);
         let rgb = match rgb {
             Ok(rgb) => rgb,
             Err(reason) => {
@@ -253,6 +256,10 @@ impl<F: Feed> FrameSource for LiveSource<F> {
             Taken::Nothing => self.nothing_came(since),
             Taken::Ended(reason) => self.ended(reason),
         }
+    }
+
+    fn done_with(&mut self, frame: Frame) {
+        self.spare.keep(frame.rgb);
     }
 
     fn name(&self) -> &str {

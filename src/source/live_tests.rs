@@ -34,7 +34,7 @@ impl Link for ScriptLink {
 impl Feed for Script {
     type Link = ScriptLink;
 
-    fn connect(&mut self, giver: Giver<RawFrame>) -> Result<ScriptLink> {
+    fn connect(&mut self, giver: Giver<RawFrame>, _spare: &Spare) -> Result<ScriptLink> {
         if self.links.is_empty() {
             return Err(Error::Source("is gone".into()));
         }
@@ -76,7 +76,7 @@ fn live(links: Vec<(Vec<RawFrame>, bool)>, reopen: bool, deadline: Duration) -> 
 }
 
 fn grey(bytes: usize) -> RawFrame {
-    RawFrame::uncompressed(Encoding::Grey, 2, 2, &vec![0; bytes])
+    RawFrame::uncompressed(Encoding::Grey, 2, 2, &vec![0; bytes], &Spare::default())
 }
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -1,10 +1,27 @@
 //! Picture data as a camera or a stream gives it, and its way to RGB.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
 use super::jpeg;
+
+/// Memory of a picture that is done with, for the next one. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Spare(Arc<Mutex<Vec<u8>>>);
+
+impl Spare {
+    /// Takes the memory, with what it held.
+    pub fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Keeps the memory of `picture`.
+    pub fn keep(&self, picture: RgbImage) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = picture.into_raw();
+    }
+}
 
 /// How the bytes of an uncompressed picture are to be read. Rows have no padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,19 +38,25 @@ pub enum Encoding {
     Bgr,
 }
 
-/// Turns the bytes of a picture of a width into R G B.
-type Convert = fn(&[u8], usize) -> Vec<u8>;
+/// Appends the bytes of a picture of a width as R G B.
+type Convert = fn(&[u8], usize, &mut Vec<u8>);
 
 impl Encoding {
     /// The picture of `width` times `height` pixels that `bytes` start with in RGB, or what is wrong
-    /// with them.
-    pub fn to_rgb(self, width: u32, height: u32, bytes: &[u8]) -> Result<RgbImage, String> {
+    /// with them. It lies in `memory`, whatever that held.
+    pub fn to_rgb(
+        self,
+        width: u32,
+        height: u32,
+        bytes: &[u8],
+        mut memory: Vec<u8>,
+    ) -> Result<RgbImage, String> {
         let pixels = width as usize * height as usize;
         let (needed, convert): (usize, Convert) = match self {
             Self::Yuyv => (pixels * 2, yuyv_to_rgb),
             Self::Nv12 => (pixels + pixels / 2, nv12_to_rgb),
             Self::Grey => (pixels, grey_to_rgb),
-            Self::Rgb => (pixels * 3, |bytes, _| bytes.to_vec()),
+            Self::Rgb => (pixels * 3, |bytes, _, rgb| rgb.extend_from_slice(bytes)),
             Self::Bgr => (pixels * 3, bgr_to_rgb),
         };
         let odd = self == Self::Yuyv && width % 2 == 1
@@ -44,7 +67,10 @@ impl Encoding {
         let Some(bytes) = bytes.get(..needed) else {
             return Err(format!("{} of {needed} bytes", bytes.len()));
         };
-        RgbImage::from_raw(width, height, convert(bytes, width as usize))
+        memory.clear();
+        memory.reserve_exact(pixels * 3);
+        convert(bytes, width as usize, &mut memory);
+        RgbImage::from_raw(width, height, memory)
             .ok_or_else(|| "size of the picture does not fit its data".to_string())
     }
 }
@@ -73,18 +99,24 @@ impl RawFrame {
     }
 
     /// An uncompressed picture that arrived now and is converted from where it lies.
-    pub fn uncompressed(encoding: Encoding, width: u32, height: u32, bytes: &[u8]) -> Self {
+    pub fn uncompressed(
+        encoding: Encoding,
+        width: u32,
+        height: u32,
+        bytes: &[u8],
+        spare: &Spare,
+    ) -> Self {
         let captured_at = Instant::now();
-        let rgb = encoding.to_rgb(width, height, bytes);
+        let rgb = encoding.to_rgb(width, height, bytes, spare.take());
         Self { content: Content::Converted(rgb, captured_at.elapsed()), captured_at }
     }
 
     /// The picture in RGB, or what is wrong with the data, and how long it took to find out.
-    pub fn decode(self) -> (Result<RgbImage, String>, Duration) {
+    pub fn decode(self, spare: &Spare) -> (Result<RgbImage, String>, Duration) {
         match self.content {
             Content::Jpeg(bytes) => {
                 let started = Instant::now();
-                (jpeg::decode(&bytes), started.elapsed())
+                (jpeg::decode(&bytes, spare.take()), started.elapsed())
             }
             Content::Converted(rgb, took) => (rgb, took),
         }
@@ -100,18 +132,15 @@ fn yuv_to_rgb(y: u8, u: u8, v: u8) -> [u8; 3] {
         .map(|channel| (channel >> 8).clamp(0, 255) as u8)
 }
 
-fn yuyv_to_rgb(bytes: &[u8], _width: usize) -> Vec<u8> {
-    let mut rgb = Vec::with_capacity(bytes.len() / 2 * 3);
+fn yuyv_to_rgb(bytes: &[u8], _width: usize, rgb: &mut Vec<u8>) {
     for pair in bytes.chunks_exact(4) {
         rgb.extend_from_slice(&yuv_to_rgb(pair[0], pair[1], pair[3]));
         rgb.extend_from_slice(&yuv_to_rgb(pair[2], pair[1], pair[3]));
     }
-    rgb
 }
 
-fn nv12_to_rgb(bytes: &[u8], width: usize) -> Vec<u8> {
+fn nv12_to_rgb(bytes: &[u8], width: usize, rgb: &mut Vec<u8>) {
     let (luma, chroma) = bytes.split_at(bytes.len() / 3 * 2);
-    let mut rgb = Vec::with_capacity(luma.len() * 3);
     for (row, line) in luma.chunks_exact(width).enumerate() {
         let chroma = &chroma[row / 2 * width..][..width];
         for (x, &y) in line.iter().enumerate() {
@@ -119,21 +148,30 @@ fn nv12_to_rgb(bytes: &[u8], width: usize) -> Vec<u8> {
             rgb.extend_from_slice(&yuv_to_rgb(y, chroma[pair], chroma[pair + 1]));
         }
     }
-    rgb
 }
 
-fn grey_to_rgb(bytes: &[u8], _width: usize) -> Vec<u8> {
-    bytes.iter().flat_map(|&value| [value; 3]).collect()
+fn grey_to_rgb(bytes: &[u8], _width: usize, rgb: &mut Vec<u8>) {
+    rgb.extend(bytes.iter().flat_map(|&value| [value; 3]));
 }
 
-fn bgr_to_rgb(bytes: &[u8], _width: usize) -> Vec<u8> {
+fn bgr_to_rgb(bytes: &[u8], _width: usize, rgb: &mut Vec<u8>) {
     let (pixels, _) = bytes.as_chunks::<3>();
-    pixels.iter().flat_map(|&[b, g, r]| [r, g, b]).collect()
+    rgb.extend(pixels.iter().flat_map(|&[b, g, r]| [r, g, b]));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::mjpeg::tests::sample_jpeg;
+
+    fn to_rgb(
+        encoding: Encoding,
+        width: u32,
+        height: u32,
+        bytes: &[u8],
+    ) -> Result<RgbImage, String> {
+        encoding.to_rgb(width, height, bytes, Vec::new())
+    }
 
     #[test]
     fn limited_range_reaches_black_white_and_the_primaries() {
@@ -146,7 +184,7 @@ mod tests {
 
     #[test]
     fn yuyv_pairs_share_their_colour_and_trailing_bytes_are_cut() {
-        let rgb = Encoding::Yuyv.to_rgb(2, 1, &[81, 90, 16, 240, 9, 9]).unwrap();
+        let rgb = to_rgb(Encoding::Yuyv, 2, 1, &[81, 90, 16, 240, 9, 9]).unwrap();
         assert_eq!(rgb.dimensions(), (2, 1));
         assert_eq!(rgb.get_pixel(0, 0).0, [255, 0, 0]);
         assert_eq!(rgb.get_pixel(1, 0).0, yuv_to_rgb(16, 90, 240));
@@ -158,7 +196,7 @@ mod tests {
         let red = [90, 240];
         let bytes = [[16, 16, 81, 81], [235, 16, 81, 81]].concat();
         let bytes = [bytes, grey.to_vec(), red.to_vec()].concat();
-        let rgb = Encoding::Nv12.to_rgb(4, 2, &bytes).unwrap();
+        let rgb = to_rgb(Encoding::Nv12, 4, 2, &bytes).unwrap();
         assert_eq!(rgb.get_pixel(0, 1).0, [255; 3]);
         assert_eq!(rgb.get_pixel(1, 1).0, [0; 3]);
         assert_eq!(rgb.get_pixel(3, 1).0, [255, 0, 0]);
@@ -166,20 +204,38 @@ mod tests {
 
     #[test]
     fn grey_rgb_and_bgr() {
-        let grey = Encoding::Grey.to_rgb(1, 2, &[7, 9]).unwrap();
+        let grey = to_rgb(Encoding::Grey, 1, 2, &[7, 9]).unwrap();
         assert_eq!(grey.as_raw(), &[7, 7, 7, 9, 9, 9]);
-        let rgb = Encoding::Rgb.to_rgb(1, 1, &[1, 2, 3]).unwrap();
+        let rgb = to_rgb(Encoding::Rgb, 1, 1, &[1, 2, 3]).unwrap();
         assert_eq!(rgb.as_raw(), &[1, 2, 3]);
-        let bgr = Encoding::Bgr.to_rgb(1, 1, &[1, 2, 3]).unwrap();
+        let bgr = to_rgb(Encoding::Bgr, 1, 1, &[1, 2, 3]).unwrap();
         assert_eq!(bgr.as_raw(), &[3, 2, 1]);
     }
 
     #[test]
     fn short_and_impossible_frames_are_refused() {
-        let (short, _) = RawFrame::uncompressed(Encoding::Yuyv, 4, 2, &[0; 15]).decode();
+        let spare = Spare::default();
+        let raw = RawFrame::uncompressed(Encoding::Yuyv, 4, 2, &[0; 15], &spare);
+        let (short, _) = raw.decode(&spare);
         assert_eq!(short.unwrap_err(), "15 of 16 bytes");
-        assert!(Encoding::Yuyv.to_rgb(3, 2, &[0; 64]).is_err());
-        assert!(Encoding::Nv12.to_rgb(2, 3, &[0; 64]).is_err());
-        assert!(Encoding::Grey.to_rgb(0, 9, &[0; 64]).is_err());
+        assert!(to_rgb(Encoding::Yuyv, 3, 2, &[0; 64]).is_err());
+        assert!(to_rgb(Encoding::Nv12, 2, 3, &[0; 64]).is_err());
+        assert!(to_rgb(Encoding::Grey, 0, 9, &[0; 64]).is_err());
+    }
+
+    #[test]
+    fn pictures_take_the_memory_of_those_that_are_done_with() {
+        let spare = Spare::default();
+        let jpeg = sample_jpeg(96, 64);
+        let raw = || RawFrame::uncompressed(Encoding::Grey, 96, 64, &[7; 96 * 64], &spare);
+        let first = raw().decode(&spare).0.unwrap();
+        let (at, old) = (first.as_ptr(), first.clone());
+        spare.keep(first);
+        let second = RawFrame::jpeg(jpeg.clone()).decode(&spare).0.unwrap();
+        assert_eq!(second.as_ptr(), at);
+        assert_eq!(second, jpeg::decode(&jpeg, Vec::new()).unwrap());
+        spare.keep(second);
+        let third = raw().decode(&spare).0.unwrap();
+        assert_eq!((third.as_ptr(), third), (at, old));
     }
 }
