@@ -1,5 +1,7 @@
 //! The subcommands, one file each.
 
+use std::fmt::Display;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -24,6 +26,11 @@ pub mod identify;
 pub mod model;
 pub mod people;
 pub mod run;
+
+/// Says a line to whoever sits at the terminal, if anybody does.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
 
 /// Exit code when an input was missing or unreadable (`EX_NOINPUT`).
 const EXIT_NO_INPUT: u8 = 66;

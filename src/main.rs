@@ -1,8 +1,10 @@
 //! The `celebcam` program: parses the command line, starts logging, runs the command and maps an
 //! error to an exit code.
 
+use std::any::Any;
 use std::fmt::Display;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
+use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 use celebcam::cli::{Cli, Command};
@@ -23,7 +25,10 @@ fn main() -> ExitCode {
     // What the doctor sees is in its lines.
     let quiet = matches!(cli.command, Command::Doctor(_)) && cli.verbose == 0;
     start_logging(cli.verbose, cli.quiet || quiet);
-    match run(&cli, &settings) {
+    let ended = catch_unwind(|| run(&cli, &settings)).unwrap_or_else(|panic| {
+        Err(anyhow::anyhow!("this is a fault of celebcam, please report it: {}", words(&*panic)))
+    });
+    match ended {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -34,13 +39,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says why the program ends.
+/// Says why the program ends, if anybody listens.
 fn say(error: &dyn Display) {
-    if journal::is_on_stderr() {
-        eprintln!("<3>{error}");
-    } else {
-        eprintln!("celebcam: {error}");
-    }
+    let prefix = if journal::is_on_stderr() { "<3>" } else { "celebcam: " };
+    let _ = writeln!(std::io::stderr(), "{prefix}{error}");
+}
+
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given")
 }
 
 fn run(cli: &Cli, settings: &[Setting]) -> anyhow::Result<ExitCode> {

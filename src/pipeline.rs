@@ -322,7 +322,7 @@ impl<'a> Pipeline<'a> {
 
     fn log_summary(&self) {
         log::info!("{}", self.status_line());
-        for (stage, timing) in self.stages() {
+        for (stage, timing) in self.stages().iter().filter(|(_, timing)| timing.count() > 0) {
             log::info!("{stage}: {timing}");
         }
     }

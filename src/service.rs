@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -19,6 +19,10 @@ pub(crate) use supervisor::tests::supervisor as told;
 
 /// Longest time from the first signal to the end of the process.
 const STOP_WITHIN: Duration = Duration::from_millis(1900);
+
+/// Signals that come within this time are one: some programs, `timeout` among them, send theirs to the
+/// process and to its group.
+const ONE_SIGNAL: Duration = Duration::from_millis(200);
 
 /// Exit code when the process is ended before it could stop by itself.
 const FORCED_EXIT_CODE: i32 = 1;
@@ -76,11 +80,12 @@ pub fn stop_on_signal(hangup: Hangup, status: StatusRequest) -> Result<StopFlag>
         .map_err(|error| Error::Source(format!("cannot catch signals: {error}")))?;
     let at_start = terminals();
     std::thread::spawn(move || {
+        let mut asked = None;
         for signal in &mut signals {
             match &hangup {
                 _ if signal == SIGUSR1 => status.ask(),
                 Hangup::Reload(reload) if signal == SIGHUP && terminals() == at_start => reload(),
-                _ => ask_to_stop(&flag),
+                _ => ask_to_stop(&flag, *asked.get_or_insert_with(Instant::now)),
             }
         }
     });
@@ -96,7 +101,11 @@ fn terminals() -> [bool; 3] {
     ]
 }
 
-fn ask_to_stop(flag: &StopFlag) {
+/// Sets the flag, and ends the process when it was asked to stop before, at `first_asked`.
+fn ask_to_stop(flag: &StopFlag, first_asked: Instant) {
+    if flag.is_set() && first_asked.elapsed() < ONE_SIGNAL {
+        return;
+    }
     if flag.is_set() {
         log::warn!("second signal, ending at once");
         std::process::exit(FORCED_EXIT_CODE);

@@ -155,6 +155,22 @@ fn a_source_that_gives_nothing_does_not_delay_the_end() {
 }
 
 #[test]
+fn a_signal_that_comes_to_the_process_and_to_its_group_is_one() {
+    let mut child = watching(&["--command", "sleep 600"], Stdio::null());
+    signal(&child, Signal::TERM);
+    signal(&child, Signal::INT);
+    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
+}
+
+#[test]
+fn the_exit_code_is_the_same_when_nobody_reads_what_is_said() {
+    let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+    drop(reader);
+    let status = celebcam().args(["run", "--pictures", "/no/such/folder"]).stderr(writer).status();
+    assert_eq!(status.expect("celebcam runs").code(), Some(66));
+}
+
+#[test]
 fn the_program_and_its_children_end_with_the_run() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let pids = folder.path().join("pids");

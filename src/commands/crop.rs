@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use image::RgbImage;
 
-use super::{EXIT_NO_INPUT, create_parent, load_detector, progress_bar};
+use super::{EXIT_NO_INPUT, create_parent, load_detector, progress_bar, say};
 use crate::align::align;
 use crate::cli::CropArgs;
 use crate::detect::{Detector, Search};
@@ -41,11 +41,11 @@ pub fn execute(args: &CropArgs) -> anyhow::Result<ExitCode> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    eprintln!(
+    say(format_args!(
         "pictures: {} ({without_face} without a face, {unreadable} unreadable); faces written to {}: {written}",
         files.len(),
         args.out.display()
-    );
+    ));
     Ok(ExitCode::from(if unreadable > 0 { EXIT_NO_INPUT } else { 0 }))
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{count, load_observer, required_gallery_path};
+use super::{count, load_observer, required_gallery_path, say};
 use crate::cli::{DecisionArgs, EnrollArgs};
 use crate::detect::Search;
 use crate::engine::Settings;
@@ -42,7 +42,7 @@ pub fn execute(args: &EnrollArgs) -> anyhow::Result<ExitCode> {
     // Said before the work; asked again when the gallery is changed.
     addressee(args, observer.recognizer(), &store::load(&path, &key)?)?;
     let Some((faces, source)) = collect(args, &observer)? else {
-        eprintln!("stopped; nobody was added");
+        say("stopped; nobody was added");
         return Ok(ExitCode::SUCCESS);
     };
     let (total, gallery) = record(args, observer.recognizer(), &key, &path, &faces)?;

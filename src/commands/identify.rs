@@ -14,7 +14,7 @@ use std::thread;
 use image::RgbImage;
 
 use super::{
-    EXIT_NO_INPUT, create_parent, load_observer, load_recognizer, open_gallery, progress_bar,
+    EXIT_NO_INPUT, create_parent, load_observer, load_recognizer, open_gallery, progress_bar, say,
 };
 use crate::annotate::annotate;
 use crate::cli::IdentifyArgs;
@@ -65,7 +65,7 @@ pub fn execute(args: &IdentifyArgs) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     stdout.flush()?;
     if files.len() > 1 || summary.unreadable() > 0 {
-        eprintln!("{summary}");
+        say(&summary);
     }
     Ok(ExitCode::from(if summary.unreadable() > 0 { EXIT_NO_INPUT } else { 0 }))
 }

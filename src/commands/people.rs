@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{count, load_recognizer, required_gallery_path};
+use super::{count, load_recognizer, required_gallery_path, say};
 use crate::cli::{DecisionArgs, Format, GalleryArgs, ModelFiles, PeopleArgs, PeopleChange};
 use crate::engine::Settings;
 use crate::error::{Error, Result};
@@ -60,7 +60,8 @@ fn list(path: &Path, format: Format) -> anyhow::Result<()> {
         }
     }
     out.flush()?;
-    eprintln!("{} in {}", count(people.len(), "person", "people"), path.display());
+    let number = count(people.len(), "person", "people");
+    say(format_args!("{number} in {}", path.display()));
     Ok(())
 }
 

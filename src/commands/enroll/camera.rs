@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::EnrollArgs;
 use crate::commands::run::spec;
+use crate::commands::say;
 use crate::enroll::guide::{Guide, Hold};
 use crate::error::{Error, Result};
 use crate::observe::{Observe, Observer};
@@ -77,7 +78,7 @@ struct Said {
 impl Said {
     fn say(&mut self, words: &str) {
         if self.words != words {
-            eprintln!("{words}");
+            say(words);
             words.clone_into(&mut self.words);
         }
     }
