@@ -10,6 +10,7 @@ mod jpeg;
 mod live;
 mod mjpeg;
 mod raw;
+mod spare;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -22,7 +22,8 @@ use super::device::{Devices, Selector};
 use super::handover::{Giver, Keep};
 use super::live::{Ending, Feed, Link, LiveSource, Manner};
 use super::mjpeg;
-use super::raw::{Encoding, RawFrame, Spare};
+use super::raw::{Encoding, RawFrame};
+use super::spare::Spare;
 use crate::error::{Error, Result};
 
 /// First and longest time between two looks for a camera that is gone.

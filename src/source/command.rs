@@ -9,7 +9,8 @@ use super::backoff::Backoff;
 use super::handover::{Giver, Keep};
 use super::live::{Ending, Feed, Link, LiveSource, Manner};
 use super::mjpeg::Splitter;
-use super::raw::{RawFrame, Spare};
+use super::raw::RawFrame;
+use super::spare::Spare;
 use crate::error::{Error, Result};
 use crate::process::{self, GRACE, Group};
 

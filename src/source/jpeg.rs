@@ -1,6 +1,5 @@
 //! Decodes one JPEG picture of a camera: strict, with bounded memory.
 
-use image::RgbImage;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
@@ -11,23 +10,23 @@ use super::mjpeg;
 /// Largest picture; it takes 100 MB decoded.
 const PICTURE_LIMIT_PIXELS: usize = 33_000_000;
 
-/// Decodes the picture that `bytes` starts with into `memory`, whatever that held. Bytes after its
-/// end are ignored, Huffman tables are added when it has none, a picture that is broken or not
-/// complete is refused with the reason.
-pub fn decode(bytes: &[u8], memory: Vec<u8>) -> Result<RgbImage, String> {
+/// Decodes the picture that `bytes` starts with into `rgb`, which is empty, and gives its size. Bytes
+/// after its end are ignored, Huffman tables are added when it has none, a picture that is broken or
+/// not complete is refused with the reason.
+pub fn decode(bytes: &[u8], rgb: &mut Vec<u8>) -> Result<(u32, u32), String> {
     let layout = mjpeg::layout(bytes).ok_or("the JPEG data is truncated or broken")?;
     // The decoder takes an end marker in the middle of a scan for the end of the picture and fills
     // up with grey. Without the marker it notices that data is missing.
     let end = if layout.scans == 1 { layout.end - 2 } else { layout.end };
     let picture = &bytes[..end];
     if layout.has_huffman_tables {
-        return decode_complete(picture, memory);
+        return decode_complete(picture, rgb);
     }
     let (header, scan) = picture.split_at(layout.scan_start);
-    decode_complete(&[header, &huffman_tables(), scan].concat(), memory)
+    decode_complete(&[header, &huffman_tables(), scan].concat(), rgb)
 }
 
-fn decode_complete(picture: &[u8], mut memory: Vec<u8>) -> Result<RgbImage, String> {
+fn decode_complete(picture: &[u8], rgb: &mut Vec<u8>) -> Result<(u32, u32), String> {
     let options =
         DecoderOptions::default().set_strict_mode(true).jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(picture), options);
@@ -37,11 +36,9 @@ fn decode_complete(picture: &[u8], mut memory: Vec<u8>) -> Result<RgbImage, Stri
         return Err(format!("{width}x{height} pixels are too many"));
     }
     let size = decoder.output_buffer_size().ok_or("the JPEG header has no size")?;
-    memory.clear();
-    memory.resize(size, 0);
-    decoder.decode_into(&mut memory).map_err(|error| error.to_string())?;
-    RgbImage::from_raw(width as u32, height as u32, memory)
-        .ok_or_else(|| "the JPEG data does not fit its size".to_string())
+    rgb.resize(size, 0);
+    decoder.decode_into(rgb).map_err(|error| error.to_string())?;
+    Ok((width as u32, height as u32))
 }
 
 /// A segment with the tables K.3 to K.6 of ITU-T T.81, which Motion JPEG may leave out.
@@ -105,11 +102,14 @@ const CHROMA_AC_VALUES: [u8; 162] = [
 
 #[cfg(test)]
 mod tests {
+    use image::RgbImage;
+
     use super::*;
     use crate::source::mjpeg::tests::{random_numbers, sample_jpeg, without_huffman_tables};
+    use crate::source::spare::Spare;
 
     fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
-        super::decode(bytes, Vec::new())
+        Spare::default().picture(|rgb| super::decode(bytes, rgb))
     }
 
     fn difference(a: &RgbImage, b: &RgbImage) -> f64 {

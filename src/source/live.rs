@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::backoff::Backoff;
 use super::handover::{Giver, Handover, Keep, Taken};
-use super::raw::{RawFrame, Spare};
+use super::raw::RawFrame;
+use super::spare::Spare;
 use super::{Counters, FrameSource, Received};
 use crate::error::{Error, Result};
 use crate::frame::Frame;

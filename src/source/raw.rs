@@ -1,27 +1,11 @@
 //! Picture data as a camera or a stream gives it, and its way to RGB.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
 use super::jpeg;
-
-/// Memory of a picture that is done with, for the next one. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct Spare(Arc<Mutex<Vec<u8>>>);
-
-impl Spare {
-    /// Takes the memory, with what it held.
-    pub fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Keeps the memory of `picture`.
-    pub fn keep(&self, picture: RgbImage) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = picture.into_raw();
-    }
-}
+use super::spare::Spare;
 
 /// How the bytes of an uncompressed picture are to be read. Rows have no padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,15 +26,15 @@ pub enum Encoding {
 type Convert = fn(&[u8], usize, &mut Vec<u8>);
 
 impl Encoding {
-    /// The picture of `width` times `height` pixels that `bytes` start with in RGB, or what is wrong
-    /// with them. It lies in `memory`, whatever that held.
+    /// Appends the picture of `width` times `height` pixels that `bytes` start with to `rgb` and gives
+    /// its size, or what is wrong with it.
     pub fn to_rgb(
         self,
         width: u32,
         height: u32,
         bytes: &[u8],
-        mut memory: Vec<u8>,
-    ) -> Result<RgbImage, String> {
+        rgb: &mut Vec<u8>,
+    ) -> Result<(u32, u32), String> {
         let pixels = width as usize * height as usize;
         let (needed, convert): (usize, Convert) = match self {
             Self::Yuyv => (pixels * 2, yuyv_to_rgb),
@@ -67,11 +51,9 @@ impl Encoding {
         let Some(bytes) = bytes.get(..needed) else {
             return Err(format!("{} of {needed} bytes", bytes.len()));
         };
-        memory.clear();
-        memory.reserve_exact(pixels * 3);
-        convert(bytes, width as usize, &mut memory);
-        RgbImage::from_raw(width, height, memory)
-            .ok_or_else(|| "size of the picture does not fit its data".to_string())
+        rgb.reserve_exact(pixels * 3);
+        convert(bytes, width as usize, rgb);
+        Ok((width, height))
     }
 }
 
@@ -107,7 +89,7 @@ impl RawFrame {
         spare: &Spare,
     ) -> Self {
         let captured_at = Instant::now();
-        let rgb = encoding.to_rgb(width, height, bytes, spare.take());
+        let rgb = spare.picture(|rgb| encoding.to_rgb(width, height, bytes, rgb));
         Self { content: Content::Converted(rgb, captured_at.elapsed()), captured_at }
     }
 
@@ -116,7 +98,7 @@ impl RawFrame {
         match self.content {
             Content::Jpeg(bytes) => {
                 let started = Instant::now();
-                (jpeg::decode(&bytes, spare.take()), started.elapsed())
+                (spare.picture(|rgb| jpeg::decode(&bytes, rgb)), started.elapsed())
             }
             Content::Converted(rgb, took) => (rgb, took),
         }
@@ -170,7 +152,7 @@ mod tests {
         height: u32,
         bytes: &[u8],
     ) -> Result<RgbImage, String> {
-        encoding.to_rgb(width, height, bytes, Vec::new())
+        Spare::default().picture(|rgb| encoding.to_rgb(width, height, bytes, rgb))
     }
 
     #[test]
@@ -233,8 +215,9 @@ mod tests {
         spare.keep(first);
         let second = RawFrame::jpeg(jpeg.clone()).decode(&spare).0.unwrap();
         assert_eq!(second.as_ptr(), at);
-        assert_eq!(second, jpeg::decode(&jpeg, Vec::new()).unwrap());
+        assert_eq!(second, RawFrame::jpeg(jpeg.clone()).decode(&Spare::default()).0.unwrap());
         spare.keep(second);
+        assert!(RawFrame::jpeg(jpeg[..jpeg.len() / 2].to_vec()).decode(&spare).0.is_err());
         let third = raw().decode(&spare).0.unwrap();
         assert_eq!((third.as_ptr(), third), (at, old));
     }
