@@ -117,6 +117,10 @@ type LinesFn = unsafe fn(pixels: &[u8], codes: &mut [u8], lines: &Lines);
 type DotFn = unsafe fn(codes: &[u8], query: &[i8], out: &mut [i32]);
 
 /// A part of a matrix product: some rows times some panels.
+#[cfg_attr(
+    not(any(target_arch = "aarch64", target_arch = "x86_64")),
+    expect(dead_code, reason = "plain kernels take one row, which needs no strides")
+)]
 struct Tile<'a> {
     /// Length of the sum, a multiple of [`DEPTH_BLOCK`].
     depth: usize,
