@@ -15,6 +15,7 @@ use tract_onnx::pb::{ModelProto, tensor_proto::DataLocation};
 use tract_onnx::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::stop::StopFlag;
 use int8::isa::Isa;
 use int8::network::{Input, LayerTime, Network};
 
@@ -32,12 +33,14 @@ const SCHEMA: &str = "1";
 const PREFIX: &str = "celebcam.";
 
 /// How models are run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Kernels to use.
     pub isa: Isa,
     /// Threads for one picture.
     pub threads: usize,
+    /// Ends the work on a picture early, with an error.
+    pub stop: StopFlag,
 }
 
 impl Settings {
@@ -50,7 +53,7 @@ impl Settings {
         let limit = std::env::var(ISA_VARIABLE).ok().filter(|name| !name.is_empty());
         let isa = Isa::choose(limit.as_deref())
             .map_err(|reason| Error::Config(format!("{ISA_VARIABLE}: {reason}")))?;
-        Ok(Self { isa, threads })
+        Ok(Self { isa, threads, stop: StopFlag::default() })
     }
 }
 
@@ -125,7 +128,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::Inference`] when the picture has another size or the graph fails.
+    /// [`Error::Inference`] when the picture has another size, the graph fails or the work is stopped.
     pub fn run(&self, rgb: &RgbImage) -> Result<Vec<Vec<f32>>> {
         let mut outputs = vec![Vec::new(); self.output_names.len()];
         self.run_into(rgb, &mut outputs)?;
@@ -351,7 +354,8 @@ fn compile(proto: &ModelProto, settings: &Settings) -> std::result::Result<Runne
     let lowered = lower::lower(proto)?;
     let Some(rest) = lowered.rest else {
         let region = lowered.regions.first().ok_or("it computes nothing")?;
-        let network = Network::new(&region.graph, settings.isa, settings.threads)?;
+        let network = Network::new(&region.graph, settings.isa, settings.threads)?
+            .stopping_at(settings.stop.clone());
         return Ok(Runner::Network(Box::new(network)));
     };
     let build = || -> TractResult<Arc<TypedRunnableModel>> {

@@ -52,5 +52,6 @@ pub mod picture;
 pub mod process;
 pub mod resample;
 pub mod service;
+pub mod stop;
 pub mod throttle;
 pub mod timing;

@@ -13,9 +13,10 @@ use crate::frame::Frame;
 use crate::motion::Motion;
 use crate::observe::{Observation, Observe};
 use crate::process;
-use crate::service::{StatusRequest, StopFlag, Supervisor};
+use crate::service::{StatusRequest, Supervisor};
 use crate::sink::EventSink;
 use crate::source::{FrameSource, Received};
+use crate::stop::StopFlag;
 use crate::timing::Timing;
 use crate::track::{Change, Rules, Tracker};
 
@@ -154,9 +155,13 @@ impl<'a> Pipeline<'a> {
             }
             let reader = match received {
                 Received::Frame(frame) => {
-                    let reader = self.frame(&frame)?;
+                    let worked = self.frame(&frame);
                     self.source.done_with(frame);
-                    reader
+                    match worked {
+                        // The signal to stop has cut the look at the frame short.
+                        Err(Error::Inference(_)) if stop.is_set() => break,
+                        worked => worked?,
+                    }
                 }
                 Received::Nothing => {
                     let changes = self.tracker.pass(Instant::now());

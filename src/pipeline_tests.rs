@@ -320,6 +320,39 @@ fn a_set_flag_stops_before_the_next_frame() {
 }
 
 #[test]
+fn a_look_that_the_signal_cuts_short_is_no_failure() {
+    struct CutShort {
+        stop: StopFlag,
+        seen: Cell<u32>,
+    }
+    impl Observe for CutShort {
+        fn observe(&self, _rgb: &RgbImage) -> Result<Vec<Observation>> {
+            self.seen.set(self.seen.get() + 1);
+            if self.seen.get() < 3 {
+                return Ok(vec![observation(0.95)]);
+            }
+            self.stop.set();
+            Err(Error::Inference("it was stopped".into()))
+        }
+
+        fn judge(&self) -> &dyn Judge {
+            &Always
+        }
+
+        fn times(&self) -> ObserveTimes {
+            ObserveTimes::default()
+        }
+    }
+    let stop = StopFlag::default();
+    let observer = CutShort { stop: stop.clone(), seen: Cell::new(0) };
+    let mut source = ScriptSource::new(frames(&[1; 9]));
+    let mut sink = Kept { events: Vec::new(), room: 9, finished: 0 };
+    let mut pipeline = Pipeline::new(&mut source, &observer, &mut sink, plan(""));
+    assert!(pipeline.run(&stop).is_ok());
+    assert_eq!(kinds(&sink.events), [EventKind::Start, EventKind::End]);
+}
+
+#[test]
 fn the_supervisor_hears_of_frames_and_of_the_search_for_a_source_and_not_of_waiting() {
     let (supervisor, told) = crate::service::told(Duration::ZERO);
     let mut script = vec![Ok(Received::Nothing)];

@@ -9,6 +9,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::error::{Error, Result};
+use crate::stop::StopFlag;
 
 pub mod journal;
 mod supervisor;
@@ -26,22 +27,6 @@ const ONE_SIGNAL: Duration = Duration::from_millis(200);
 
 /// Exit code when the process is ended before it could stop by itself.
 const FORCED_EXIT_CODE: i32 = 1;
-
-/// Whether the process was asked to stop.
-#[derive(Debug, Clone, Default)]
-pub struct StopFlag(Arc<AtomicBool>);
-
-impl StopFlag {
-    /// Asks to stop.
-    pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether to stop.
-    pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// What a hangup (SIGHUP) means. The hangup of the terminal that the process writes to asks it to
 /// stop in any case.

@@ -9,8 +9,9 @@ use std::time::Duration;
 use super::run::spec;
 use crate::cli::{DoctorArgs, RunArgs};
 use crate::config::settings::Setting;
-use crate::service::{self, Hangup, StatusRequest, StopFlag};
+use crate::service::{self, Hangup, StatusRequest};
 use crate::source::SourceSpec;
+use crate::stop::StopFlag;
 
 mod board;
 mod camera;

@@ -38,7 +38,7 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let mut sinks = sinks(args, hook)?;
     // The camera starts up while the models are loaded.
     let mut source = source::open(&spec(&args.source, true))?;
-    let settings = Settings::new(usize::from(args.threads))?;
+    let settings = Settings { stop: stop.clone(), ..Settings::new(usize::from(args.threads))? };
     let observer = load_observer(&args.models, &args.decision, Search::Whole, &settings)?;
     let gallery = open_gallery(&args.gallery, observer.recognizer())?;
     let (observer, _watch) = match gallery {

@@ -26,8 +26,8 @@ use super::raw::{Encoding, RawFrame};
 use super::spare::Spare;
 use crate::error::{Error, Result};
 
-/// First and longest time between two looks for a camera that is gone.
-const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_millis(500));
+/// Time between two looks for a camera that is gone.
+const RETRY: Duration = Duration::from_millis(250);
 
 /// Longest time to the first frame; some cameras let several formats time out.
 const OPENING_DEADLINE: Duration = Duration::from_secs(15);
@@ -137,7 +137,7 @@ impl Feed for CameraFeed {
         Manner {
             opening_deadline: Some(OPENING_DEADLINE.max(self.request.frame_deadline)),
             frame_deadline: Some(self.request.frame_deadline),
-            reopen: Some(Backoff::new(RETRY.0, RETRY.1)),
+            reopen: Some(Backoff::new(RETRY, RETRY)),
             patient: self.request.wait,
             keep: Keep::Newest,
         }

@@ -8,8 +8,8 @@ use super::{Finding, System, holder, quoted};
 use crate::commands::count;
 use crate::config;
 use crate::error::{Error, Result};
-use crate::service::StopFlag;
 use crate::source::{self, Device, FrameSource, Received, SourceSpec};
+use crate::stop::StopFlag;
 
 /// How long to wait for a frame before signals are looked at again.
 const PATIENCE: Duration = Duration::from_millis(100);

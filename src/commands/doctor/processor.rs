@@ -6,6 +6,7 @@ use super::{Finding, System};
 use crate::commands::count;
 use crate::engine::int8::isa::Isa;
 use crate::engine::{ISA_VARIABLE, Settings};
+use crate::stop::StopFlag;
 
 /// What the processor can do, and how models are run on it: on the best kernels where the choice of
 /// others is wrong.
@@ -13,11 +14,14 @@ pub fn check(threads: usize, system: &System) -> (Settings, Finding) {
     let best = Isa::available().last().unwrap_or(Isa::Scalar);
     let machine = machine(system);
     match Settings::new(threads) {
-        Ok(settings) => (settings, judge(&machine, settings.isa, best, ARCH)),
+        Ok(settings) => {
+            let finding = judge(&machine, settings.isa, best, ARCH);
+            (settings, finding)
+        }
         Err(error) => {
             let advice = format!("Leave the choice to celebcam: unset {ISA_VARIABLE}");
             let finding = Finding::failure(error.to_string(), advice, error.exit_code());
-            (Settings { isa: best, threads }, finding)
+            (Settings { isa: best, threads, stop: StopFlag::default() }, finding)
         }
     }
 }

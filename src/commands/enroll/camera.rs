@@ -9,8 +9,8 @@ use crate::enroll::guide::{Guide, Hold};
 use crate::error::{Error, Result};
 use crate::observe::{Observe, Observer};
 use crate::recognize::Features;
-use crate::service::StopFlag;
 use crate::source::{self, Received};
+use crate::stop::StopFlag;
 
 /// How long to wait for a frame before signals are looked at again.
 const PATIENCE: Duration = Duration::from_millis(100);

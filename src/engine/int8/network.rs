@@ -15,6 +15,7 @@ use super::graph::{Elements, Graph};
 use super::isa::Isa;
 use super::kernels::Kernels;
 use super::pool::Pool;
+use crate::stop::StopFlag;
 use memory::{Memory, Place};
 use step::Step;
 
@@ -38,6 +39,7 @@ pub struct Network {
     steps: Vec<NamedStep>,
     arena_bytes: usize,
     scratch_bytes: usize,
+    stop: StopFlag,
     idle: Mutex<Vec<State>>,
 }
 
@@ -85,11 +87,18 @@ impl Network {
             steps: compiled.steps,
             arena_bytes: compiled.arena_bytes,
             scratch_bytes: compiled.scratch_bytes,
+            stop: StopFlag::default(),
             idle: Mutex::new(Vec::new()),
         };
         let state = network.new_state();
         network.give_back(state);
         Ok(network)
+    }
+
+    /// Ends runs early, with an error, once `stop` is set.
+    #[must_use]
+    pub fn stopping_at(self, stop: StopFlag) -> Self {
+        Self { stop, ..self }
     }
 
     /// The instruction set in use.
@@ -127,7 +136,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// A sentence when an input has the wrong kind or length.
+    /// A sentence when an input has the wrong kind or length, or the run is stopped.
     pub fn run(&self, inputs: &[Input<'_>], outputs: &mut [Vec<f32>]) -> Result<(), String> {
         self.run_with(inputs, outputs, |_, step| step())
     }
@@ -166,6 +175,10 @@ impl Network {
             memory.fill(&self.places[tensor], input);
         }
         for named in &self.steps {
+            if self.stop.is_set() {
+                self.give_back(state);
+                return Err("it was stopped".to_owned());
+            }
             around(named, &mut || named.step.run(self.kernels, &self.places, &memory, &self.pool));
         }
         for (&tensor, output) in self.outputs.iter().zip(outputs) {

@@ -49,7 +49,8 @@ fn lower_and_compare(proto: &ModelProto, tolerance: f32) -> Lowered {
     let found = match &lowered.rest {
         None => reference::run(&lowered.regions[0].graph, &[Input::Pixels(&pixels())]),
         Some(rest) => {
-            let settings = Settings { isa: Isa::Scalar, threads: 1 };
+            let settings =
+                Settings { isa: Isa::Scalar, ..Settings::new(1).expect("there are kernels") };
             run_tract(region::model(rest, &lowered.regions, &settings).unwrap())
         }
     };

@@ -43,7 +43,8 @@ struct Int8Region {
 
 impl Int8Region {
     fn new(region: &Region, settings: &Settings) -> Result<Self, String> {
-        let network = Network::new(&region.graph, settings.isa, settings.threads)?;
+        let network = Network::new(&region.graph, settings.isa, settings.threads)?
+            .stopping_at(settings.stop.clone());
         let graph = &region.graph;
         let inputs = graph.inputs.iter();
         Ok(Self {

@@ -228,6 +228,24 @@ fn a_network_can_be_run_by_several_threads_at_once() {
 }
 
 #[test]
+fn a_run_that_is_stopped_ends_with_an_error() {
+    let graph = &networks()[0];
+    let stop = StopFlag::default();
+    let network = Network::new(graph, Isa::Scalar, 1).expect("it compiles");
+    let network = network.stopping_at(stop.clone());
+    let pixels = picture(graph, 1);
+    let mut outputs = vec![Vec::new(); 2];
+    network.run(&[Input::Pixels(&pixels)], &mut outputs).expect("it runs");
+    let mut steps = 0;
+    let stopped = network.run_with(&[Input::Pixels(&pixels)], &mut outputs, |_, step| {
+        step();
+        steps += 1;
+        stop.set();
+    });
+    assert!(stopped.is_err() && steps == 1, "{stopped:?} after {steps} steps");
+}
+
+#[test]
 fn inputs_of_the_wrong_size_are_refused() {
     let graph = &networks()[0];
     let network = Network::new(graph, Isa::Scalar, 1).expect("it compiles");
