@@ -14,7 +14,7 @@ devices=(-fsdev "local,id=host,path=$folder,security_model=none" -device virtio-
 started=$SECONDS
 private_run timeout -k 5 "$limit_s" qemu-system-aarch64 "${machine[@]}" "${devices[@]}" \
   -kernel "$kernel/boot/vmlinuz-$version" -initrd "$initramfs" \
-  -append "console=ttyAMA0 panic=-1 quiet loglevel=4 rdinit=/init systemd.show_status=0" </dev/null 2>&1 |
+  -append "console=ttyAMA0 panic=-1 oops=panic quiet loglevel=4 rdinit=/init systemd.show_status=0" </dev/null 2>&1 |
   stdbuf -oL tr -d '\r' || fail "the board was still busy after $limit_s seconds, or did not start"
 echo "the board was on for $((SECONDS - started)) s"
 [ -e "$folder/status" ] || fail "the board went off before the case had ended"
