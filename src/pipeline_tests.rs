@@ -286,70 +286,46 @@ fn errors_end_the_run_after_everybody_was_reported_gone() {
     assert!(matches!(result, Err(Error::Inference(_))));
 }
 
-#[test]
-fn a_set_flag_stops_before_the_next_frame() {
-    struct StopAtSecond {
-        stop: StopFlag,
-        seen: Cell<u32>,
-    }
-    impl Observe for StopAtSecond {
-        fn observe(&self, _rgb: &RgbImage) -> Result<Vec<Observation>> {
-            self.seen.set(self.seen.get() + 1);
-            if self.seen.get() == 2 {
-                self.stop.set();
+/// Sees somebody, and is told to stop at its third look, which it may cut short.
+struct StopsAtThird {
+    stop: StopFlag,
+    seen: Cell<u32>,
+    cuts_short: bool,
+}
+
+impl Observe for StopsAtThird {
+    fn observe(&self, _rgb: &RgbImage) -> Result<Vec<Observation>> {
+        self.seen.set(self.seen.get() + 1);
+        if self.seen.get() == 3 {
+            self.stop.set();
+            if self.cuts_short {
+                return Err(Error::Inference("it was stopped".into()));
             }
-            Ok(vec![observation(0.95)])
         }
-
-        fn judge(&self) -> &dyn Judge {
-            &Always
-        }
-
-        fn times(&self) -> ObserveTimes {
-            ObserveTimes::default()
-        }
+        Ok(vec![observation(0.95)])
     }
-    let stop = StopFlag::default();
-    let observer = StopAtSecond { stop: stop.clone(), seen: Cell::new(0) };
-    let mut source = ScriptSource::new(frames(&[1; 9]));
-    let mut sink = Kept { events: Vec::new(), room: 9, finished: 0 };
-    let mut pipeline = Pipeline::new(&mut source, &observer, &mut sink, plan(""));
-    assert!(pipeline.run(&stop).is_ok());
-    assert_eq!(observer.seen.get(), 2);
-    assert_eq!(kinds(&sink.events), [EventKind::Start, EventKind::End]);
+
+    fn judge(&self) -> &dyn Judge {
+        &Always
+    }
+
+    fn times(&self) -> ObserveTimes {
+        ObserveTimes::default()
+    }
 }
 
 #[test]
-fn a_look_that_the_signal_cuts_short_is_no_failure() {
-    struct CutShort {
-        stop: StopFlag,
-        seen: Cell<u32>,
+fn a_set_flag_stops_before_the_next_frame_and_cuts_the_present_short_without_an_error() {
+    for cuts_short in [false, true] {
+        let stop = StopFlag::default();
+        let observer = StopsAtThird { stop: stop.clone(), seen: Cell::new(0), cuts_short };
+        let mut source = ScriptSource::new(frames(&[1; 9]));
+        let mut sink = Kept { events: Vec::new(), room: 9, finished: 0 };
+        let mut pipeline = Pipeline::new(&mut source, &observer, &mut sink, plan(""));
+        assert!(pipeline.run(&stop).is_ok());
+        assert_eq!(observer.seen.get(), 3);
+        assert_eq!(kinds(&sink.events), [EventKind::Start, EventKind::End]);
     }
-    impl Observe for CutShort {
-        fn observe(&self, _rgb: &RgbImage) -> Result<Vec<Observation>> {
-            self.seen.set(self.seen.get() + 1);
-            if self.seen.get() < 3 {
-                return Ok(vec![observation(0.95)]);
-            }
-            self.stop.set();
-            Err(Error::Inference("it was stopped".into()))
-        }
-
-        fn judge(&self) -> &dyn Judge {
-            &Always
-        }
-
-        fn times(&self) -> ObserveTimes {
-            ObserveTimes::default()
-        }
-    }
-    let stop = StopFlag::default();
-    let observer = CutShort { stop: stop.clone(), seen: Cell::new(0) };
-    let mut source = ScriptSource::new(frames(&[1; 9]));
-    let mut sink = Kept { events: Vec::new(), room: 9, finished: 0 };
-    let mut pipeline = Pipeline::new(&mut source, &observer, &mut sink, plan(""));
-    assert!(pipeline.run(&stop).is_ok());
-    assert_eq!(kinds(&sink.events), [EventKind::Start, EventKind::End]);
 }
 
 #[test]
