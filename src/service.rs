@@ -65,12 +65,12 @@ pub fn stop_on_signal(hangup: Hangup, status: StatusRequest) -> Result<StopFlag>
         .map_err(|error| Error::Source(format!("cannot catch signals: {error}")))?;
     let at_start = terminals();
     std::thread::spawn(move || {
-        let mut asked = None;
+        let mut first_asked = None;
         for signal in &mut signals {
             match &hangup {
                 _ if signal == SIGUSR1 => status.ask(),
                 Hangup::Reload(reload) if signal == SIGHUP && terminals() == at_start => reload(),
-                _ => ask_to_stop(&flag, *asked.get_or_insert_with(Instant::now)),
+                _ => ask_to_stop(&flag, &mut first_asked),
             }
         }
     });
@@ -86,14 +86,15 @@ fn terminals() -> [bool; 3] {
     ]
 }
 
-/// Sets the flag, and ends the process when it was asked to stop before, at `first_asked`.
-fn ask_to_stop(flag: &StopFlag, first_asked: Instant) {
-    if flag.is_set() && first_asked.elapsed() < ONE_SIGNAL {
-        return;
-    }
-    if flag.is_set() {
-        log::warn!("second signal, ending at once");
-        std::process::exit(FORCED_EXIT_CODE);
+/// Sets the flag, or ends the process when it was asked to stop before, which `first_asked` remembers.
+fn ask_to_stop(flag: &StopFlag, first_asked: &mut Option<Instant>) {
+    match first_asked {
+        None => *first_asked = Some(Instant::now()),
+        Some(first) if first.elapsed() < ONE_SIGNAL => return,
+        Some(_) => {
+            log::warn!("second signal, ending at once");
+            std::process::exit(FORCED_EXIT_CODE);
+        }
     }
     log::info!("stopping");
     flag.set();
