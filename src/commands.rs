@@ -14,7 +14,7 @@ use crate::gallery::live::GalleryFile;
 use crate::gallery::place;
 use crate::models;
 use crate::observe::Observer;
-use crate::recognize::Recognizer;
+use crate::recognize::{Demand, Recognizer, Rule};
 
 pub mod bench;
 pub mod cameras;
@@ -42,11 +42,12 @@ fn load_recognizer(
 ) -> Result<Recognizer> {
     let model = models::recognizer(files.model.as_deref(), settings)?;
     let recognizer = Recognizer::new(model, decision.top_k())?;
-    match (decision.threshold, decision.max_false_accepts) {
-        (Some(confidence), _) => Ok(recognizer.with_threshold(confidence)),
-        (None, Some(share)) => recognizer.with_false_accepts(share),
-        (None, None) => Ok(recognizer),
-    }
+    let demand = match (decision.threshold, decision.max_false_accepts) {
+        (Some(confidence), _) => Demand::Confidence(confidence),
+        (None, Some(share)) => Demand::FalseAccepts(share),
+        (None, None) => Demand::Model,
+    };
+    recognizer.with_demand(demand)
 }
 
 fn load_detector(path: Option<&Path>, search: Search, settings: &Settings) -> Result<Detector> {
@@ -88,6 +89,21 @@ fn open_gallery(args: &GalleryArgs, recognizer: &Recognizer) -> Result<Option<Ga
         Err(error) => return Err(error),
     };
     GalleryFile::open(path, key).map(Some)
+}
+
+/// From when on a face is named, and what that promises.
+fn rule_in_words(rule: &Rule) -> String {
+    let mut words = format!(
+        "among {}: named from confidence {:.3} (similarity {:.3}) and a lead of {:.3} on",
+        count(rule.people, "person", "people"),
+        rule.threshold,
+        rule.similarity,
+        rule.margin
+    );
+    if let Some(share) = rule.false_accepts {
+        words += &format!("; {:.2} % of strangers' faces get a name", share * 100.0);
+    }
+    words
 }
 
 /// `1 person`, `2 people`

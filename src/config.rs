@@ -63,6 +63,9 @@ pub const SAME_PERSON_COSINE: f32 = 0.2;
 /// with stronger compression lie above.
 pub const SAME_PICTURE_COSINE: f32 = 0.95;
 
+/// Share of strangers' faces that get a name at most, where a model does not say.
+pub const FALSE_ACCEPTS: f32 = 0.001;
+
 /// Good frames to add a person from a camera.
 pub const ENROLL_FRAMES: u16 = 10;
 

@@ -137,7 +137,7 @@ pub fn known_as(
     except: &str,
 ) -> Option<Candidate> {
     let identity = recognizer.identify_in(gallery, face);
-    let threshold = recognizer.decision().threshold;
+    let threshold = recognizer.rule(gallery).threshold;
     let mut others = identity.top.into_iter().filter(|candidate| candidate.label.id != except);
     others.next().filter(|candidate| candidate.confidence >= threshold)
 }

@@ -1,9 +1,11 @@
 //! Who a face is: an aligned crop in, a person or "unknown" out.
 
 mod decision;
+mod impostors;
 mod labels;
 
-pub use decision::{Decision, Enrolled, OperatingPoint, Score};
+pub use decision::{Decision, Demand, Enrolled, OperatingPoint, Rule, Score};
+pub use impostors::{ImpostorPoint, Impostors};
 pub use labels::Label;
 
 use std::sync::Arc;
@@ -113,6 +115,7 @@ pub struct Recognizer {
     model: Model,
     labels: Vec<Label>,
     decision: Decision,
+    demand: Demand,
     logits: usize,
     embedding: Option<(usize, usize)>,
     top_k: usize,
@@ -153,7 +156,8 @@ impl Recognizer {
         let embedding = model.output("embedding");
         let top_k = top_k.max(1);
         let gallery = Arc::new(Shared::new(Gallery::new(model.fingerprint(), 0, 0)));
-        Ok(Self { model, labels, decision, logits, embedding, top_k, gallery })
+        let demand = Demand::Model;
+        Ok(Self { model, labels, decision, demand, logits, embedding, top_k, gallery })
     }
 
     /// Recognizes the people of a gallery as well, which was made for this model; see
@@ -180,26 +184,34 @@ impl Recognizer {
         Ok(ModelKey { fingerprint: self.model.fingerprint().to_owned(), embedding_length })
     }
 
-    /// Replaces the model's own threshold by `confidence`, 0 to 1.
-    pub fn with_threshold(mut self, confidence: f32) -> Self {
-        self.decision.threshold = confidence;
-        self
-    }
-
-    /// Replaces the model's own threshold by the one of its curve at which strangers are named
-    /// this rarely, as a share of their pictures.
+    /// Replaces what the model's own threshold keeps.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when the model's curve does not reach there.
-    pub fn with_false_accepts(self, false_accepts: f32) -> Result<Self> {
-        let threshold = self.decision.threshold_at(false_accepts).map_err(|reason| {
+    /// [`Error::Config`] when the model does not know rates of false accepts so high or so low.
+    pub fn with_demand(mut self, demand: Demand) -> Result<Self> {
+        self.decision.check_demand(demand, self.labels.len()).map_err(|reason| {
+            let rate = match demand {
+                Demand::FalseAccepts(rate) => rate,
+                Demand::Model | Demand::Confidence(_) => self.decision.false_accepts,
+            };
             Error::Config(format!(
-                "--max-false-accepts {false_accepts} cannot be kept by the model {}: {reason}",
+                "--max-false-accepts {rate} cannot be kept by the model {}: {reason}",
                 self.model.origin()
             ))
         })?;
-        Ok(self.with_threshold(threshold))
+        self.demand = demand;
+        Ok(self)
+    }
+
+    /// When a face is given a name, with the people of a gallery beside the model's own.
+    pub fn rule(&self, gallery: &Gallery) -> Rule {
+        self.rule_among(self.labels.len() + gallery.people().len())
+    }
+
+    /// When a face is given a name among so many people.
+    pub fn rule_among(&self, people: usize) -> Rule {
+        self.decision.rule(self.demand, people)
     }
 
     /// What the network makes of the crop.
@@ -229,7 +241,7 @@ impl Recognizer {
         &self.labels
     }
 
-    /// The decision rule in force.
+    /// What the model says of its decisions.
     pub fn decision(&self) -> &Decision {
         &self.decision
     }
@@ -241,6 +253,7 @@ impl Recognizer {
 
     /// As [`identify`](Self::identify), with another gallery in place of its own.
     pub fn identify_in(&self, gallery: &Gallery, features: &Features) -> Identity {
+        let rule = self.rule(gallery);
         let mut found = self.similarities(gallery, features);
         found.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         let (_, best) = found[0];
@@ -252,10 +265,10 @@ impl Recognizer {
         let candidate = |&(known, similarity)| Candidate {
             label: label(known),
             similarity,
-            confidence: self.decision.confidence(similarity),
+            confidence: rule.confidence(similarity),
         };
         let top: Vec<Candidate> = found.iter().take(self.top_k).map(candidate).collect();
-        let name = match self.decision.reject(best, margin) {
+        let name = match rule.reject(best, margin) {
             None => Ok(top[0].label.clone()),
             Some(reason) => Err(reason),
         };
@@ -286,6 +299,6 @@ impl Judge for Recognizer {
     }
 
     fn keep_confidence(&self) -> f32 {
-        self.decision.keep_threshold()
+        self.rule(&self.gallery.get()).keep_threshold()
     }
 }

@@ -6,11 +6,15 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::rule_in_words;
 use crate::cli::{Format, ModelArgs};
 use crate::detect::Detector;
 use crate::engine::{Model, Settings};
 use crate::models;
 use crate::recognize::Recognizer;
+
+/// Numbers of people, with those who are added, for which the threshold is shown.
+const LARGER_GALLERIES: [usize; 4] = [100, 1_000, 10_000, 100_000];
 
 /// Prints people, thresholds, metrics, training data and licence of a model file, or of the
 /// models built in.
@@ -84,6 +88,7 @@ impl Content {
         if let Self::Recognizer(recognizer) = self {
             json["labels"] = json!(recognizer.labels());
             json["decision"] = json!(recognizer.decision());
+            json["rule"] = json!(recognizer.rule_among(recognizer.labels().len()));
         }
         json
     }
@@ -123,11 +128,13 @@ fn print_people(out: &mut impl Write, recognizer: &Recognizer) -> io::Result<()>
 
 fn print_decision(out: &mut impl Write, recognizer: &Recognizer) -> io::Result<()> {
     let decision = recognizer.decision();
-    let rule = format!(
-        "named from confidence {:.3} and a lead of {:.3} on",
-        decision.threshold, decision.margin
-    );
-    line(out, "threshold", &rule)?;
+    let own = recognizer.labels().len();
+    line(out, "threshold", &rule_in_words(&recognizer.rule_among(own)))?;
+    if decision.impostors.is_some() {
+        for people in LARGER_GALLERIES.into_iter().filter(|&people| people > own) {
+            line(out, "", &rule_in_words(&recognizer.rule_among(people)))?;
+        }
+    }
     line(out, "calibration", &decision.calibration)?;
     for point in &decision.curve {
         let text = format!(

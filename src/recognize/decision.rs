@@ -1,6 +1,7 @@
 //! When a face is given a name: the open-set rule that a model carries.
 
 use super::Reason;
+use super::impostors::Impostors;
 use crate::config;
 
 /// What the model's logits are.
@@ -55,6 +56,73 @@ pub struct Decision {
     /// How people who were added are judged; `None` where nobody can be added.
     #[serde(default)]
     pub enrolled: Option<Enrolled>,
+    /// How alike strangers are to one person. With it, the threshold and the confidence follow the
+    /// number of people who are known, and `slope` and `intercept` are those for one person; without
+    /// it they are what the file says, whoever is added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impostors: Option<Impostors>,
+    /// The share of strangers' faces that the threshold was set for, where `impostors` are known.
+    #[serde(default = "default_false_accepts")]
+    pub false_accepts: f32,
+}
+
+fn default_false_accepts() -> f32 {
+    config::FALSE_ACCEPTS
+}
+
+/// What a threshold has to keep.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Demand {
+    /// What the model was made for.
+    Model,
+    /// At most this share of strangers' faces get a name.
+    FalseAccepts(f32),
+    /// A face has a name from this confidence on.
+    Confidence(f32),
+}
+
+/// When a face is given a name among a certain number of people.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Rule {
+    /// How many people are known.
+    pub people: usize,
+    /// A face is named from this similarity on.
+    pub similarity: f32,
+    /// The confidence at this similarity.
+    pub threshold: f32,
+    /// A face is named only when the best person leads the second by this much similarity.
+    pub margin: f32,
+    /// Share of strangers' faces that get a name, where the model knows.
+    pub false_accepts: Option<f64>,
+    /// Confidence is the logistic function of `slope * similarity + intercept`.
+    slope: f32,
+    intercept: f32,
+}
+
+impl Rule {
+    /// Estimated probability that a face with this similarity is the person, 0 to 1.
+    pub fn confidence(&self, similarity: f32) -> f32 {
+        logistic(self.slope * similarity + self.intercept)
+    }
+
+    /// Confidence down to which a name is kept that was gained at the threshold.
+    pub(super) fn keep_threshold(&self) -> f32 {
+        let odds = self.threshold / (1.0 - self.threshold) * (-config::KEEP_LOG_ODDS).exp();
+        if odds.is_finite() { odds / (1.0 + odds) } else { self.threshold }
+    }
+
+    /// Why a face with these values gets no name; `None` if it gets one. A value that is not a
+    /// number never gets one.
+    pub(super) fn reject(&self, similarity: f32, margin: f32) -> Option<Reason> {
+        // Comparisons with a value that is not a number are false.
+        let alike = similarity >= self.similarity;
+        let leading = margin >= self.margin;
+        match (alike, leading) {
+            (true, true) => None,
+            (false, _) => Some(Reason::BelowThreshold),
+            (true, false) => Some(Reason::LowMargin),
+        }
+    }
 }
 
 impl Decision {
@@ -72,9 +140,10 @@ impl Decision {
                     .iter()
                     .all(|share| (0.0..=1.0).contains(share))
         };
-        if !self.curve.iter().all(is_point) {
+        if !self.curve.iter().all(is_point) || !(0.0..1.0).contains(&self.false_accepts) {
             return Err("its curve of false accepts is out of range".to_owned());
         }
+        self.impostors.as_ref().map_or(Ok(()), Impostors::check)?;
         match self.enrolled {
             Some(Enrolled { scale, offset })
                 if !(scale.is_finite() && scale > 0.0 && offset.is_finite()) =>
@@ -97,6 +166,47 @@ impl Decision {
             self.enrolled = offset.is_finite().then_some(Enrolled { scale, offset });
         }
         self
+    }
+
+    /// Checks that the model can keep this among so many people.
+    ///
+    /// # Errors
+    ///
+    /// The range of rates that it knows, when a rate lies outside of it.
+    pub(super) fn check_demand(&self, demand: Demand, people: usize) -> Result<(), String> {
+        let Demand::FalseAccepts(rate) = demand else { return Ok(()) };
+        let Some(impostors) = &self.impostors else { return self.threshold_at(rate).map(drop) };
+        let (lowest, highest) = impostors.rates(people);
+        if (lowest..=highest).contains(&f64::from(rate)) {
+            return Ok(());
+        }
+        Err(format!("for {people} people its rates go from {lowest:.1e} to {highest:.2}"))
+    }
+
+    /// The rule among so many people, the model's own and those who were added.
+    pub fn rule(&self, demand: Demand, people: usize) -> Rule {
+        let known = self.impostors.as_ref();
+        // One more person is one more whom a stranger's face may be taken for.
+        let intercept = match known {
+            Some(_) => self.intercept - (people.max(1) as f32).ln(),
+            None => self.intercept,
+        };
+        let confidence_of = |similarity: f32| logistic(self.slope * similarity + intercept);
+        let threshold = match (demand, known) {
+            (Demand::Confidence(confidence), _) => confidence,
+            (Demand::FalseAccepts(rate), Some(impostors)) => {
+                confidence_of(impostors.similarity_for(f64::from(rate), people))
+            }
+            (Demand::Model, Some(impostors)) => {
+                confidence_of(impostors.similarity_for(f64::from(self.false_accepts), people))
+            }
+            (Demand::FalseAccepts(rate), None) => self.threshold_at(rate).unwrap_or(self.threshold),
+            (Demand::Model, None) => self.threshold,
+        };
+        let similarity = ((threshold / (1.0 - threshold)).ln() - intercept) / self.slope;
+        let false_accepts = known.map(|impostors| impostors.false_accepts(similarity, people));
+        let (slope, margin) = (self.slope, self.margin);
+        Rule { people, similarity, threshold, margin, false_accepts, slope, intercept }
     }
 
     /// The confidence from which on a face has to be named for strangers to be named this rarely:
@@ -128,12 +238,6 @@ impl Decision {
         }
     }
 
-    /// Confidence down to which a name is kept that was gained at the threshold.
-    pub(super) fn keep_threshold(&self) -> f32 {
-        let odds = self.threshold / (1.0 - self.threshold) * (-config::KEEP_LOG_ODDS).exp();
-        if odds.is_finite() { odds / (1.0 + odds) } else { self.threshold }
-    }
-
     /// The similarity to each person.
     pub(super) fn similarities(&self, logits: &[f32]) -> Vec<f32> {
         match self.score {
@@ -141,24 +245,10 @@ impl Decision {
             Score::Softmax => softmax(logits),
         }
     }
+}
 
-    /// Estimated probability that a face with this similarity is the person, 0 to 1.
-    pub fn confidence(&self, similarity: f32) -> f32 {
-        1.0 / (1.0 + (-(self.slope * similarity + self.intercept)).exp())
-    }
-
-    /// Why a face with these values gets no name; `None` if it gets one. A value that is not a
-    /// number never gets one.
-    pub(super) fn reject(&self, similarity: f32, margin: f32) -> Option<Reason> {
-        // Comparisons with a value that is not a number are false.
-        let alike = self.confidence(similarity) >= self.threshold;
-        let leading = margin >= self.margin;
-        match (alike, leading) {
-            (true, true) => None,
-            (false, _) => Some(Reason::BelowThreshold),
-            (true, false) => Some(Reason::LowMargin),
-        }
-    }
+fn logistic(log_odds: f32) -> f32 {
+    1.0 / (1.0 + (-log_odds).exp())
 }
 
 fn softmax(logits: &[f32]) -> Vec<f32> {
@@ -170,6 +260,7 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::impostors::tests::impostors;
     use super::*;
 
     fn decision() -> Decision {
@@ -182,15 +273,48 @@ mod tests {
             calibration: String::new(),
             curve: Vec::new(),
             enrolled: None,
+            impostors: None,
+            false_accepts: 0.001,
         }
     }
 
+    fn rule() -> Rule {
+        decision().rule(Demand::Model, 1)
+    }
+
     #[test]
-    fn a_name_needs_confidence_and_margin() {
-        let decision = decision();
-        assert_eq!(decision.reject(0.6, 0.2), None);
-        assert_eq!(decision.reject(0.4, 0.2), Some(Reason::BelowThreshold));
-        assert_eq!(decision.reject(0.6, 0.05), Some(Reason::LowMargin));
+    fn a_name_needs_similarity_and_margin() {
+        assert_eq!(rule().reject(0.6, 0.2), None);
+        assert_eq!(rule().reject(0.4, 0.2), Some(Reason::BelowThreshold));
+        assert_eq!(rule().reject(0.6, 0.05), Some(Reason::LowMargin));
+    }
+
+    #[test]
+    fn the_threshold_follows_the_number_of_people() {
+        let decision = Decision { impostors: Some(impostors()), ..decision() };
+        for (people, similarity) in [(1, 0.15), (100, 0.25), (100_000, 0.4)] {
+            let rule = decision.rule(Demand::Model, people);
+            assert!((rule.similarity - similarity).abs() < 1e-3, "{people}: {rule:?}");
+            let rate = rule.false_accepts.expect("it is known");
+            assert!((rate / 0.001 - 1.0).abs() < 0.01, "{people}: {rate}");
+            assert_eq!(rule.reject(similarity + 0.01, 1.0), None);
+            assert_eq!(rule.reject(similarity - 0.01, 1.0), Some(Reason::BelowThreshold));
+            let looser = decision.rule(Demand::FalseAccepts(0.01), people);
+            assert!((looser.similarity + 0.05 - similarity).abs() < 1e-3, "{people}: {looser:?}");
+        }
+        let alone = decision.rule(Demand::Model, 1).confidence(0.5);
+        let among = decision.rule(Demand::Model, 100).confidence(0.5);
+        assert!((alone - 0.5).abs() < 1e-6 && (among - 1.0 / 101.0).abs() < 1e-6, "{among}");
+    }
+
+    #[test]
+    fn a_demand_beyond_what_is_known_is_refused() {
+        let known = Decision { impostors: Some(impostors()), ..decision() };
+        assert_eq!(known.check_demand(Demand::FalseAccepts(1e-6), 1000), Ok(()));
+        let error = known.check_demand(Demand::FalseAccepts(1e-13), 1).expect_err("beyond");
+        assert!(error.contains("rates go from"), "{error}");
+        assert_eq!(known.check_demand(Demand::Confidence(0.99), 1), Ok(()));
+        assert!(decision().check_demand(Demand::FalseAccepts(0.01), 1).is_err(), "no curve");
     }
 
     #[test]
@@ -215,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_name_is_kept_with_less_than_it_was_gained_with() {
-        let keep = |threshold| Decision { threshold, ..decision() }.keep_threshold();
+        let keep = |confidence| decision().rule(Demand::Confidence(confidence), 1).keep_threshold();
         assert!((keep(0.9) - 0.549).abs() < 0.001);
         assert!(keep(0.3) < 0.3 && keep(0.3) > 0.0);
         assert_eq!((keep(0.0), keep(1.0)), (0.0, 1.0));
@@ -223,16 +347,15 @@ mod tests {
 
     #[test]
     fn not_a_number_is_nobody() {
-        assert_eq!(decision().reject(f32::NAN, 0.2), Some(Reason::BelowThreshold));
-        assert_eq!(decision().reject(0.9, f32::NAN), Some(Reason::LowMargin));
+        assert_eq!(rule().reject(f32::NAN, 0.2), Some(Reason::BelowThreshold));
+        assert_eq!(rule().reject(0.9, f32::NAN), Some(Reason::LowMargin));
     }
 
     #[test]
     fn confidence_rises_from_zero_to_one() {
-        let decision = decision();
-        assert!((decision.confidence(0.5) - 0.5).abs() < 1e-6);
-        assert!(decision.confidence(-1.0) < 0.001);
-        assert!(decision.confidence(1.0) > 0.99);
+        assert!((rule().confidence(0.5) - 0.5).abs() < 1e-6);
+        assert!(rule().confidence(-1.0) < 0.001);
+        assert!(rule().confidence(1.0) > 0.99);
     }
 
     #[test]
@@ -260,7 +383,8 @@ mod tests {
     fn people_are_added_to_models_that_measure_a_cosine() {
         let made = Decision { threshold: 0.8, ..decision() }.with_enrolled();
         let Enrolled { scale, offset } = made.enrolled.expect("a cosine");
-        let confidence = made.confidence(scale * config::ENROLLED_COSINE + offset);
+        let rule = made.rule(Demand::Model, 1);
+        let confidence = rule.confidence(scale * config::ENROLLED_COSINE + offset);
         assert!((confidence - 0.8).abs() < 1e-4, "{confidence}");
         let softmax = Decision { score: Score::Softmax, ..decision() };
         assert_eq!(softmax.clone().with_enrolled().enrolled, None);
