@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from celebtrainer import decision, enrolment, modelfile, openset
+from celebtrainer import background, decision, enrolment, modelfile, openset, prototypes
 from celebtrainer.data import people, read_part, require
 from celebtrainer.failure import run
-from celebtrainer.network import load
+from celebtrainer.network import description
 
 # Pictures of each person and split that are looked at for adding people.
 ENROLMENT_PICTURES = 60
@@ -89,6 +89,55 @@ def note(strangers: openset.Scores, left_out: dict, target: float, pictures: int
     )
 
 
+def general(model: onnx.ModelProto, work: Path, out: Path, rate: float) -> None:
+    """Writes a model of prototypes, whose decisions follow from what is general about strangers."""
+    known = prototypes.background()
+    embeddings, people = prototypes.load(work)
+    answers, right = prototypes.measured(embeddings, people)
+    count = len(np.unique(people))
+    slope, intercept = known["slope"], background.intercept_among(known["intercept"], count)
+
+    def row(share: float) -> dict:
+        similarity = background.similarity_for(known["impostors"], share, count)
+        accepted = answers.rejected_below(prototypes.MARGIN)
+        return {
+            "false_accepts": share,
+            "threshold": float(openset.confidence(similarity, slope, intercept)),
+            "true_accepts": openset.accept_rate(accepted, right, similarity),
+        }
+
+    text = (
+        f"threshold for at most {rate:.1%} of strangers' faces among all who are known, by "
+        f"{known['comparisons']} comparisons of {known['people']} other people; shares of known faces "
+        f"by {len(people)} pictures, each compared with the others of its person"
+    )
+    found = {
+        "score": "cosine",
+        "slope": slope,
+        "intercept": known["intercept"],
+        "threshold": row(rate)["threshold"],
+        "margin": prototypes.MARGIN,
+        "calibration": text,
+        "curve": [row(share) for share in decision.CURVE],
+        "enrolled": {"scale": 1.0, "offset": 0.0},
+        "impostors": known["impostors"],
+        "false_accepts": rate,
+    }
+    metrics = {
+        "left_out_top1": float(right.mean()),
+        "left_out_true_accepts": row(rate)["true_accepts"],
+    }
+    modelfile.write(model, {"decision": found, "metrics": metrics, "created": modelfile.now()})
+    save(model, out)
+    print(f"wrote {out}: {text}")
+    print(f"named rightly: {metrics['left_out_true_accepts']:.2%}")
+
+
+def save(model: onnx.ModelProto, out: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, out)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder that prepare.py wrote")
@@ -98,9 +147,12 @@ def main() -> None:
                         help="rate the threshold is set for (default %(default)s)")  # fmt: skip
     args = parser.parse_args()
 
-    network, content = load(args.work / "network.pt")
-    score = network.head.score
+    content = description(args.work / "network.pt")
     model = modelfile.load(args.work / "int8.onnx")
+    if content["preset"].head.kind == "prototypes":
+        general(model, args.work, args.out, args.false_accepts)
+        return
+    score = content["preset"].head.score
     runner = modelfile.Runner(args.work / "int8.onnx")
     val = require(read_part(args.data, "val", content["names"]), args.data, "val")
     logits = runner.logits(val.paths, "validation")
@@ -125,8 +177,7 @@ def main() -> None:
         model,
         {"decision": {"score": score, **found}, "metrics": metrics, "created": modelfile.now()},
     )
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(model, args.out)
+    save(model, args.out)
     print(f"wrote {args.out}: {text}")
     print(
         f"threshold {found['threshold']:.3f} (confidence), margin {margin:.3f}; validation pictures: "

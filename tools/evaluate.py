@@ -17,7 +17,7 @@ import onnx
 from celebtrainer import cost, decision, modelfile, openset
 from celebtrainer.data import Part, people, read_part, require
 from celebtrainer.failure import Failure, run
-from celebtrainer.network import load
+from celebtrainer.network import description
 
 WORST = 24
 BINS = 60
@@ -129,21 +129,21 @@ def curve(gallery: np.ndarray, right: np.ndarray, strangers: openset.Scores) -> 
     return rows
 
 
-def open_set(
+def folds(
     gallery: np.ndarray,
     right: np.ndarray,
     strangers: openset.Scores,
     left_out: openset.Scores,
     score: str,
 ) -> dict:
-    """The curve, and folds over the strangers for each target."""
-    folds = {
+    """Each stranger left out of the threshold in turn, for each target, and the means of that."""
+    rows = {
         f"{target:.1%} false accepts": openset.leave_one_out(
             gallery, right, strangers, left_out, target, score
         )
         for target in TARGETS
     }
-    return {"folds": folds, "curve": curve(gallery, right, strangers)}
+    return {"folds": rows, "means": fold_means(rows)}
 
 
 def fold_means(folds: dict) -> dict:
@@ -164,33 +164,41 @@ def measure(args: argparse.Namespace) -> tuple[dict, dict]:
     properties = modelfile.read(model)
     if "decision" not in properties:
         raise Failure(f"{args.model} has no threshold yet; run calibrate.py first")
-    made = properties["decision"]
-    _, content = load(args.work / "network.pt")
+    content = description(args.work / "network.pt")
     names = content["names"]
+    made = decision.among(properties["decision"], len(names))
     split = args.split or ("test" if people(args.data / "test") else "val")
     part = require(read_part(args.data, split, names), args.data, split)
     runner = modelfile.Runner(args.model)
     answers = openset.answers(runner.logits(part.paths, f"{split}, int8"), made["score"])
-    float_logits = modelfile.Runner(args.work / "float.onnx").logits(part.paths, f"{split}, float")
-    float_answers = openset.answers(float_logits, made["score"])
+    # Prototypes stand on an int8 network that comes with the trainer; there is no float one.
+    source = args.work / "float.onnx"
+    float_top1 = None
+    if source.is_file():
+        float_logits = modelfile.Runner(source).logits(part.paths, f"{split}, float")
+        float_top1 = float(
+            (openset.answers(float_logits, made["score"]).best == part.people).mean()
+        )
     right = answers.best == part.people
     gallery, threshold = answers.rejected_below(made["margin"]), decision.to_similarity(made)
     figures = {
         "model": args.model.name,
         "split": split,
         "closed_set": closed_set(part, answers),
-        "float_top1": float((float_answers.best == part.people).mean()),
+        "float_top1": float_top1,
         "size_bytes": args.model.stat().st_size,
-        "macs": cost.multiply_accumulates(onnx.load(args.work / "float.onnx")),
+        "macs": cost.multiply_accumulates(model),
+        "false_accepts": made.get("false_accepts", TARGETS[0]),
         "true_accepts": openset.accept_rate(gallery, right, threshold),
         "mistakes": mistakes(part, answers, made),
     }
     brief = {
         f"{split}_top1": figures["closed_set"]["top1"],
-        f"{split}_top1_float": figures["float_top1"],
         f"{split}_true_accepts": figures["true_accepts"],
         "macs": figures["macs"],
     }
+    if float_top1 is not None:
+        brief[f"{split}_top1_float"] = float_top1
     strangers = {}
     for name in people(args.data / "unknown"):
         found = read_part(args.data, "unknown", [name])
@@ -199,18 +207,27 @@ def measure(args: argparse.Namespace) -> tuple[dict, dict]:
                 found,
                 openset.answers(runner.logits(found.paths, name), made["score"]),
             )
+    figures["strangers"] = [
+        {
+            "stranger": name,
+            "pictures": len(found),
+            "named": float(np.mean(said.rejected_below(made["margin"]) >= threshold)),
+        }
+        for name, (found, said) in strangers.items()
+    ]
     figures["wrong_decisions"] = wrong_decisions(part, answers, strangers, made)
     if len(strangers) > 1:
         scores = {n: a.rejected_below(made["margin"]) for n, (_, a) in strangers.items()}
         left_out = {n: np.array(s) for n, s in content["facts"].get("left_out_scores", {}).items()}
-        figures["open_set"] = open_set(gallery, right, scores, left_out, made["score"])
-        figures["open_set"]["means"] = fold_means(figures["open_set"]["folds"])
+        figures["open_set"] = {"curve": curve(gallery, right, scores)}
+        if "impostors" not in made:  # Else no stranger had a say in the threshold.
+            figures["open_set"] |= folds(gallery, right, scores, left_out, made["score"])
+            means = figures["open_set"]["means"]["1.0% false accepts"]
+            brief |= {f"{split}_stranger_folds_{k}": v for k, v in means.items()}
         everybody = {n: a.similarity for n, (_, a) in strangers.items()}
         figures["open_set"]["histogram"] = histogram(answers, right, everybody)
         figures["open_set"]["threshold"] = threshold
         figures["nearest_strangers"] = nearest_strangers(strangers, made, names)
-        one_percent = figures["open_set"]["means"]["1.0% false accepts"]
-        brief |= {f"{split}_stranger_folds_{k}": v for k, v in one_percent.items()}
     return figures, brief
 
 
@@ -228,10 +245,12 @@ def main() -> None:
     metrics = modelfile.read(model).get("metrics", {})
     modelfile.write(model, {"metrics": {**metrics, **brief}})
     onnx.save(model, args.model)
-    print(f"{figures['split']}: top-1 {figures['closed_set']['top1']:.4f} "
-          f"(float {figures['float_top1']:.4f}), accepted with the right name "
+    beside = "" if figures["float_top1"] is None else f" (float {figures['float_top1']:.4f})"
+    print(f"{figures['split']}: top-1 {figures['closed_set']['top1']:.4f}{beside}, accepted with the right name "
           f"{figures['true_accepts']:.4f}; {figures['macs'] / 1e6:.0f} M multiply-accumulates, "
           f"{figures['size_bytes'] / 1e6:.2f} MB")  # fmt: skip
+    for r in figures["strangers"]:
+        print(f"  stranger {r['stranger']}: {r['named']:.2%} of {r['pictures']} pictures named")
     for title, rows in figures.get("open_set", {}).get("folds", {}).items():
         print(f"threshold for {title}:")
         for r in rows:

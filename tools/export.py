@@ -155,8 +155,7 @@ def main() -> None:
         "labels": modelfile.labels(content["names"]),
         "training": facts,
         "source": content["about"]["source"],
-        "license": f"Weights: {content['about']['license']}. Pictures: the trainer's user is "
-        "responsible for the right to use them.",
+        "license": modelfile.license_note(content["about"]["license"]),
     }
     modelfile.write(model, properties)
     onnx.save(model, path)

@@ -15,12 +15,13 @@ import random
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from tqdm import tqdm
 
-from celebtrainer import data, finetune, preset, pretrained, whitening
+from celebtrainer import data, finetune, modelfile, preset, pretrained, prototypes, whitening
 from celebtrainer.failure import Failure, run
-from celebtrainer.network import Network, make_head, resize, save
+from celebtrainer.network import Network, describe, make_head, resize, save
 
 
 def arguments() -> argparse.Namespace:
@@ -106,6 +107,35 @@ def train_whitened(
     return history, {"left_out_scores": left_out}
 
 
+def train_prototypes(work: Path, train: data.Part, val: data.Part, chosen: preset.Preset) -> dict:
+    """Writes the int8 model with a row for each person; returns what is to be known of it.
+
+    Nothing is chosen by the validation pictures, so they count as the others do.
+    """
+    runner = modelfile.Runner(prototypes.EMBEDDING)
+    paths, people = [*train.paths, *val.paths], np.concatenate([train.people, val.people])
+    embeddings = runner.outputs_of(paths, "embeddings", "embedding")
+    model = prototypes.with_people(embeddings, people, train.names)
+    facts = {
+        "preset": chosen.as_dict(),
+        "people": len(train.names),
+        "train_pictures": len(paths),
+    }
+    properties = modelfile.read(modelfile.load(prototypes.EMBEDDING))
+    modelfile.write(
+        model,
+        {
+            "training": facts,
+            "source": properties["source"],
+            "license": modelfile.license_note(properties["license"]),
+        },
+    )
+    onnx.save(model, work / "int8.onnx")
+    prototypes.save(work, embeddings, people)
+    strangers = prototypes.as_strangers(embeddings, people, train.names)
+    return {**facts, "left_out_scores": {name: found.tolist() for name, found in strangers.items()}}
+
+
 def main() -> None:
     args = arguments()
     chosen = configured(args)
@@ -116,14 +146,26 @@ def main() -> None:
 
     train = data.require(data.read_part(args.data, "train"), args.data, "train")
     val = data.require(data.read_part(args.data, "val", train.names), args.data, "val")
-    if len(train.names) < 2:
-        raise Failure("training needs at least two people; add folders of other people")
+    if len(train.names) < 2 and chosen.head.kind != "prototypes":
+        raise Failure(
+            f"the preset {chosen.name} tells people from one another and needs two at least; add a "
+            "folder of another person, or take the preset default"
+        )
     print(data.table(args.data))
     print(
         f"preset {chosen.name}: {chosen.backbone}, weights {chosen.weights}, {chosen.input_px} px"
     )
 
     args.work.mkdir(parents=True, exist_ok=True)
+    if chosen.head.kind == "prototypes":
+        facts = train_prototypes(args.work, train, val, chosen)
+        describe(args.work / "network.pt", chosen, train.names, facts)
+        (args.work / "history.json").write_text("[]")
+        pictures = facts["train_pictures"]
+        print(
+            f"{len(train.names)} people from {pictures} pictures; wrote {args.work / 'int8.onnx'}"
+        )
+        return
     backbone = pretrained.build(chosen.backbone, chosen.weights, chosen.input_px)
     network = Network(backbone, make_head(chosen.head, backbone.features, len(train.names)))
     if not args.resume:

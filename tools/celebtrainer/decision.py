@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import openset
+from . import background, openset
 from .openset import Answers, Scores
 
 # Rates for which the file lists thresholds.
@@ -63,7 +63,14 @@ def calibrate(
     }
 
 
+def among(decision: dict, people: int) -> dict:
+    """The decision with the confidence's intercept for so many people."""
+    if "impostors" not in decision:
+        return decision
+    return decision | {"intercept": background.intercept_among(decision["intercept"], people)}
+
+
 def to_similarity(decision: dict) -> float:
-    """The decision's threshold as a similarity."""
+    """The threshold as a similarity, of a decision that is `among` its people."""
     p = min(max(decision["threshold"], 1e-12), 1 - 1e-12)
     return float((np.log(p / (1 - p)) - decision["intercept"]) / decision["slope"])

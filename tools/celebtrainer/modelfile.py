@@ -49,6 +49,11 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def license_note(weights: str) -> str:
+    """The licence's metadata for weights under this licence."""
+    return f"Weights: {weights}. Pictures: the trainer's user is responsible for the right to use them."
+
+
 def common(kind: str) -> dict:
     """The properties that every model file has."""
     return {"schema": "1", "kind": kind, "trainer": TRAINER, "created": now()}

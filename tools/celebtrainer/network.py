@@ -96,6 +96,21 @@ def save(path: Path, network: Network, preset: Preset, names: list[str], facts: 
     torch.save(content, path)
 
 
+def describe(path: Path, preset: Preset, names: list[str], facts: dict) -> None:
+    """Writes what the next steps need to know where there is no network of PyTorch's."""
+    torch.save({"preset": preset.as_dict(), "names": names, "facts": facts}, path)
+
+
+def description(path: Path) -> dict:
+    """The names, the preset and the facts of what `save` or `describe` wrote."""
+    if not path.is_file():
+        raise Failure(f"there is no trained network {path}; run train.py first")
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    return {key: content[key] for key in ("names", "facts")} | {
+        "preset": presets.from_dict(content["preset"])
+    }
+
+
 def load(path: Path) -> tuple[Network, dict]:
     """Reads what `save` wrote; the second value is the rest of the file."""
     if not path.is_file():

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from .failure import Failure
 
+# The backbone and weights of pretrained/embedding.onnx.
+EMBEDDED = ("mobilefacenet", "faces")
 PRESETS = Path(__file__).resolve().parent.parent / "presets"
 
 
@@ -30,6 +32,11 @@ class Head:
     shrinkage: float = 0.1
     l2: float = 0.003
     hidden: tuple[int, ...] = ()
+
+    @property
+    def score(self) -> str:
+        """What the logits are, as the model file says it."""
+        return "softmax" if self.kind == "dense" else "cosine"
 
 
 @dataclass(frozen=True)
@@ -82,8 +89,13 @@ def from_dict(table: dict) -> Preset:
         table[key] = section(**table.get(key, {}))
     table["head"] = dataclasses.replace(table["head"], hidden=tuple(table["head"].hidden))
     preset = Preset(**table)
-    if preset.head.kind not in ("whitened", "dense"):
-        raise ValueError(f'head.kind is "{preset.head.kind}"; use "whitened" or "dense"')
+    if preset.head.kind not in ("prototypes", "whitened", "dense"):
+        raise ValueError(f'head.kind is "{preset.head.kind}"; use prototypes, whitened or dense')
+    if preset.head.kind == "prototypes" and (preset.backbone, preset.weights) != EMBEDDED:
+        raise ValueError(
+            "prototypes stand on the embedding that comes with the trainer; for another backbone or "
+            "other weights take the preset original or mobilenet_v1"
+        )
     if preset.head.kind == "whitened" and preset.training.trainable_layers:
         raise ValueError("a whitened head needs a frozen backbone: training.trainable_layers = 0")
     if not 32 <= preset.input_px <= 512:
