@@ -9,7 +9,7 @@ import html
 import json
 from pathlib import Path
 
-from celebtrainer import charts, modelfile
+from celebtrainer import card, charts, data, modelfile
 from celebtrainer.charts import Histogram, Line
 from celebtrainer.failure import Failure, run
 
@@ -197,6 +197,7 @@ def main() -> None:
     history = json.loads((args.work / "history.json").read_text())
     out = args.out or args.work / "report.html"
     out.write_text(page(figures, history, modelfile.read(modelfile.load(args.model))))
+    card.write(args.model, figures, data.manifest(args.work / "data"))
     print(f"wrote {out} and the figures as JSON, {args.work / 'metrics.json'}")
 
 
