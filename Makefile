@@ -16,13 +16,14 @@ usage: make train DATA=folder OUT=model.onnx
   OUT       the model file to write
   CHECK=1   only look at the pictures: what is left out, and why (needs no OUT)
   RESUME=1  go on with a run that was stopped
+  TRUST=1   the folders are right: leave out nothing but copies
   PRESET    default, mobilenet_v1, original, or a .toml file
   BACKBONE  mobilefacenet, mobilenet_v1, or a MobileNet of timm
   WEIGHTS   faces, vggface2, imagenet, a .safetensors file, or hub (timm's)
 endef
 TRAIN_ARGUMENTS = "$$DATA" $(if $(CHECK),--check,"$$OUT") --preset "$$PRESET" \
 	$(if $(BACKBONE),--backbone "$$BACKBONE") $(if $(WEIGHTS),--weights "$$WEIGHTS") \
-	$(if $(RESUME),--resume)
+	$(if $(TRUST),--trust) $(if $(RESUME),--resume)
 # Cross-building and emulation.
 TARGET ?= aarch64-unknown-linux-gnu
 CPUS ?= cortex-a72 cortex-a76

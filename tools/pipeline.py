@@ -38,6 +38,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--weights", help="faces, vggface2, imagenet, a .safetensors file, or hub")
     parser.add_argument("--work", type=Path, help="folder for what lies between the steps")
     parser.add_argument("--celebcam", help="the celebcam binary, for photos")
+    parser.add_argument(
+        "--trust", action="store_true", help="the folders are right (see prepare.py)"
+    )
     parser.add_argument("--check", action="store_true", help="look at the pictures and stop")
     parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     parser.add_argument(
@@ -100,6 +103,7 @@ def settings(args: argparse.Namespace) -> dict[str, str]:
         "preset": named(str(file)),
         "backbone": args.backbone,
         "weights": named(args.weights),
+        "trust": "yes" if args.trust else "no",
     }
 
 
@@ -148,7 +152,7 @@ def need_weights(weights: str) -> None:
 
 def prepare(args: argparse.Namespace) -> None:
     """Prepares the pictures; where they do not suffice, a page shows what was left out."""
-    words = ["--celebcam", args.celebcam] if args.celebcam else []
+    words = [*(["--celebcam", args.celebcam] if args.celebcam else []), *["--trust"] * args.trust]
     try:
         step("prepare.py", args.data, args.work / "data", *words)
     except Failure:
@@ -192,7 +196,7 @@ def train(args: argparse.Namespace) -> None:
 def command(args: argparse.Namespace) -> str:
     """What to type for going on."""
     variables = {"DATA": args.data, "OUT": args.out, "PRESET": args.preset,
-                 "BACKBONE": args.backbone, "WEIGHTS": args.weights, "RESUME": 1}  # fmt: skip
+                 "BACKBONE": args.backbone, "WEIGHTS": args.weights, **({"TRUST": 1} if args.trust else {}), "RESUME": 1}  # fmt: skip
     return "make train " + " ".join(f"{k}={shlex.quote(str(v))}" for k, v in variables.items())
 
 

@@ -55,7 +55,7 @@ def test_a_folder_of_people_becomes_a_model(people_folder, tmp_path, text, score
     (tmp_path / "tiny.toml").write_text(text)
     out, work = tmp_path / "model.onnx", tmp_path / "work"
     command = [sys.executable, TOOLS / "pipeline.py", people_folder, out, "--work", work]
-    command += ["--preset", tmp_path / "tiny.toml", "--weights", "random"]
+    command += ["--preset", tmp_path / "tiny.toml", "--weights", "random", "--trust"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     check_model(out, 3, score)
@@ -103,7 +103,7 @@ def test_training_without_strangers_calibrates_on_left_out_people(people_folder,
     (tmp_path / "tiny.toml").write_text(WHITENED)
     out = tmp_path / "model.onnx"
     command = [sys.executable, TOOLS / "pipeline.py", people_folder, out, "--work", tmp_path / "w"]
-    command += ["--preset", tmp_path / "tiny.toml", "--weights", "random"]
+    command += ["--preset", tmp_path / "tiny.toml", "--weights", "random", "--trust"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     note = modelfile.read(onnx.load(out))["decision"]["calibration"]
