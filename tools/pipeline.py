@@ -46,7 +46,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only-arguments", action="store_true", help="look at the arguments and stop"
     )
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     if args.check:
         args.work = args.work or WORKS / f"check-{args.data.resolve().name}"
     elif args.out is None:
@@ -216,6 +216,7 @@ def main() -> None:
         if args.check:
             prepare(args)
             step("report.py", args.work)
+            print(outcome.checked(args.data, args.work))
         else:
             train(args)
     except KeyboardInterrupt:

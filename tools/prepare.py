@@ -87,7 +87,7 @@ def drop_copies(items: list[Item]) -> None:
     owner = [(item.stranger, item.name) for item in items]
     for i, j in found.copies:
         if owner[i] == owner[j] and items[i].kept:
-            items[j].dropped = f"copy of {short(items[i])}"
+            items[j].dropped = f"copy: of {short(items[i])}"
     # Nobody knows whom a picture shows that lies in the folders of two people.
     for i, j in found.copies:
         if owner[i] != owner[j]:
@@ -213,7 +213,9 @@ def summary(items: list[Item], out: Path) -> str:
     kinds = defaultdict(list)
     for item in items:
         if item.dropped:
-            kinds[kind(item.dropped)].append(str(Path(item.split, item.name, item.source.name)))
+            kinds[item.dropped.partition(": ")[0]].append(
+                str(Path(item.split, item.name, item.source.name))
+            )
     for why, names in sorted(kinds.items(), key=lambda pair: -len(pair[1])):
         lines.append(f"  left out {len(names):5}  {why}: {some(names)}")
     doubted = [short(item) for item in items if item.kept and item.doubt]
@@ -227,11 +229,6 @@ def summary(items: list[Item], out: Path) -> str:
         )
     lines.append(f"every picture left out stands in {out / data.MANIFEST}")
     return "\n".join(lines)
-
-
-def kind(why: str) -> str:
-    """A reason without what differs from picture to picture."""
-    return why.split(": ")[0].split(" of ")[0] if why.startswith(("copy", "also", "broken")) else why  # fmt: skip
 
 
 def main() -> None:

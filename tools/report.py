@@ -48,7 +48,7 @@ svg{width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:#5b6574}
 .no{line-height:112px;text-align:center;color:#8a93a1}
 code{font:12px ui-monospace,monospace;color:#3b4452}ul{font-size:12px;overflow-wrap:anywhere}
 .bad{color:#a8321a}.note{color:#5b6574;font-size:13px;margin:8px 0 0}
-@media(max-width:480px){main{padding:16px 10px 40px}section{padding:14px 12px}
+@media(max-width:480px){td,th{padding:3px 5px}main{padding:16px 10px 40px}section{padding:14px 12px}
 .tiles{grid-template-columns:1fr 1fr;gap:8px}.tile b{font-size:19px}
 .faces{grid-template-columns:repeat(auto-fill,minmax(100px,1fr))}.faces img,.no{width:100px;height:100px}.no{line-height:100px}}
 """

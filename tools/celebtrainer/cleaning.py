@@ -154,13 +154,13 @@ def choose(person: Person, others: dict[str, np.ndarray]) -> None:
         rest = np.delete(scores, item.taken)
         name, other = nearest(item.embedding, others)
         if other >= FITS and other > item.fit:
-            item.dropped = f"looks like {name}"
+            item.dropped = f"shows somebody else: {name}"
         elif item.fit < FITS and len(rest):
-            item.dropped = f"{len(scores)} faces, none like the others of the folder"
+            item.dropped = f"no face like the others of the folder: {len(scores)} faces"
         elif item.fit < FITS:
-            item.dropped = "not like the others of the folder"
+            item.dropped = "no face like the others of the folder"
         elif len(rest) and max(item.fit - STANDS_OUT, 0) < rest.max() < SURELY:
-            item.dropped = f"{len(scores)} faces, more than one like the others of the folder"
+            item.dropped = f"more than one face like the others of the folder: {len(scores)} faces"
         elif item.fit < DOUBT:
             item.doubt = "hardly like the others of the folder"
 
@@ -172,7 +172,7 @@ def choose_stranger(item: Item, people: dict[str, np.ndarray]) -> None:
     if strange:
         item.taken = strange[0]
     else:
-        item.dropped = f"no stranger: looks like {found[0][0]}"
+        item.dropped = f"no stranger: {found[0][0]}"
 
 
 def nearest(embedding: np.ndarray, means: dict[str, np.ndarray]) -> tuple[str, float]:

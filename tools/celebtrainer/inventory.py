@@ -23,7 +23,10 @@ LEFT_BEHIND = {"thumbs.db", "desktop.ini"}
 
 @dataclass
 class Item:
-    """A file on its way into the data set; `dropped` says why it does not get there."""
+    """A file on its way into the data set; `dropped` says why it does not get there.
+
+    What differs from file to file stands behind a colon in it.
+    """
 
     source: Path
     split: str  # "" while it is not split
@@ -106,8 +109,8 @@ def of_person(folder: Path, split: str) -> list[Item]:
 def unread(path: Path) -> str:
     """Why a file is not read; empty for a picture."""
     if path.suffix.lower() not in data.SUFFIXES:
-        kind = f"of the kind {path.suffix.lower()}" if path.suffix else "without an ending"
-        return f"{kind}, which is not read; JPEG, PNG, WebP and BMP are"
+        kind = path.suffix.lower() or "no ending"
+        return f"not of a kind that is read (JPEG, PNG, WebP, BMP): {kind}"
     return "" if path.is_file() else "not a file, or a link to none"
 
 

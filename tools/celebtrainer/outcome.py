@@ -34,6 +34,19 @@ def last_line(model: Path, work: Path) -> str:
     return " ".join([line, *warnings(figures, work / "report.html")])
 
 
+def checked(source: Path, work: Path) -> str:
+    """What came of a look at the pictures."""
+    from .data import manifest  # Arguments are checked before there is the numpy it needs.
+
+    rows = manifest(work / "data")
+    used = sum(bool(row["path"]) for row in rows)
+    doubted = sum(bool(row["path"] and row["doubt"]) for row in rows)
+    return (
+        f"{source}: {used} of {counted(len(rows), 'file')} can be used, {doubted} of them should be "
+        f"looked at; {work / 'report.html'} shows those and what was left out"
+    )
+
+
 def warnings(figures: dict, report: Path) -> list[str]:
     """What speaks against using the model."""
     found, share = [], figures["true_accepts"]

@@ -47,6 +47,15 @@ def test_where_the_model_goes_is_checked_first(tmp_path, out, said):
     assert "==" not in done.stdout and not (tmp_path / "work").exists()
 
 
+def test_arguments_are_checked_without_any_package(tmp_path):
+    command = [sys.executable, "-S", TOOLS / "pipeline.py", tmp_path, "--only-arguments"]
+    for more, code in ((["--check"], 0), ([tmp_path / "a.onnx"], 0), ([tmp_path], 1)):
+        words_given = list(map(str, [*command, *more]))
+        done = subprocess.run(words_given, capture_output=True, text=True, check=False)
+        assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_run_that_is_stopped_says_one_line_and_leaves_nothing_running(people_folder, tmp_path):
     work, out = tmp_path / "work", tmp_path / "people.onnx"
     words_given = [people_folder, out, "--work", work, "--weights", "random"]

@@ -85,7 +85,7 @@ def test_everything_left_out_is_named_with_its_reason(people_folder, tmp_path):
     assert dropped["Ada One/broken.jpg"].startswith("broken")
     assert ".heic" in dropped["Ada One/phone.heic"]
     assert dropped["Ada One/2019/03.png"].startswith("in a folder of its own")
-    assert dropped["Ada One/again.png"] == "copy of Ada One/00.png"
+    assert dropped["Ada One/again.png"] == "copy: of Ada One/00.png"
     assert dropped["Ada One/01.png"] == "also under another name: Bob Two/whose.png"
     assert dropped["Bob Two/whose.png"] == "also under another name: Ada One/01.png"
     assert dropped["Nobody"] == "an empty folder"
