@@ -161,7 +161,9 @@ def split(items: list[Item], args: argparse.Namespace) -> None:
 
 def check_people(items: list[Item], wrong: dict[str, str]) -> None:
     """A Failure that names every person who cannot be trained."""
-    found = {item.name for item in items if item.crops and not item.stranger}
+    found = {
+        item.name for item in items if item.name and not item.stranger and item.source.is_file()
+    }
     kept = by_person(items)
     for name in found - set(wrong):
         count = len(kept.get(name, []))
@@ -177,7 +179,7 @@ def check_people(items: list[Item], wrong: dict[str, str]) -> None:
         raise Failure("\n  ".join(["these folders cannot be used:", *lines]))
 
 
-def write(items: list[Item], out: Path, unusable: set[str]) -> None:
+def write(items: list[Item], out: Path) -> None:
     """Writes the crops and the manifest."""
     if out.exists() and any(out.iterdir()) and not (out / data.MANIFEST).is_file():
         raise Failure(f"{out} is not empty and was not made by prepare.py; give another folder")
@@ -188,7 +190,7 @@ def write(items: list[Item], out: Path, unusable: set[str]) -> None:
         rows = csv.DictWriter(file, COLUMNS)
         rows.writeheader()
         for item in items:
-            path = copy(item, out) if item.kept and item.name not in unusable else ""
+            path = copy(item, out) if item.kept else ""
             fit = "" if item.fit is None else f"{item.fit:.3f}"
             taken = item.taken + 1 if path else ""
             rows.writerow(dict(zip(COLUMNS, (
@@ -246,7 +248,7 @@ def main() -> None:
         wrong = {} if args.trust else clean(items)
         drop_copies([item for item in items if item.kept])
         split(items, args)
-        write(items, args.out, set(wrong))
+        write(items, args.out)
     print(summary(items, args.out))
     check_people(items, wrong)
     print(data.table(args.out))

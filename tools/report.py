@@ -122,7 +122,8 @@ def left_out(rows: list[dict], names: Names) -> str:
             lines = (what,) if what else ()
             kinds[why].append(Shown(Path(row["source"]), names(row["source"]), lines))
     parts = [
-        f"<h3>{html.escape(why[:1].upper() + why[1:])} ({len(shown)})</h3>{grid(shown, MOST)}"
+        f"<h3>{html.escape(why[:1].upper() + why[1:])} ({len(shown)})</h3>"
+        + grid(sorted(shown, key=lambda item: item.lines), MOST)
         for why, shown in sorted(kinds.items(), key=lambda pair: -len(pair[1]))
     ]
     return section("Left out", "".join(parts))

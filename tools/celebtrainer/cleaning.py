@@ -138,12 +138,24 @@ def settle(people: list[Person]) -> dict[str, str]:
                     f"two people are on about as many of its pictures ({len(person.main)} and "
                     f"{len(person.rival)}); take out those of the one who is not meant"
                 )
+                drop_all(person, "two people are on as many pictures of the folder")
         elif len(person.main) < 2 <= len(person.items):
             wrong[person.name] = (
                 f"no two of its {len(person.items)} pictures show the same face; "
                 "are they of one person?"
             )
+            drop_all(person, "no two pictures of the folder show the same face")
     return wrong
+
+
+def drop_all(person: Person, why: str) -> None:
+    """Drops every picture of a folder, and says which of two people is on it."""
+    first, second = (set(person.pictures[found.members]) for found in (person.main, person.rival))
+    for number, item in enumerate(person.items):
+        who = [
+            name for name, found in (("the one", first), ("the other", second)) if number in found
+        ]
+        item.dropped = f"{why}: {' and '.join(who) or 'neither'}"
 
 
 def choose(person: Person, others: dict[str, np.ndarray]) -> None:

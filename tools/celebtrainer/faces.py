@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,8 @@ def inspect(items: list[Item]) -> list[Item]:
     photos = []
     for item in tqdm(items, desc="reading", unit="picture", disable=None):
         try:
-            with Image.open(item.source) as picture:
+            with warnings.catch_warnings(), Image.open(item.source) as picture:
+                warnings.simplefilter("ignore")
                 aligned = picture.size == (data.CROP_PX, data.CROP_PX)
                 picture.load()
         except Image.DecompressionBombError:

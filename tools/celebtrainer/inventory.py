@@ -79,7 +79,7 @@ def find(folder: Path) -> list[Item]:
         items += stray(folder / split, split, "not in the folder of a person")
     if splits:
         for name in set(top) - {*splits, UNKNOWN}:
-            items += below(folder / name, "", name, f"beside {', '.join(splits)}, which are taken")
+            items += below(folder / name, "", "", f"beside {', '.join(splits)}, which are taken")
     if not any(item.kept and not item.stranger for item in items):
         raise Failure(f"{folder} holds no pictures; put them into {folder}/<name of a person>/")
     same_names({item.name for item in items if item.kept and not item.stranger})
