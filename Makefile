@@ -9,6 +9,21 @@ CARGO_FLAGS := --locked
 
 # Training: DATA is a folder of people, OUT the model to write.
 PRESET ?= default
+export PRESET TRAIN_USAGE
+define TRAIN_USAGE
+usage: make train DATA=folder OUT=model.onnx
+  DATA      a folder with a folder of pictures for each person, and unknown/ for strangers
+  OUT       the model file to write
+  CHECK=1   only look at the pictures: what is left out, and why (needs no OUT)
+  RESUME=1  go on with a run that was stopped
+  TRUST=1   the folders are right: leave out nothing but copies
+  PRESET    default, mobilenet_v1, original, or a .toml file
+  BACKBONE  mobilefacenet, mobilenet_v1, or a MobileNet of timm
+  WEIGHTS   faces, vggface2, imagenet, a .safetensors file, or hub (timm's)
+endef
+TRAIN_ARGUMENTS = "$$DATA" $(if $(CHECK),--check,"$$OUT") --preset "$$PRESET" \
+	$(if $(BACKBONE),--backbone "$$BACKBONE") $(if $(WEIGHTS),--weights "$$WEIGHTS") \
+	$(if $(TRUST),--trust) $(if $(RESUME),--resume)
 # Cross-building and emulation.
 TARGET ?= aarch64-unknown-linux-gnu
 CPUS ?= cortex-a72 cortex-a76
@@ -123,9 +138,11 @@ deb: ## build Debian packages into target/debian: make deb [ARCH=arm64|armhf|amd
 	tools/repo/python-environment.sh .venv-bench tools/requirements-bench.txt
 
 .PHONY: train
-train: .venv build ## train a model: make train DATA=folder OUT=model.onnx [PRESET=default] [WEIGHTS=file]
-	@test -n "$(DATA)" -a -n "$(OUT)" || { echo "usage: make train DATA=folder OUT=model.onnx [PRESET=default|mobilenet_v1|original] [WEIGHTS=file]"; exit 2; }
-	$(PYTHON) tools/pipeline.py "$(DATA)" "$(OUT)" --preset "$(PRESET)" $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+train: ## train a model: make train DATA=folder OUT=model.onnx; alone it tells its options
+	@test -n "$$DATA" -a -n "$$OUT$$CHECK" || { echo "$$TRAIN_USAGE"; exit 2; }
+	@python3 tools/pipeline.py $(TRAIN_ARGUMENTS) --only-arguments
+	@$(MAKE) --no-print-directory .venv build
+	@$(PYTHON) tools/pipeline.py $(TRAIN_ARGUMENTS)
 
 .PHONY: clean
 clean: ## remove everything that was built

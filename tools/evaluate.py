@@ -20,6 +20,7 @@ from celebtrainer.failure import Failure, run
 from celebtrainer.network import description
 
 WORST = 24
+SHOWN = 48
 BINS = 60
 TARGETS = (0.001, 0.01)
 
@@ -83,6 +84,18 @@ def wrong_decisions(
             for i in named
         ]  # fmt: skip
     return sorted(rows, key=lambda row: abs(row["confidence"] - made["threshold"]))[:WORST]
+
+
+def spread(part: Part, answers: openset.Answers, made: dict) -> list[dict]:
+    """Pictures from all over the split, with what is said of them at the model's threshold."""
+    accepted = answers.rejected_below(made["margin"]) >= decision.to_similarity(made)
+    chosen = np.unique(np.linspace(0, len(part) - 1, min(SHOWN, len(part))).astype(int))
+    names = part.names
+    return [
+        row(part.paths[i], names[part.people[i]],
+            names[answers.best[i]] if accepted[i] else "unknown", answers.similarity[i], made)
+        for i in chosen
+    ]  # fmt: skip
 
 
 def nearest_strangers(
@@ -191,6 +204,15 @@ def measure(args: argparse.Namespace) -> tuple[dict, dict]:
         "false_accepts": made.get("false_accepts", TARGETS[0]),
         "true_accepts": openset.accept_rate(gallery, right, threshold),
         "mistakes": mistakes(part, answers, made),
+        "answers": spread(part, answers, made),
+        "left_out": [
+            {
+                "stranger": name,
+                "pictures": len(scores),
+                "false_accepts": float(np.mean(np.array(scores) >= threshold)),
+            }
+            for name, scores in content["facts"].get("left_out_scores", {}).items()
+        ],
     }
     brief = {
         f"{split}_top1": figures["closed_set"]["top1"],

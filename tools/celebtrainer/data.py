@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 from .failure import Failure
 
 CROP_PX = 112
+MANIFEST = "manifest.csv"
 SPLITS = ("train", "val", "test", "unknown")
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
@@ -69,6 +71,15 @@ def read_crop(path: Path) -> np.ndarray:
 def read_crops(paths: list[Path]) -> np.ndarray:
     """Several crops as uint8 [n, 112, 112, 3]."""
     return np.stack([read_crop(path) for path in paths])
+
+
+def manifest(data: Path) -> list[dict[str, str]]:
+    """The rows that prepare.py wrote of its pictures, kept and dropped ones; none where it did not."""
+    try:
+        with open(data / MANIFEST, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError:
+        return []
 
 
 def table(data: Path) -> str:

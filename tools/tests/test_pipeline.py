@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -54,12 +55,22 @@ def test_a_folder_of_people_becomes_a_model(people_folder, tmp_path, text, score
     (tmp_path / "tiny.toml").write_text(text)
     out, work = tmp_path / "model.onnx", tmp_path / "work"
     command = [sys.executable, TOOLS / "pipeline.py", people_folder, out, "--work", work]
-    command += ["--preset", tmp_path / "tiny.toml", "--weights", "random"]
+    command += ["--preset", tmp_path / "tiny.toml", "--weights", "random", "--trust"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     check_model(out, 3, score)
     figures = json.loads((work / "metrics.json").read_text())
     assert figures["closed_set"]["pictures"] > 0 and len(figures["open_set"]["folds"]) >= 2
+    assert done.stdout.splitlines()[-1].startswith(f"{out}: names ")
+    card = out.with_name("model.onnx.md").read_text()
+    assert (
+        "| Bob Two | 8 | 2 | 2 | 0 |" in card
+        and hashlib.sha256(out.read_bytes()).hexdigest() in card
+    )
+    assert sorted(p.name for p in tmp_path.iterdir() if "model" in p.name) == [
+        out.name,
+        f"{out.name}.md",
+    ]
     page = (work / "report.html").read_text()
     assert "Ada One" in page and "http" not in page and page.endswith("</html>")
 
@@ -92,7 +103,7 @@ def test_training_without_strangers_calibrates_on_left_out_people(people_folder,
     (tmp_path / "tiny.toml").write_text(WHITENED)
     out = tmp_path / "model.onnx"
     command = [sys.executable, TOOLS / "pipeline.py", people_folder, out, "--work", tmp_path / "w"]
-    command += ["--preset", tmp_path / "tiny.toml", "--weights", "random"]
+    command += ["--preset", tmp_path / "tiny.toml", "--weights", "random", "--trust"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     note = modelfile.read(onnx.load(out))["decision"]["calibration"]

@@ -29,14 +29,15 @@ def manifest(out: Path) -> list[dict]:
 def test_near_duplicates_share_a_group_and_others_do_not():
     first, second = draw(0, 0), draw(1, 0)
     brighter = np.clip(first.astype(int) + 12, 0, 255).astype(np.uint8)
-    hashes = np.stack([duplicates.difference_hash(c) for c in (first, second, brighter)])
-    found = duplicates.groups(hashes, duplicates.NEAR_BITS)
-    assert found[0] == found[2] != found[1]
+    hashed = np.stack([duplicates.hashes(c) for c in (first, second, brighter, first[:, ::-1])])
+    found = duplicates.pairs(hashed, None)
+    assert found.copies == [(0, 2), (0, 3), (2, 3)] and found.near == found.copies
+    unlike = np.eye(4)
+    assert not duplicates.pairs(hashed, unlike).copies
 
 
 def test_chains_of_near_duplicates_are_one_group():
-    hashes = np.array([[0b0], [0b11], [0b1111], [0b11111111]], dtype=np.uint8)
-    assert duplicates.groups(hashes, 2).tolist() == [0, 0, 0, 3]
+    assert duplicates.groups(4, [(1, 2), (0, 1)]).tolist() == [0, 0, 0, 3]
 
 
 def test_splits_hold_everything_and_leak_nothing(people_folder, tmp_path):
@@ -45,7 +46,7 @@ def test_splits_hold_everything_and_leak_nothing(people_folder, tmp_path):
         crop = np.clip(crop.astype(int) + 10 + seed, 0, 255).astype(np.uint8)
         Image.fromarray(crop).save(people_folder / "Ada One" / f"copy{seed}.jpg", quality=80)
     out = tmp_path / "out"
-    done = prepare(people_folder, out)
+    done = prepare(people_folder, out, "--trust")
     assert done.returncode == 0, done.stderr
     kept = [row for row in manifest(out) if not row["dropped"]]
     splits = defaultdict(set)
@@ -57,21 +58,58 @@ def test_splits_hold_everything_and_leak_nothing(people_folder, tmp_path):
     assert "validation" in done.stdout and "strangers" in done.stdout
 
 
-def test_broken_duplicate_and_shared_pictures_are_dropped(people_folder, tmp_path):
-    (people_folder / "Ada One" / "broken.jpg").write_bytes(b"not a picture")
-    (people_folder / "Ada One" / "empty.jpg").write_bytes(b"")
-    shutil.copy(people_folder / "Ada One" / "00.png", people_folder / "Ada One" / "again.png")
-    shutil.copy(people_folder / "Ada One" / "01.png", people_folder / "Bob Two" / "whose.png")
-    done = prepare(people_folder, tmp_path / "out")
+def test_everything_left_out_is_named_with_its_reason(people_folder, tmp_path):
+    ada, bob = people_folder / "Ada One", people_folder / "Bob Two"
+    (ada / "broken.jpg").write_bytes(b"not a picture")
+    (ada / "empty.jpg").write_bytes(b"")
+    (ada / "phone.heic").write_bytes(b"heic")
+    (ada / "notes").write_text("text")
+    (ada / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (ada / "Thumbs.db").write_bytes(b"")
+    (ada / ".hidden.jpg").write_bytes(b"")
+    (ada / "2019").mkdir()
+    shutil.copy(ada / "03.png", ada / "2019" / "03.png")
+    shutil.copy(ada / "00.png", ada / "again.png")
+    shutil.copy(ada / "01.png", bob / "whose.png")
+    (people_folder / "Nobody").mkdir()
+    shutil.copy(ada / "02.png", people_folder / "loose.png")
+    done = prepare(people_folder, tmp_path / "out", "--trust")
     assert done.returncode == 0, done.stderr
-    reasons = [row["dropped"] for row in manifest(tmp_path / "out") if row["dropped"]]
-    assert sorted(reasons) == [
-        "broken",
-        "broken",
-        "duplicate",
-        "under two names",
-        "under two names",
-    ]
+    dropped = {Path(r["source"]).relative_to(people_folder).as_posix(): r["dropped"]
+               for r in manifest(tmp_path / "out") if r["dropped"]}  # fmt: skip
+    assert dropped.keys() == {
+        "Ada One/broken.jpg", "Ada One/empty.jpg", "Ada One/phone.heic", "Ada One/notes",
+        "Ada One/gone.jpg", "Ada One/2019/03.png", "Ada One/again.png", "Ada One/01.png",
+        "Bob Two/whose.png", "Nobody", "loose.png",
+    }  # fmt: skip
+    assert dropped["Ada One/broken.jpg"].startswith("broken")
+    assert ".heic" in dropped["Ada One/phone.heic"]
+    assert dropped["Ada One/2019/03.png"].startswith("in a folder of its own")
+    assert dropped["Ada One/again.png"] == "copy: of Ada One/00.png"
+    assert dropped["Ada One/01.png"] == "also under another name: Bob Two/whose.png"
+    assert dropped["Bob Two/whose.png"] == "also under another name: Ada One/01.png"
+    assert dropped["Nobody"] == "an empty folder"
+    assert "Ada One/phone.heic" in done.stdout and "left out     2  broken" in done.stdout
+
+
+def test_pictures_directly_in_unknown_are_a_stranger_each(people_folder, tmp_path):
+    for seed in range(3):
+        Image.fromarray(draw(20 + seed, 0)).save(people_folder / "unknown" / f"s{seed}.png")
+    done = prepare(people_folder, tmp_path / "out", "--trust")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "unknown" / "s1" / "s1.png").is_file()
+    assert len(list((tmp_path / "out" / "unknown").iterdir())) == 5
+
+
+def test_one_person_with_three_pictures_is_enough(tmp_path):
+    folder = tmp_path / "people" / "Ada One"
+    folder.mkdir(parents=True)
+    for seed in range(3):
+        Image.fromarray(draw(0, seed)).save(folder / f"{seed}.png")
+    done = prepare(tmp_path / "people", tmp_path / "out", "--trust")
+    assert done.returncode == 0, done.stderr
+    splits = sorted(row["split"] for row in manifest(tmp_path / "out"))
+    assert splits == ["train", "train", "val"] and "few pictures of Ada One 3" in done.stdout
 
 
 def test_a_given_split_loses_training_pictures_that_are_in_the_test(people_folder, tmp_path):
@@ -82,7 +120,7 @@ def test_a_given_split_loses_training_pictures_that_are_in_the_test(people_folde
             (split / part / name).mkdir(parents=True, exist_ok=True)
             shutil.copy(path, split / part / name)
     shutil.copy(split / "test" / "Ada One" / "00.png", split / "train" / "Ada One" / "leak.png")
-    done = prepare(split, tmp_path / "out")
+    done = prepare(split, tmp_path / "out", "--trust")
     assert done.returncode == 0, done.stderr
     dropped = [row for row in manifest(tmp_path / "out") if row["dropped"]]
     assert "leak.png" in [Path(row["source"]).name for row in dropped]
@@ -94,6 +132,10 @@ def test_what_is_wrong_is_said(people_folder, tmp_path):
     assert done.returncode == 1 and "there is no folder" in done.stderr
     (people_folder / "Few").mkdir()
     Image.fromarray(draw(9, 0)).save(people_folder / "Few" / "a.png")
-    done = prepare(people_folder, tmp_path / "out")
-    assert done.returncode == 1 and "Few has 1 usable pictures" in done.stderr
+    done = prepare(people_folder, tmp_path / "out", "--trust")
+    assert done.returncode == 1 and "Few: 1 usable picture, at least 3" in done.stderr
+    (people_folder / "ada_one").mkdir()
+    shutil.copy(people_folder / "Few" / "a.png", people_folder / "ada_one")
+    done = prepare(people_folder, tmp_path / "out", "--trust")
+    assert done.returncode == 1 and "have the same name" in done.stderr
     assert "Traceback" not in done.stderr
