@@ -23,10 +23,10 @@ from torch import nn
 
 from celebtrainer import background, mobilefacenet, modelfile, pretrained
 from celebtrainer.data import pictures
+from celebtrainer.faces import find_binary
 from celebtrainer.failure import Failure, run
 from celebtrainer.network import Network, WhitenedHead
 from export import export
-from prepare import find_binary
 from quantize import quantize
 
 # Pictures that set the ranges of the int8 network.

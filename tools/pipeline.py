@@ -69,6 +69,10 @@ def check_arguments(args: argparse.Namespace) -> None:
     # Weights fit one backbone only.
     other = None if args.backbone == chosen.backbone else OWN_WEIGHTS.get(args.backbone, "hub")
     args.weights = args.weights or other or chosen.weights
+    try:
+        preset.from_dict(chosen.as_dict() | {"backbone": args.backbone, "weights": args.weights})
+    except ValueError as error:
+        raise Failure(str(error)) from error
     if not args.check:
         check_out(args.out)
 
@@ -182,6 +186,9 @@ def train(args: argparse.Namespace) -> None:
         "evaluate": lambda again: step("evaluate.py", data, work, model),
         "report": lambda again: step("report.py", work, model),
     }
+    if preset.load(args.preset).head.kind == "prototypes":
+        # Its network is int8 already.
+        del steps["export"], steps["quantize"]
     for name, take in steps.items():
         if name not in state.done:
             take(state.begin(name, work))
