@@ -2,7 +2,8 @@
 """Trains a head, and the last layers of the backbone where the preset says so.
 
 Reads a data set that prepare.py made, writes to the work folder: network.pt (the best network),
-history.json (one row per epoch) and what --resume needs.
+history.json (one row per epoch), what --resume needs and, where layers are trained by gradient
+descent, predictions.html (test pictures with what is said of each).
 """
 
 from __future__ import annotations
@@ -19,9 +20,22 @@ import onnx
 import torch
 from tqdm import tqdm
 
-from celebtrainer import data, finetune, modelfile, preset, pretrained, prototypes, whitening
+from celebtrainer import (
+    data,
+    finetune,
+    modelfile,
+    preset,
+    pretrained,
+    prototypes,
+    sheet,
+    whitening,
+)
 from celebtrainer.failure import Failure, run
 from celebtrainer.network import Network, describe, make_head, resize, save
+
+# Pictures on the page of predictions.
+SHOWN = 48
+TITLES = {"test": "test", "val": "validation"}
 
 
 def arguments() -> argparse.Namespace:
@@ -136,6 +150,44 @@ def train_prototypes(work: Path, train: data.Part, val: data.Part, chosen: prese
     return {**facts, "left_out_scores": {name: found.tolist() for name, found in strangers.items()}}
 
 
+def class_table(train: data.Part, val: data.Part) -> str:
+    """Lines of text: number and name of each class, and its pictures."""
+    counts = [np.bincount(part.people, minlength=len(train.names)) for part in (train, val)]
+    wide = max(len("name"), *map(len, train.names))
+    lines = [f"class  {'name':{wide}}  train  validation"]
+    rows = enumerate(zip(train.names, *counts, strict=True))
+    lines += [f"{n:>5}  {name:{wide}}  {a:>5}  {b:>10}" for n, (name, a, b) in rows]
+    return "\n".join(lines)
+
+
+def show_predictions(
+    network: Network, folder: Path, names: list[str], chosen: preset.Preset, out: Path
+) -> None:
+    """Writes what the float network says of test pictures, or of validation pictures without."""
+    split = "test" if data.people(folder / "test") else "val"
+    part = data.read_part(folder, split, names)
+    index = np.unique(np.linspace(0, len(part) - 1, min(SHOWN, len(part))).astype(int))
+    best, probability = finetune.predict(network, part, index, chosen)
+    rows = [
+        sheet.Said(part.paths[i], names[part.people[i]], names[b], float(p))
+        for i, b, p in zip(index, best, probability, strict=True)
+    ]
+    right = sum(row.said == row.truth for row in rows)
+    title = f"{right} of {len(rows)} {TITLES[split]} pictures said rightly, before rounding to int8"
+    out.write_text(sheet.page(title, rows), encoding="utf-8")
+    print(f"{title}: {out}")
+
+
+def train_dense(
+    network: Network, train: data.Part, val: data.Part, chosen: preset.Preset, args
+) -> list[dict]:
+    """Trains by gradient descent and shows what came of it; returns the history."""
+    print(class_table(train, val))
+    history = finetune.train(network, train, val, chosen, args.work, args.device)
+    show_predictions(network, args.data, train.names, chosen, args.work / "predictions.html")
+    return history
+
+
 def main() -> None:
     args = arguments()
     chosen = configured(args)
@@ -174,8 +226,7 @@ def main() -> None:
     if chosen.head.kind == "whitened":
         history, extra = train_whitened(network, train, val, chosen, args.work, args)
     else:
-        history = finetune.train(network, train, val, chosen, args.work, args.device)
-        extra = {}
+        history, extra = train_dense(network, train, val, chosen, args), {}
 
     kept = min(history, key=lambda row: row.get("val_loss", -row["epoch"]))
     facts = {

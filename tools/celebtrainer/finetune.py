@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from tqdm import tqdm
 
 from . import data, pretrained
 from .network import Network, resize
-from .preset import Augmentation, Preset
+from .preset import Augmentation, Preset, Training
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -57,8 +58,24 @@ def batches(count: int, size: int, random: torch.Generator | None) -> list[np.nd
     return parts
 
 
+def epoch_batches(count: int, training: Training, random: torch.Generator) -> Iterator[np.ndarray]:
+    """Indices of one epoch's batches: every picture once, or `steps` full batches.
+
+    These are cut from one shuffled pass over all pictures after another.
+    """
+    if not training.steps:
+        yield from batches(count, training.batch, random)
+        return
+    waiting = np.zeros(0, np.int64)
+    for _ in range(training.steps):
+        while len(waiting) < training.batch:
+            waiting = np.concatenate([waiting, torch.randperm(count, generator=random).numpy()])
+        yield waiting[: training.batch]
+        waiting = waiting[training.batch :]
+
+
 def images_of(part: data.Part, index: np.ndarray, input_px: int, device: str) -> torch.Tensor:
-    """Pictures [n, 3, h, w], 0..255."""
+    """Pictures [n, 3, h, w], 0..255, in memory with the channels last."""
     crops = torch.from_numpy(data.read_crops([part.paths[i] for i in index]))
     return resize(crops, input_px).permute(0, 3, 1, 2).to(device).float()
 
@@ -77,13 +94,27 @@ def validate(network: Network, part: data.Part, preset: Preset, device: str) -> 
     return {"val_loss": loss / len(part), "val_accuracy": right / len(part)}
 
 
+def predict(
+    network: Network, part: data.Part, index: np.ndarray, preset: Preset
+) -> tuple[np.ndarray, np.ndarray]:
+    """Who is most probable on some of the pictures, and how probable."""
+    network.eval()
+    device = str(network.backbone.mean.device)
+    with torch.inference_mode():
+        images = images_of(part, index, preset.input_px, device)
+        most = network.head(network.backbone(images)).softmax(dim=1).max(dim=1)
+    return most.indices.cpu().numpy(), most.values.cpu().numpy()
+
+
 def train_epoch(network, part, preset, device, optimizer, random, title) -> dict:
-    """One pass over the training pictures."""
-    loss, right = 0.0, 0
-    for index in tqdm(batches(len(part), preset.training.batch, random), desc=title, unit="batch"):
-        images = augment(
-            images_of(part, index, preset.input_px, device), preset.augmentation, random
-        )
+    """Trains on one epoch's batches; mean loss and accuracy over their pictures."""
+    loss, right, seen = 0.0, 0, 0
+    steps = epoch_batches(len(part), preset.training, random)
+    total = preset.training.steps or -(-len(part) // preset.training.batch)
+    for index in tqdm(steps, desc=title, unit="batch", total=total, disable=None):
+        images = images_of(part, index, preset.input_px, device)
+        images = augment(images, preset.augmentation, random)
+        images = images.contiguous(memory_format=torch.channels_last)
         target = torch.from_numpy(part.people[index]).to(device)
         logits = network.head(network.backbone(images))
         batch_loss = functional.cross_entropy(logits, target)
@@ -92,15 +123,17 @@ def train_epoch(network, part, preset, device, optimizer, random, title) -> dict
         optimizer.step()
         loss += float(batch_loss.detach()) * len(index)
         right += int((logits.argmax(dim=1) == target).sum())
-    return {"loss": loss / len(part), "accuracy": right / len(part)}
+        seen += len(index)
+    return {"loss": loss / seen, "accuracy": right / seen}
 
 
 def train(
     network: Network, part: data.Part, val: data.Part, preset: Preset, work: Path, device: str
 ) -> list[dict]:
     """Trains until the epochs are over or the validation loss stops falling; keeps the best."""
-    network.to(device)
+    network.to(device, memory_format=torch.channels_last)
     trainable = pretrained.freeze(network.backbone, preset.training.trainable_layers)
+    print(pretrained.layer_table(network, preset.input_px, trainable))
     parameters = [p for p in network.parameters() if p.requires_grad]
     # Keras' RMSprop: a decay of 0.9 and an epsilon of 1e-7.
     optimizer = torch.optim.RMSprop(

@@ -41,10 +41,14 @@ class Head:
 
 @dataclass(frozen=True)
 class Training:
-    """How the layers are trained; `trainable_layers` counts from the end of the backbone."""
+    """How the layers are trained; `trainable_layers` counts from the end of the backbone.
+
+    `steps` are batches an epoch; 0: every picture is seen once.
+    """
 
     trainable_layers: int = 0
     epochs: int = 30
+    steps: int = 0
     batch: int = 32
     learning_rate: float = 1e-3
     patience: int = 5
@@ -102,6 +106,6 @@ def from_dict(table: dict) -> Preset:
         raise ValueError(f"input_px is {preset.input_px}; use 32 to 512")
     if not 0 < preset.head.shrinkage <= 1:
         raise ValueError(f"head.shrinkage is {preset.head.shrinkage}; use a value in (0, 1]")
-    if preset.training.epochs < 1 or preset.training.batch < 2:
-        raise ValueError("training needs at least 1 epoch and a batch of 2")
+    if preset.training.epochs < 1 or preset.training.batch < 2 or preset.training.steps < 0:
+        raise ValueError("training needs at least 1 epoch, a batch of 2 and no negative steps")
     return preset

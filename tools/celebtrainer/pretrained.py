@@ -185,3 +185,37 @@ def freeze(backbone: Backbone, trainable_layers: int) -> list[nn.Module]:
         for parameter in layer.parameters(recurse=False):
             parameter.requires_grad_(True)
     return trainable
+
+
+def layer_table(network: nn.Module, input_px: int, trainable: list[nn.Module]) -> str:
+    """Lines of text: number, name, kind, shape of the result and what is trained of each layer.
+
+    `network` has a `backbone`, of which the layers `trainable` are trained, and a head, of which
+    all are. It is left in evaluation mode.
+    """
+    backbone = network.backbone.net
+    trained = {id(layer) for layer in [*trainable, *layers(network.head)]}
+    names = {id(module): name for name, module in network.named_modules()}
+    found = [*layers(backbone), *layers(network.head)]
+    shapes: dict[int, tuple[int, ...]] = {}
+    hooks = [
+        layer.register_forward_hook(
+            lambda module, _, output: shapes.update({id(module): tuple(output.shape[1:])})
+        )
+        for layer in found
+    ]
+    with torch.inference_mode():
+        device = network.backbone.mean.device
+        network.eval()(torch.zeros(1, input_px, input_px, 3, dtype=torch.uint8, device=device))
+    for hook in hooks:
+        hook.remove()
+    lines = [f"{'layer':>5}  {'name':30}{'kind':14}{'shape':>16}"]
+    for number, layer in enumerate(found):
+        shape = "x".join(map(str, shapes.get(id(layer), ())))
+        state = "trained" if id(layer) in trained else "frozen"
+        name = names[id(layer)].removeprefix("backbone.net.")
+        lines.append(f"{number:>5}  {name:30}{type(layer).__name__:14}{shape:>16}  {state}")
+    values = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    total = sum(p.numel() for p in network.parameters())
+    lines.append(f"{values:,} of {total:,} weights are trained")
+    return "\n".join(lines)
