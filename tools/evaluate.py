@@ -233,7 +233,7 @@ def measure(args: argparse.Namespace) -> tuple[dict, dict]:
         {
             "stranger": name,
             "pictures": len(found),
-            "named": float(np.mean(said.rejected_below(made["margin"]) >= threshold)),
+            "false_accepts": float(np.mean(said.rejected_below(made["margin"]) >= threshold)),
         }
         for name, (found, said) in strangers.items()
     ]
@@ -272,7 +272,7 @@ def main() -> None:
           f"{figures['true_accepts']:.4f}; {figures['macs'] / 1e6:.0f} M multiply-accumulates, "
           f"{figures['size_bytes'] / 1e6:.2f} MB")  # fmt: skip
     for r in figures["strangers"]:
-        print(f"  stranger {r['stranger']}: {r['named']:.2%} of {r['pictures']} pictures named")
+        print(f"  stranger {r['stranger']}: {r['false_accepts']:.2%} of {r['pictures']} pictures named")
     for title, rows in figures.get("open_set", {}).get("folds", {}).items():
         print(f"threshold for {title}:")
         for r in rows:

@@ -77,11 +77,12 @@ def tiles(figures: dict, properties: dict) -> str:
          f"({between(round(named * count), count)} of {counted(count, 'picture')})"),
         (percent(closed["top1"]), "nearest to the right person "
          f"({between(round(closed['top1'] * count), count)})"),
-        (percent(figures["float_top1"]), "the same before rounding to int8"),
         (f"{facts['people']}", f"people, {counted(facts['train_pictures'], 'training picture')}"),
         (f"{figures['size_bytes'] / 1e6:.2f} MB", "model file"),
         (f"{figures['macs'] / 1e6:.0f} M", "multiply-accumulates a face"),
     ]  # fmt: skip
+    if figures["float_top1"] is not None:
+        shown.insert(2, (percent(figures["float_top1"]), "the same before rounding to int8"))
     means = figures.get("open_set", {}).get("means", {}).get("1.0% false accepts")
     if means:
         shown.insert(3, (percent(means["true_accepts"]), "named rightly at 1 % false accepts, each stranger left out"))  # fmt: skip
@@ -202,7 +203,11 @@ def strangers(figures: dict) -> str:
         stranger_table(
             f"Threshold for {title}", rows, "Set without the stranger it is measured on."
         )
-        for title, rows in open_set["folds"].items()
+        for title, rows in open_set.get("folds", {}).items()
+    ] or [
+        stranger_table(
+            "Strangers", figures.get("strangers", []), "None of them had a say in the threshold."
+        )
     ]
     return two(section("Open-set curve", chart), section("Similarity to the best person", scores)) + two(*folds)  # fmt: skip
 
