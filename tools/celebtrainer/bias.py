@@ -10,35 +10,84 @@ Correction", section 4.2, with means measured on pictures).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 CORRECTED = ("Conv", "Gemm")
+# What has been computed of each picture, by name of the tensor.
+Tensors = dict[str, np.ndarray]
 
 
-def channel_means(
-    model: onnx.ModelProto, names: list[str], images: list[np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Mean of each channel of inner tensors [1, channels, ...] over pictures and positions."""
-    part = onnx.ModelProto()
-    part.CopyFrom(model)
-    del part.graph.output[:]
-    part.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
+def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    """A model in onnxruntime, without its warnings."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # Without it, sums of products saturate on x86 processors that lack VNNI.
     options.add_session_config_entry("session.x64quantprecision", "1")
-    session = onnxruntime.InferenceSession(
-        part.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    totals = dict.fromkeys(names, 0.0)
-    for image in images:
-        for name, values in zip(names, session.run(names, {"image": image}), strict=True):
-            channels = values.reshape(values.shape[1], -1)
-            totals[name] = totals[name] + channels.mean(axis=1, dtype=np.float64)
-    return {name: total / len(images) for name, total in totals.items()}
+
+
+def channel_means(values: np.ndarray) -> np.ndarray:
+    """Mean of each channel of a tensor [1, channels, ...]."""
+    return values.reshape(values.shape[1], -1).mean(axis=1, dtype=np.float64)
+
+
+def float_means(model: onnx.ModelProto, names: list[str], images: list[np.ndarray]) -> Tensors:
+    """Means of the channels of inner tensors over pictures."""
+    part = onnx.ModelProto()
+    part.CopyFrom(model)
+    del part.graph.output[:]
+    part.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
+    running = session(part)
+    rows = [map(channel_means, running.run(names, {"image": image})) for image in images]
+    means = [np.mean(values, axis=0) for values in zip(*rows, strict=True)]
+    return dict(zip(names, means, strict=True))
+
+
+def parts(graph: onnx.GraphProto, last: list[onnx.NodeProto]) -> Iterator[list[onnx.NodeProto]]:
+    """The graph's nodes in their order, cut behind each of `last`."""
+    waiting: list[onnx.NodeProto] = []
+    for node in graph.node:
+        waiting.append(node)
+        if node in last:
+            yield waiting
+            waiting = []
+
+
+def compute(
+    model: onnx.ModelProto, nodes: list[onnx.NodeProto], wanted: set[str], pictures: list[Tensors]
+) -> None:
+    """Computes some nodes for each picture, and forgets what is not `wanted`."""
+    constants = {i.name: i for i in model.graph.initializer}
+    made = {name for node in nodes for name in node.output}
+    read = {name for node in nodes for name in node.input if name} - made
+    inputs = [
+        helper.make_tensor_value_info(
+            name, helper.np_dtype_to_tensor_dtype(pictures[0][name].dtype), pictures[0][name].shape
+        )
+        for name in sorted(read - constants.keys())
+    ]
+    outputs = sorted(made & wanted)
+    graph = helper.make_graph(
+        nodes,
+        "part",
+        inputs,
+        [helper.make_empty_tensor_value_info(name) for name in outputs],
+        [constants[name] for name in sorted(read & constants.keys())],
+    )
+    part = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+    running = session(part)
+    for tensors in pictures:
+        given = {value.name: tensors[value.name] for value in inputs}
+        tensors.update(zip(outputs, running.run(outputs, given), strict=True))
+        for name in tensors.keys() - wanted:
+            del tensors[name]
 
 
 def correct(model: onnx.ModelProto, reference: onnx.ModelProto, images: list[np.ndarray]) -> None:
@@ -46,17 +95,34 @@ def correct(model: onnx.ModelProto, reference: onnx.ModelProto, images: list[np.
 
     `images` are inputs of both. Layers whose bias is not quantized are left as they are.
     """
-    layers = {n.name: n.output[0] for n in reference.graph.node if n.op_type in CORRECTED}
-    expected = channel_means(reference, list(layers.values()), images)
+    outputs = {n.name: n.output[0] for n in reference.graph.node if n.op_type in CORRECTED}
+    expected = float_means(reference, list(outputs.values()), images)
     constants = {i.name: i for i in model.graph.initializer}
-    made_by = {output: node for node in model.graph.node for output in node.output}
-    limits = np.iinfo(np.int32)
-    for node in model.graph.node:
-        source = made_by.get(node.input[2]) if len(node.input) > 2 else None
-        if node.name not in layers or source is None or source.input[0] not in constants:
-            continue
-        codes, scale = (constants[name] for name in source.input[:2])
-        found = channel_means(model, [node.output[0]], images)[node.output[0]]
-        steps = (expected[layers[node.name]] - found) / numpy_helper.to_array(scale)
-        moved = np.clip(numpy_helper.to_array(codes) + np.rint(steps), limits.min, limits.max)
-        codes.CopyFrom(numpy_helper.from_array(moved.astype(np.int32), codes.name))
+    dequantized = {
+        node.output[0]: node.input
+        for node in model.graph.node
+        if node.op_type == "DequantizeLinear" and node.input[0] in constants
+    }
+    layers = [
+        node
+        for node in model.graph.node
+        if node.name in outputs and len(node.input) > 2 and node.input[2] in dequantized
+    ]
+    pictures: list[Tensors] = [{"image": image} for image in images]
+    done = 0
+    for nodes in parts(model.graph, layers):
+        layer = nodes[-1]
+        done += len(nodes)
+        later = {name for node in model.graph.node[done:] for name in node.input}
+        compute(model, nodes, later | {layer.output[0]}, pictures)
+        codes, scale = (constants[name] for name in dequantized[layer.input[2]][:2])
+        steps = numpy_helper.to_array(scale)
+        found = np.mean([channel_means(t[layer.output[0]]) for t in pictures], axis=0)
+        moved = np.rint((expected[outputs[layer.name]] - found) / steps)
+        limits = np.iinfo(np.int32)
+        sums = np.clip(numpy_helper.to_array(codes) + moved, limits.min, limits.max)
+        codes.CopyFrom(numpy_helper.from_array(sums.astype(np.int32), codes.name))
+        for tensors in pictures:
+            values = tensors[layer.output[0]]
+            channels = (-1,) + (1,) * (values.ndim - 2)
+            tensors[layer.output[0]] = values + (moved * steps).astype(np.float32).reshape(channels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from .network import Network, resize
 from .preset import Augmentation, Preset, Training
 
 CHECKPOINT = "checkpoint.pt"
+# Batches from which statistics are measured anew.
+STATISTICS_BATCHES = 20
 
 
 def augment(images: torch.Tensor, how: Augmentation, random: torch.Generator) -> torch.Tensor:
@@ -75,7 +78,7 @@ def epoch_batches(count: int, training: Training, random: torch.Generator) -> It
 
 
 def images_of(part: data.Part, index: np.ndarray, input_px: int, device: str) -> torch.Tensor:
-    """Pictures [n, 3, h, w], 0..255, in memory with the channels last."""
+    """Pictures [n, 3, h, w], 0..255."""
     crops = torch.from_numpy(data.read_crops([part.paths[i] for i in index]))
     return resize(crops, input_px).permute(0, 3, 1, 2).to(device).float()
 
@@ -106,15 +109,37 @@ def predict(
     return most.indices.cpu().numpy(), most.values.cpu().numpy()
 
 
+def augmented(
+    part: data.Part, index: np.ndarray, preset: Preset, device: str, random: torch.Generator
+) -> torch.Tensor:
+    """Pictures as they are trained on, [n, 3, h, w], the channels last in memory."""
+    images = augment(images_of(part, index, preset.input_px, device), preset.augmentation, random)
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def measure_statistics(
+    network: Network, part: data.Part, preset: Preset, device: str, random: torch.Generator
+) -> None:
+    """Sets the statistics of batch norms in training mode to those of the weights as they are."""
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean over all batches
+    training = dataclasses.replace(preset.training, steps=STATISTICS_BATCHES)
+    with torch.no_grad():
+        for index in epoch_batches(len(part), training, random):
+            network.backbone(augmented(part, index, preset, device, random))
+    for norm in norms:
+        norm.momentum = preset.training.momentum
+
+
 def train_epoch(network, part, preset, device, optimizer, random, title) -> dict:
     """Trains on one epoch's batches; mean loss and accuracy over their pictures."""
     loss, right, seen = 0.0, 0, 0
     steps = epoch_batches(len(part), preset.training, random)
     total = preset.training.steps or -(-len(part) // preset.training.batch)
     for index in tqdm(steps, desc=title, unit="batch", total=total, disable=None):
-        images = images_of(part, index, preset.input_px, device)
-        images = augment(images, preset.augmentation, random)
-        images = images.contiguous(memory_format=torch.channels_last)
+        images = augmented(part, index, preset, device, random)
         target = torch.from_numpy(part.people[index]).to(device)
         logits = network.head(network.backbone(images))
         batch_loss = functional.cross_entropy(logits, target)
@@ -133,6 +158,9 @@ def train(
     """Trains until the epochs are over or the validation loss stops falling; keeps the best."""
     network.to(device, memory_format=torch.channels_last)
     trainable = pretrained.freeze(network.backbone, preset.training.trainable_layers)
+    for layer in trainable:
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = preset.training.momentum
     print(pretrained.layer_table(network, preset.input_px, trainable))
     parameters = [p for p in network.parameters() if p.requires_grad]
     # Keras' RMSprop: a decay of 0.9 and an epsilon of 1e-7.
@@ -153,6 +181,8 @@ def train(
         set_modes(network, trainable)
         title = f"epoch {epoch}/{preset.training.epochs}"
         row = train_epoch(network, part, preset, device, optimizer, random, title)
+        if preset.training.fresh_statistics:
+            measure_statistics(network, part, preset, device, random)
         history.append({"epoch": epoch, **row, **validate(network, val, preset, device)})
         print("  ".join(f"{k} {v:.4g}" for k, v in history[-1].items()))
         if history[-1]["val_loss"] == min(past["val_loss"] for past in history):

@@ -43,7 +43,9 @@ class Head:
 class Training:
     """How the layers are trained; `trainable_layers` counts from the end of the backbone.
 
-    `steps` are batches an epoch; 0: every picture is seen once.
+    `steps` are batches an epoch; 0: every picture is seen once. `momentum` is the share of a new
+    batch in the statistics of trained batch norms, which `fresh_statistics` measures anew with each
+    epoch's last weights.
     """
 
     trainable_layers: int = 0
@@ -52,6 +54,8 @@ class Training:
     batch: int = 32
     learning_rate: float = 1e-3
     patience: int = 5
+    momentum: float = 0.1
+    fresh_statistics: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,4 +112,6 @@ def from_dict(table: dict) -> Preset:
         raise ValueError(f"head.shrinkage is {preset.head.shrinkage}; use a value in (0, 1]")
     if preset.training.epochs < 1 or preset.training.batch < 2 or preset.training.steps < 0:
         raise ValueError("training needs at least 1 epoch, a batch of 2 and no negative steps")
+    if not 0 < preset.training.momentum <= 1:
+        raise ValueError(f"training.momentum is {preset.training.momentum}; use a value in (0, 1]")
     return preset

@@ -15,7 +15,7 @@ from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
 import quantize
 import weights
-from celebtrainer import bias, finetune, preset, pretrained, sheet
+from celebtrainer import bias, data, finetune, preset, pretrained, sheet
 from celebtrainer.failure import Failure
 from celebtrainer.network import DenseHead, Network
 
@@ -37,6 +37,31 @@ def test_an_epoch_has_its_steps_however_few_pictures_there_are():
 def test_the_steps_and_the_patience_are_those_of_the_method():
     training = preset.load("original").training
     assert (training.steps, training.epochs, training.batch, training.patience) == (150, 5, 16, 3)
+
+
+def test_fresh_statistics_are_those_of_the_weights_as_they_are(people_folder):
+    part = data.Part(sorted(people_folder.rglob("Ada One/*.png")), np.zeros(12, np.int64), ["a"])
+    table = {"name": "p", "backbone": "mobilenet_v1_0.25", "weights": "random", "input_px": 32,
+             "head": {"kind": "dense"},
+             "training": {"trainable_layers": 4, "batch": 12, "momentum": 0.01}}  # fmt: skip
+    chosen = preset.from_dict(table)
+    torch.manual_seed(0)
+    backbone = pretrained.build("mobilenet_v1_0.25", "random", 32)
+    network = Network(backbone, DenseHead(backbone.features, (), 1))
+    finetune.set_modes(network, pretrained.freeze(backbone, 4))
+    unit, first = backbone.net.blocks[12]["pw"], backbone.net.conv1
+    frozen = first.bn.running_var.clone()
+    with torch.no_grad():
+        unit.conv.weight.mul_(100)
+        finetune.measure_statistics(network, part, chosen, "cpu", torch.Generator().manual_seed(0))
+        images = finetune.images_of(part, np.arange(12), 32, "cpu")
+        unit.bn.eval()
+        seen: list[torch.Tensor] = []
+        unit.bn.register_forward_hook(lambda *layer: seen.append(layer[2]))
+        backbone(images)
+    values = seen[0].transpose(0, 1).flatten(1)
+    assert values.mean(dim=1).abs().max() < 1e-2
+    assert torch.equal(first.bn.running_var, frozen) and unit.bn.momentum == 0.01
 
 
 def test_layers_are_listed_with_what_is_frozen():
@@ -150,6 +175,12 @@ def test_a_model_that_answers_otherwise_is_refused(tmp_path, monkeypatch):
     result, text = quantize.verify(tmp_path / "float.onnx", tmp_path / "float.onnx", paths)
     assert result == {"float_int8_probability_change": 0.0, "float_int8_agreement": 1.0}
     assert "same person for 100.0%" in text
+
+
+def test_a_softmax_that_is_undecided_may_fall_either_way():
+    assert quantize.decided({"logits": np.array([0.3, 0.0])})
+    assert not quantize.decided({"logits": np.array([0.1, 0.0])})
+    assert quantize.decided({"logits": np.array([0.1, 0.0]), "embedding": np.array([1.0])})
 
 
 def test_weights_that_cannot_be_fetched_say_what_to_do(tmp_path):
