@@ -11,13 +11,16 @@ use crate::warp::{Similarity, warp};
 const TEMPLATE: [Point; 3] =
     [Point { x: 37.1, y: 52.7 }, Point { x: 73.9, y: 52.5 }, Point { x: 55.8, y: 92.9 }];
 
+/// Value of what lies beyond the picture's edge, in all channels.
+const OUTSIDE: u8 = 0;
+
 /// Brings the face at `landmarks` to the ArcFace template, 112x112 pixels, by rotation, scale and
 /// shift. What lies outside of the picture is black, and so is the whole crop of landmarks that
 /// lie in one place.
 pub fn align(rgb: &RgbImage, landmarks: &Landmarks) -> FaceCrop {
     let points = [landmarks.right_eye, landmarks.left_eye, landmarks.mouth];
     let crop = match Similarity::fit(&points, &TEMPLATE) {
-        Some(to_crop) => warp(rgb, &to_crop, CROP_SIZE_PX),
+        Some(to_crop) => warp(rgb, &to_crop, CROP_SIZE_PX, OUTSIDE),
         None => RgbImage::new(CROP_SIZE_PX, CROP_SIZE_PX),
     };
     FaceCrop::from_warped(crop)

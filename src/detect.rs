@@ -1,9 +1,12 @@
 //! Finds faces: box, landmarks and confidence of each.
 //!
-//! The model is a BlazeFace (Bazarevsky et al. 2019). It sees a square of a few hundred pixels, so
-//! a face that is small in the picture, or unsure, gets a second look: its surroundings, turned
-//! upright and brought to a good size. That doubles as a check, and gives landmarks good enough to
-//! align the face.
+//! The model is a BlazeFace (Bazarevsky et al. 2019). It sees a square of a few hundred pixels, and
+//! its landmarks are good for a face of a third of that, upright and with room around. So nearly
+//! every face gets a second look: its surroundings, turned upright and brought to that size, gray
+//! where they reach over the picture's edge. That doubles as a check. Where there is a sign of a
+//! face too large to be seen, the picture is looked at from farther away.
+
+use std::ops::RangeInclusive;
 
 use image::RgbImage;
 use serde::Deserialize;
@@ -11,25 +14,37 @@ use serde::Deserialize;
 use crate::engine::Model;
 use crate::error::Result;
 use crate::face::{BoundingBox, Face, Point};
-use crate::warp::{Similarity, warp};
 
 mod anchors;
 mod decode;
 mod letterbox;
 mod nms;
+mod surroundings;
 mod tiles;
 
 use anchors::{AnchorLayer, anchors};
 use letterbox::{Region, letterbox};
+use surroundings::{Surroundings, is_settled};
 
-/// A face that is narrower in the input than this part of it gets a second look.
-const SECOND_LOOK_BELOW: f32 = 0.28;
+/// A face of a width in this range, as a part of the input's side, has good landmarks in the first
+/// look, if it is sure and inside of what was looked at.
+const CLEAR: RangeInclusive<f32> = 0.28..=0.4;
 
-/// So does a face of less confidence than this.
-const SECOND_LOOK_UNSURE: f32 = 0.75;
+/// Least confidence of a face that is clear.
+const CLEAR_CONFIDENCE: f32 = 0.75;
 
-/// Side of the surroundings in a second look, in widths of the face.
-const SURROUNDINGS: f32 = 2.5;
+/// Most second looks at one face. Where it was thought to be is often wrong for a face that fills
+/// the picture, and then the next look sees it better.
+const SECOND_LOOKS: usize = 3;
+
+/// Confidence of an answer that may be a face too large to be seen.
+const SIGN_CONFIDENCE: f32 = 0.1;
+
+/// Width of such an answer, as a part of the input's side.
+const SIGN_WIDTH: f32 = 0.3;
+
+/// In a look from farther away, the picture's longer side has this part of the input's.
+const FARTHER: f32 = 0.5;
 
 /// The narrowest face, in pixels of the picture: there is nobody to recognise in less.
 const NARROWEST_PX: f32 = 8.0;
@@ -49,11 +64,11 @@ const LEAST_CONTRAST: f32 = 4.0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Search {
     /// The whole picture at once: faces of a tenth of its longer side or more are found well.
-    /// One run of the model and one more for each small face.
+    /// One run of the model and one or two more for each face.
     #[default]
     Whole,
-    /// The whole picture, then overlapping tiles of half its longer side: also finds faces half
-    /// as large. Six to nine more runs of the model.
+    /// The whole picture, from farther away too, and overlapping tiles of half its longer side:
+    /// also finds faces half as large. Seven to ten more runs of the model.
     Thorough,
 }
 
@@ -78,17 +93,19 @@ pub struct Detector {
     search: Search,
 }
 
-/// A face in the picture and its width as the model saw it, as a part of the input's side.
+/// What one look at a region showed.
+struct View {
+    /// The faces, in pixels of the picture.
+    sightings: Vec<Sighting>,
+    /// Whether there may be a face too large to be seen.
+    has_sign: bool,
+}
+
+/// A face in the picture, and whether its landmarks are as good as a second look would make them.
 #[derive(Clone, Copy)]
 struct Sighting {
     face: Face,
-    part: f32,
-}
-
-impl Sighting {
-    fn is_clear(&self) -> bool {
-        self.part >= SECOND_LOOK_BELOW && self.face.detection_confidence >= SECOND_LOOK_UNSURE
-    }
+    is_clear: bool,
 }
 
 impl Detector {
@@ -136,76 +153,92 @@ impl Detector {
     /// [`Error::Inference`](crate::error::Error::Inference) when the model fails.
     pub fn detect(&self, rgb: &RgbImage) -> Result<Vec<Face>> {
         let Some(whole) = Region::whole(rgb) else { return Ok(Vec::new()) };
-        let mut sightings = self.look(rgb, whole)?;
+        let side = self.specification.input_px;
+        let farther = (side as f32 * FARTHER) as u32;
+        let View { mut sightings, has_sign } = self.look(rgb, whole, side)?;
         if self.search == Search::Thorough {
-            let side = (whole.width.max(whole.height) / 2).max(SMALLEST_TILE_PX);
-            for tile in tiles::tiles(whole.width, whole.height, side) {
-                sightings.extend(self.look(rgb, tile)?);
+            sightings.extend(self.look(rgb, whole, farther)?.sightings);
+            let tile_side = (whole.width.max(whole.height) / 2).max(SMALLEST_TILE_PX);
+            for tile in tiles::tiles(whole.width, whole.height, tile_side) {
+                sightings.extend(self.look(rgb, tile, side)?.sightings);
             }
         }
-        let iou_threshold = self.specification.iou_threshold;
-        let mut faces = Vec::new();
-        for sighting in nms::suppress(sightings, iou_threshold, |sighting| &sighting.face) {
-            if sighting.is_clear() {
-                faces.push(sighting.face);
-            } else if let Some(face) = self.look_again(rgb, &sighting.face)? {
-                faces.push(face);
-            }
+        let mut faces = self.confirmed(rgb, whole, sightings)?;
+        if faces.is_empty() && has_sign && self.search == Search::Whole {
+            let View { sightings, .. } = self.look(rgb, whole, farther)?;
+            faces = self.confirmed(rgb, whole, sightings)?;
         }
-        faces.retain(|face| is_plausible(&face.bounds, whole));
-        let mut faces = nms::suppress(faces, iou_threshold, |face| face);
         faces.sort_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
         Ok(faces)
     }
 
-    /// The faces in a region.
-    fn look(&self, rgb: &RgbImage, region: Region) -> Result<Vec<Sighting>> {
-        let side = self.specification.input_px;
-        let (square, placement) = letterbox(rgb, region, side);
-        let faces = self.answers(&square)?;
-        let sighting = |face: Face| Sighting {
-            part: face.bounds.width / side as f32,
-            face: placement.face(&face),
-        };
-        Ok(faces.into_iter().map(sighting).collect())
-    }
-
-    /// The face as seen in its surroundings, turned upright; `None` when there is none after all.
-    fn look_again(&self, rgb: &RgbImage, face: &Face) -> Result<Option<Face>> {
-        let side = self.specification.input_px as f32;
-        let bounds = &face.bounds;
-        let extent = bounds.width.max(bounds.height);
-        let (right, left) = (face.landmarks.right_eye, face.landmarks.left_eye);
-        let angle = (left.y - right.y).atan2(left.x - right.x);
-        let middle = Point { x: side / 2.0, y: side / 2.0 };
-        let to_square =
-            Similarity::about(centre(bounds), middle, -angle, side / (SURROUNDINGS * extent));
-        if !to_square.scale().is_normal() {
-            return Ok(None);
+    /// The faces that are there in a second look as well, each once.
+    fn confirmed(
+        &self,
+        rgb: &RgbImage,
+        whole: Region,
+        sightings: Vec<Sighting>,
+    ) -> Result<Vec<Face>> {
+        let iou_threshold = self.specification.iou_threshold;
+        let mut faces = Vec::new();
+        for sighting in nms::suppress_alike(sightings, iou_threshold, |sighting| &sighting.face) {
+            if sighting.is_clear {
+                faces.push(sighting.face);
+            } else if let Some(face) = self.look_again(rgb, sighting.face)? {
+                faces.push(face);
+            }
         }
-        let square = warp(rgb, &to_square, self.specification.input_px);
-        let distance = |face: &Face| {
-            let centre = centre(&face.bounds);
-            (centre.x - middle.x).hypot(centre.y - middle.y)
-        };
-        let nearest = self
-            .answers(&square)?
-            .into_iter()
-            .min_by(|a, b| distance(a).total_cmp(&distance(b)))
-            .filter(|face| distance(face) < side / SURROUNDINGS / 2.0);
-        let back = to_square.inverse();
-        Ok(nearest.map(|face| turned_back(&face, &back)))
+        faces.retain(|face| is_plausible(&face.bounds, whole));
+        Ok(nms::suppress_parts(faces, iou_threshold))
     }
 
-    /// What the model finds in a square of its input size, in input pixels.
-    fn answers(&self, square: &RgbImage) -> Result<Vec<Face>> {
+    /// What is to be seen in a region, its longer side scaled to `length` input pixels.
+    fn look(&self, rgb: &RgbImage, region: Region, length: u32) -> Result<View> {
+        let side = self.specification.input_px;
+        let (square, placement) = letterbox(rgb, region, side, length);
+        let (faces, unsure) = self.answers(&square)?;
+        let sign_width = SIGN_WIDTH * side as f32;
+        let has_sign = unsure.iter().any(|face| face.bounds.width >= sign_width);
+        let sighting = |face: Face| {
+            let seen = placement.face(&face);
+            let is_clear = CLEAR.contains(&(face.bounds.width / side as f32))
+                && face.detection_confidence >= CLEAR_CONFIDENCE
+                && region.contains(&seen.bounds);
+            Sighting { face: seen, is_clear }
+        };
+        Ok(View { sightings: faces.into_iter().map(sighting).collect(), has_sign })
+    }
+
+    /// The face as seen in its surroundings; `None` when there is none after all.
+    fn look_again(&self, rgb: &RgbImage, face: Face) -> Result<Option<Face>> {
+        let mut thought = face;
+        for _ in 0..SECOND_LOOKS {
+            let side = self.specification.input_px;
+            let Some(surroundings) = Surroundings::of(&thought, side) else { return Ok(None) };
+            let (faces, _) = self.answers(&surroundings.square(rgb))?;
+            let Some(found) = surroundings.face_in_middle(faces) else { return Ok(None) };
+            if is_settled(&thought, &found) {
+                return Ok(Some(found));
+            }
+            thought = found;
+        }
+        Ok(Some(thought))
+    }
+
+    /// What the model finds in a square of its input size, in input pixels: faces, and answers
+    /// that are not sure enough to be faces.
+    fn answers(&self, square: &RgbImage) -> Result<(Vec<Face>, Vec<Face>)> {
         let outputs = self.model.run(square)?;
         let Specification { score_threshold, iou_threshold, .. } = self.specification;
         let (boxes, scores) = (&outputs[self.boxes_output], &outputs[self.scores_output]);
-        let faces = decode::decode(boxes, scores, &self.anchors, score_threshold);
+        let threshold = score_threshold.min(SIGN_CONFIDENCE);
+        let (faces, unsure): (Vec<Face>, Vec<Face>) =
+            decode::decode(boxes, scores, &self.anchors, threshold)
+                .into_iter()
+                .partition(|face| face.detection_confidence >= score_threshold);
         let mut faces = nms::blend(faces, iou_threshold);
         faces.retain(|face| contrast(square, &face.bounds) >= LEAST_CONTRAST);
-        Ok(faces)
+        Ok((faces, unsure))
     }
 }
 
@@ -246,30 +279,10 @@ fn contrast(rgb: &RgbImage, bounds: &BoundingBox) -> f32 {
     (variance.max(0.0).sqrt() / 3.0) as f32
 }
 
-fn centre(bounds: &BoundingBox) -> Point {
-    Point { x: bounds.x + bounds.width / 2.0, y: bounds.y + bounds.height / 2.0 }
-}
-
-/// A face out of a turned square; its box stays upright and keeps its size.
-fn turned_back(face: &Face, back: &Similarity) -> Face {
-    let middle = back.apply(centre(&face.bounds));
-    let (width, height) = (face.bounds.width * back.scale(), face.bounds.height * back.scale());
-    Face {
-        bounds: BoundingBox {
-            x: middle.x - width / 2.0,
-            y: middle.y - height / 2.0,
-            width,
-            height,
-        },
-        landmarks: letterbox::map(&face.landmarks, |point| back.apply(point)),
-        detection_confidence: face.detection_confidence,
-    }
-}
-
 /// Whether a box is of a size that a face can have, with its centre in the picture.
 fn is_plausible(bounds: &BoundingBox, picture: Region) -> bool {
     let (width, height) = (picture.width as f32, picture.height as f32);
-    let Point { x, y } = centre(bounds);
+    let Point { x, y } = bounds.centre();
     bounds.width >= NARROWEST_PX
         && bounds.width.max(bounds.height) <= WIDEST * width.max(height)
         && (0.0..width).contains(&x)

@@ -35,14 +35,16 @@ impl BoundingBox {
         self.width * self.height
     }
 
-    /// Intersection over union with `other`: 0 where they are apart, 1 where they are equal.
-    pub fn iou(&self, other: &Self) -> f32 {
+    /// Area in square pixels that lies in `other` too.
+    pub fn intersection(&self, other: &Self) -> f32 {
         let width = (self.x + self.width).min(other.x + other.width) - self.x.max(other.x);
         let height = (self.y + self.height).min(other.y + other.height) - self.y.max(other.y);
-        if width <= 0.0 || height <= 0.0 {
-            return 0.0;
-        }
-        let intersection = width * height;
+        if width <= 0.0 || height <= 0.0 { 0.0 } else { width * height }
+    }
+
+    /// Intersection over union with `other`: 0 where they are apart, 1 where they are equal.
+    pub fn iou(&self, other: &Self) -> f32 {
+        let intersection = self.intersection(other);
         intersection / (self.area() + other.area() - intersection)
     }
 }

@@ -1,6 +1,6 @@
 //! Similarity transforms between pictures, and resampling a picture through one.
 
-use image::RgbImage;
+use image::{Rgb, RgbImage};
 
 use crate::face::Point;
 
@@ -77,9 +77,10 @@ fn centroid(points: &[Point]) -> Point {
 }
 
 /// The square of `side` pixels that `to_square` maps the picture onto. Pixels are interpolated
-/// bilinearly; where the picture shrinks it is averaged first. Outside of the picture is black.
-pub fn warp(rgb: &RgbImage, to_square: &Similarity, side: u32) -> RgbImage {
-    let mut square = RgbImage::new(side, side);
+/// bilinearly; where the picture shrinks it is averaged first. Outside of the picture all channels
+/// have the value `outside`.
+pub fn warp(rgb: &RgbImage, to_square: &Similarity, side: u32, outside: u8) -> RgbImage {
+    let mut square = RgbImage::from_pixel(side, side, Rgb([outside; 3]));
     let back = to_square.inverse();
     if rgb.is_empty() || !(back.scale() * side as f32).is_finite() {
         return square;
@@ -87,7 +88,8 @@ pub fn warp(rgb: &RgbImage, to_square: &Similarity, side: u32) -> RgbImage {
     let factor = (back.scale().floor() as u32).max(1);
     let (source, back) = if factor > 1 {
         let region = Region::under(rgb, &back, side, factor);
-        (region.averaged(rgb, factor), region.shrink(&back, factor))
+        let Some(averaged) = region.averaged(rgb, factor) else { return square };
+        (Some(averaged), region.shrink(&back, factor))
     } else {
         (None, back)
     };
@@ -95,7 +97,7 @@ pub fn warp(rgb: &RgbImage, to_square: &Similarity, side: u32) -> RgbImage {
     // Between 1 and 2 picture pixels to an output pixel are left: four samples cover them.
     let offsets: &[f32] = if back.scale() > 1.0 { &[0.25, 0.75] } else { &[0.5] };
     let bits = WEIGHT_BITS + offsets.len().ilog2() * 2;
-    let sampler = Sampler::new(source);
+    let sampler = Sampler::new(source, outside);
     let step = [fixed(back.a), fixed(back.b)];
     for (y, line) in square.chunks_exact_mut(side as usize * 3).enumerate() {
         let mut positions = [[0; 2]; 4];
@@ -164,19 +166,21 @@ struct Sampler<'a> {
     pixels: &'a [u8],
     width: i64,
     height: i64,
+    outside: Lanes,
 }
 
 impl<'a> Sampler<'a> {
-    fn new(rgb: &'a RgbImage) -> Self {
+    fn new(rgb: &'a RgbImage, outside: u8) -> Self {
         Self {
             pixels: rgb.as_raw(),
             width: i64::from(rgb.width()),
             height: i64::from(rgb.height()),
+            outside: Lanes::splat(u64::from(outside)),
         }
     }
 
     /// The bilinear sample between the centres of four pixels, times `1 << WEIGHT_BITS`; pixels
-    /// outside count as black. `at` has [`POSITION_BITS`] of fraction, and 0 is a pixel's centre.
+    /// outside count as the colour given for them. `at` has [`POSITION_BITS`] of fraction, and 0 is a pixel's centre.
     #[inline]
     fn sample(&self, at: [i64; 2]) -> Lanes {
         let [left, top] = at.map(|value| value >> POSITION_BITS);
@@ -219,7 +223,7 @@ impl<'a> Sampler<'a> {
 
     fn pixel(&self, x: i64, y: i64) -> Lanes {
         if x < 0 || y < 0 || x >= self.width || y >= self.height {
-            return Lanes(0);
+            return self.outside;
         }
         let at = ((y * self.width + x) * 3) as usize;
         Lanes::spread(u32::from_le_bytes([
@@ -350,7 +354,7 @@ mod tests {
     fn warp_without_change_copies() {
         let rgb = RgbImage::from_fn(20, 20, |x, y| image::Rgb([x as u8 * 9, y as u8 * 7, 40]));
         let same = Similarity::about(point(0.0, 0.0), point(0.0, 0.0), 0.0, 1.0);
-        assert_eq!(warp(&rgb, &same, 20), rgb);
+        assert_eq!(warp(&rgb, &same, 20, 0), rgb);
     }
 
     #[test]
@@ -358,8 +362,24 @@ mod tests {
         let rgb = RgbImage::from_fn(1200, 1200, |x, y| image::Rgb([((x + y) % 2 * 255) as u8; 3]));
         for scale in [0.5, 0.3, 0.09] {
             let shrink = Similarity::about(point(600.0, 600.0), point(16.0, 16.0), 0.3, scale);
-            for pixel in warp(&rgb, &shrink, 32).pixels() {
+            for pixel in warp(&rgb, &shrink, 32, 0).pixels() {
                 assert!((100..=155).contains(&pixel.0[0]), "{} at scale {scale}", pixel.0[0]);
+            }
+        }
+    }
+
+    #[test]
+    fn outside_of_the_picture_is_what_was_asked_for() {
+        let rgb = RgbImage::from_pixel(40, 40, image::Rgb([10; 3]));
+        for scale in [0.1, 0.6, 1.0, 4.0] {
+            // The picture's right edge comes to the middle of the square.
+            let half = Similarity::about(point(40.0, 20.0), point(16.0, 16.0), 0.0, scale);
+            let square = warp(&rgb, &half, 32, 128);
+            assert_eq!(square.get_pixel(14, 16).0, [10; 3], "inside at scale {scale}");
+            assert_eq!(square.get_pixel(20, 16).0, [128; 3], "outside at scale {scale}");
+            for far in [-900.0, 900.0] {
+                let apart = Similarity::about(point(far, far), point(16.0, 16.0), 0.0, scale);
+                assert!(warp(&rgb, &apart, 8, 128).pixels().all(|pixel| pixel.0 == [128; 3]));
             }
         }
     }
@@ -371,7 +391,7 @@ mod tests {
             for scale in [1e-6, 0.01, 1.0, 90.0] {
                 for shift in [-1e9, -4.0, 0.0, 7.5, 1e9] {
                     let map = Similarity::about(point(shift, 0.0), point(5.0, 5.0), 1.0, scale);
-                    assert_eq!(warp(&rgb, &map, 10).dimensions(), (10, 10));
+                    assert_eq!(warp(&rgb, &map, 10, 0).dimensions(), (10, 10));
                 }
             }
         }

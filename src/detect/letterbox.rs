@@ -7,7 +7,7 @@ use crate::face::{BoundingBox, Face, Landmarks, Point};
 use crate::resample::resize;
 
 /// Padding: the model takes the middle of its range for zero.
-const GRAY: u8 = 128;
+pub const GRAY: u8 = 128;
 
 /// A rectangle of whole pixels inside a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,14 @@ impl Region {
     pub fn whole(rgb: &RgbImage) -> Option<Self> {
         let (width, height) = rgb.dimensions();
         (width > 0 && height > 0).then_some(Self { x: 0, y: 0, width, height })
+    }
+
+    /// Whether all of a box of the picture lies in it.
+    pub fn contains(&self, bounds: &BoundingBox) -> bool {
+        bounds.x >= self.x as f32
+            && bounds.y >= self.y as f32
+            && bounds.x + bounds.width <= (self.x + self.width) as f32
+            && bounds.y + bounds.height <= (self.y + self.height) as f32
     }
 }
 
@@ -73,12 +81,12 @@ pub fn map(landmarks: &Landmarks, change: impl Fn(Point) -> Point) -> Landmarks 
     }
 }
 
-/// The region in the middle of a gray square of `side` pixels, scaled so that its longer side
-/// fills it.
-pub fn letterbox(rgb: &RgbImage, region: Region, side: u32) -> (RgbImage, Placement) {
+/// The region in the middle of a gray square of `side` pixels, scaled so that its longer side has
+/// `length` of them, 1 to `side`.
+pub fn letterbox(rgb: &RgbImage, region: Region, side: u32, length: u32) -> (RgbImage, Placement) {
     let longest = region.width.max(region.height);
-    let fit = |length: u32| {
-        let scaled = u64::from(length) * u64::from(side) + u64::from(longest) / 2;
+    let fit = |pixels: u32| {
+        let scaled = u64::from(pixels) * u64::from(length) + u64::from(longest) / 2;
         ((scaled / u64::from(longest)) as u32).max(1)
     };
     let (width, height) = (fit(region.width), fit(region.height));
@@ -104,7 +112,7 @@ mod tests {
     use super::*;
 
     fn whole(rgb: &RgbImage) -> (RgbImage, Placement) {
-        letterbox(rgb, Region::whole(rgb).expect("pixels"), 256)
+        letterbox(rgb, Region::whole(rgb).expect("pixels"), 256, 256)
     }
 
     #[test]
@@ -147,11 +155,21 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_may_be_shown_smaller_than_the_input() {
+        let rgb = RgbImage::from_pixel(600, 300, Rgb([90; 3]));
+        let (square, placement) = letterbox(&rgb, Region::whole(&rgb).expect("pixels"), 256, 128);
+        let filled = square.pixels().filter(|pixel| pixel.0 == [90; 3]).count();
+        assert_eq!(filled, 128 * 64);
+        assert_eq!(placement.point(Point { x: 64.0, y: 96.0 }), Point { x: 0.0, y: 0.0 });
+        assert_eq!(placement.point(Point { x: 192.0, y: 160.0 }), Point { x: 600.0, y: 300.0 });
+    }
+
+    #[test]
     fn a_region_is_cut_out() {
         let rgb =
             RgbImage::from_fn(300, 200, |x, y| Rgb([if x >= 100 && y >= 50 { 90 } else { 0 }; 3]));
         let region = Region { x: 100, y: 50, width: 150, height: 150 };
-        let (square, placement) = letterbox(&rgb, region, 256);
+        let (square, placement) = letterbox(&rgb, region, 256, 256);
         assert!(square.pixels().all(|pixel| pixel.0 == [90; 3]));
         assert_eq!(placement.point(Point { x: 0.0, y: 0.0 }), Point { x: 100.0, y: 50.0 });
     }

@@ -1,6 +1,15 @@
 //! One face out of many answers for it.
 
+use std::ops::Range;
+
 use crate::face::{BoundingBox, Face, Landmarks, Point};
+
+/// Ratios of the widths of two sightings of one face.
+const ALIKE: Range<f32> = 0.5..2.0;
+
+/// Share of a face's area that lies in another's, above which it may be a part of it. Faces one
+/// before the other share less, or the one behind would not be seen as a face.
+const PART: f32 = 0.6;
 
 /// Merges faces that overlap: each surest one becomes the mean of all those left whose
 /// intersection over union with it is above `iou_threshold`, weighted by confidence, and keeps
@@ -20,9 +29,10 @@ pub fn blend(mut faces: Vec<Face>, iou_threshold: f32) -> Vec<Face> {
     blended
 }
 
-/// The faces without those that are a surer one already, surest first. `face` gives the face of
-/// what is sorted.
-pub fn suppress<T: Copy>(
+/// What is seen, without what is a surer sighting of about the same size already; surest first. A
+/// part of a face may be surer than the whole, so both stay. `face` gives the face of what is
+/// sorted.
+pub fn suppress_alike<T: Copy>(
     mut all: Vec<T>,
     iou_threshold: f32,
     face: impl Fn(&T) -> &Face,
@@ -31,11 +41,34 @@ pub fn suppress<T: Copy>(
     all.sort_by(|a, b| confidence(b).total_cmp(&confidence(a)));
     let mut kept: Vec<T> = Vec::new();
     for item in all {
-        if !kept.iter().any(|other| is_same(face(&item), face(other), iou_threshold)) {
+        let is_alike = |other: &T| {
+            let ratio = face(other).bounds.width / face(&item).bounds.width;
+            ALIKE.contains(&ratio) && is_same(face(&item), face(other), iou_threshold)
+        };
+        if !kept.iter().any(is_alike) {
             kept.push(item);
         }
     }
     kept
+}
+
+/// The faces without those that are a surer one already, or lie in a larger and surer one; surest
+/// first.
+pub fn suppress_parts(mut faces: Vec<Face>, iou_threshold: f32) -> Vec<Face> {
+    faces.sort_by(|a, b| b.detection_confidence.total_cmp(&a.detection_confidence));
+    let mut kept: Vec<Face> = Vec::new();
+    for face in faces {
+        let is_known = |other: &Face| is_same(&face, other, iou_threshold) || is_part(&face, other);
+        if !kept.iter().any(is_known) {
+            kept.push(face);
+        }
+    }
+    kept
+}
+
+fn is_part(face: &Face, of: &Face) -> bool {
+    face.bounds.area() < of.bounds.area()
+        && face.bounds.intersection(&of.bounds) > PART * face.bounds.area()
 }
 
 /// Whether the boxes' intersection over union is above `iou_threshold`, or the centre of one lies
@@ -111,7 +144,11 @@ mod tests {
     #[test]
     fn faces_apart_stay_and_come_surest_first() {
         let faces = vec![face(0.0, 50.0, 0.6), face(200.0, 50.0, 0.9), face(400.0, 50.0, 0.7)];
-        for merged in [blend(faces.clone(), 0.3), suppress(faces, 0.3, |face| face)] {
+        for merged in [
+            blend(faces.clone(), 0.3),
+            suppress_alike(faces.clone(), 0.3, |face| face),
+            suppress_parts(faces, 0.3),
+        ] {
             let confidences: Vec<_> = merged.iter().map(|face| face.detection_confidence).collect();
             assert_eq!(confidences, [0.9, 0.7, 0.6]);
         }
@@ -120,14 +157,40 @@ mod tests {
     #[test]
     fn nothing_gives_nothing() {
         assert!(blend(Vec::new(), 0.3).is_empty());
-        assert!(suppress(Vec::<Face>::new(), 0.3, |face| face).is_empty());
+        assert!(suppress_alike(Vec::<Face>::new(), 0.3, |face| face).is_empty());
+        assert!(suppress_parts(Vec::new(), 0.3).is_empty());
+    }
+
+    fn moved(face: Face, x: f32, y: f32) -> Face {
+        Face { bounds: BoundingBox { x, y, ..face.bounds }, ..face }
     }
 
     #[test]
     fn a_part_of_a_face_is_not_another_face() {
         let whole = face(0.0, 100.0, 0.8);
-        let mut inside = face(35.0, 40.0, 0.6);
-        inside.bounds.y = 35.0;
-        assert_eq!(suppress(vec![inside, whole], 0.3, |face| face), vec![whole]);
+        let middle = moved(face(0.0, 40.0, 0.6), 35.0, 35.0);
+        let eye = moved(face(0.0, 30.0, 0.7), 65.0, 10.0);
+        let forehead = moved(face(0.0, 40.0, 0.7), 30.0, -12.0);
+        assert_eq!(suppress_parts(vec![middle, eye, whole, forehead], 0.3), vec![whole]);
+    }
+
+    #[test]
+    fn a_small_face_before_or_beside_a_large_one_stays() {
+        let large = face(0.0, 100.0, 0.9);
+        let before = moved(face(0.0, 40.0, 0.8), 30.0, 80.0);
+        let beside = moved(face(0.0, 40.0, 0.8), 85.0, 10.0);
+        let surer = moved(face(0.0, 30.0, 0.95), 65.0, 10.0);
+        assert_eq!(suppress_parts(vec![large, before], 0.3).len(), 2);
+        assert_eq!(suppress_parts(vec![large, beside], 0.3).len(), 2);
+        assert_eq!(suppress_parts(vec![large, surer], 0.3).len(), 2);
+    }
+
+    #[test]
+    fn a_sighting_of_a_part_does_not_hide_the_whole() {
+        let whole = face(0.0, 100.0, 0.6);
+        let again = face(3.0, 90.0, 0.7);
+        let part = moved(face(0.0, 40.0, 0.9), 35.0, 35.0);
+        let seen = suppress_alike(vec![whole, again, part], 0.3, |face| face);
+        assert_eq!(seen, vec![part, again]);
     }
 }
