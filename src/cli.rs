@@ -107,9 +107,9 @@ pub struct GalleryArgs {
     pub gallery: Option<PathBuf>,
 }
 
-/// When a face is given a name.
+/// From when on a face is given a name.
 #[derive(Debug, Clone, Default, Args)]
-pub struct DecisionArgs {
+pub struct RuleArgs {
     /// Confidence from which a face is named, 0 to 1; the model's own if not given
     #[arg(long, value_name = "CONFIDENCE", value_parser = share)]
     pub threshold: Option<f32>,
@@ -117,6 +117,14 @@ pub struct DecisionArgs {
     /// the model's own curve
     #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "threshold")]
     pub max_false_accepts: Option<f32>,
+}
+
+/// Which faces are given a name.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DecisionArgs {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub rule: RuleArgs,
     /// Recognize also faces that are too small, too blurred, too dark or seen from the side
     #[arg(long)]
     pub any_quality: bool,

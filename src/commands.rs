@@ -42,7 +42,7 @@ fn load_recognizer(
 ) -> Result<Recognizer> {
     let model = models::recognizer(files.model.as_deref(), settings)?;
     let recognizer = Recognizer::new(model, decision.top_k())?;
-    let demand = match (decision.threshold, decision.max_false_accepts) {
+    let demand = match (decision.rule.threshold, decision.rule.max_false_accepts) {
         (Some(confidence), _) => Demand::Confidence(confidence),
         (None, Some(share)) => Demand::FalseAccepts(share),
         (None, None) => Demand::Model,

@@ -6,18 +6,32 @@ use std::fmt;
 
 use crate::config;
 use crate::observe::Observation;
-use crate::recognize::{Candidate, Features, Reason, Recognizer};
+use crate::recognize::{Features, Reason, Recognizer};
 
+pub mod fit;
 pub mod guide;
+pub mod known;
+pub mod sift;
 
-use crate::gallery::Gallery;
+/// A face of the person, as one picture shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shot {
+    /// What the network makes of it.
+    pub features: Features,
+    /// How far the head is turned sideways, see [`Quality::turn`](crate::quality::Quality::turn).
+    pub turn: Option<f32>,
+}
+
+/// Share of other people's pictures that are at least so alike as the pictures of one person have to
+/// be.
+const OTHERS_AS_ALIKE: f64 = 0.02;
 
 /// Why a picture does not help to add a person.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Flaw {
     /// There is no face.
     NoFace,
-    /// There are several faces, this wide in pixels.
+    /// There are several faces, this wide in pixels, and which is the person's is not clear.
     SeveralFaces(Vec<u32>),
     /// The face shows too little.
     Poor(Reason),
@@ -35,7 +49,10 @@ impl fmt::Display for Flaw {
                 let shown: Vec<_> = largest.iter().take(3).map(u32::to_string).collect();
                 let rest = if largest.len() > shown.len() { ", ..." } else { "" };
                 let (faces, shown) = (largest.len(), shown.join(", "));
-                write!(formatter, "{faces} faces ({shown}{rest} pixels wide)")
+                write!(
+                    formatter,
+                    "{faces} faces ({shown}{rest} pixels wide), and it is not clear which is meant"
+                )
             }
             Self::Poor(reason) => formatter.write_str(match reason {
                 Reason::TooSmall => "the face is too small",
@@ -51,69 +68,63 @@ impl fmt::Display for Flaw {
     }
 }
 
-/// The features of the one face in a picture, or of the largest.
+/// The one face in a picture.
 ///
 /// # Errors
 ///
 /// The [`Flaw`] of a picture that cannot be used.
-pub fn only_face(observations: Vec<Observation>, largest: bool) -> Result<Observation, Flaw> {
-    if observations.len() > 1 && !largest {
-        let width = |seen: &Observation| seen.face.bounds.width.round() as u32;
-        return Err(Flaw::SeveralFaces(observations.iter().map(width).collect()));
+pub fn only_face(observations: Vec<Observation>) -> Result<Shot, Flaw> {
+    if observations.len() > 1 {
+        return Err(Flaw::SeveralFaces(widths_px(&observations)));
     }
-    let observation = observations.into_iter().next().ok_or(Flaw::NoFace)?;
-    match (&observation.features, &observation.identity.name) {
-        (None, Err(reason)) => Err(Flaw::Poor(*reason)),
-        _ => Ok(observation),
-    }
+    faces(observations).map(|mut faces| faces.swap_remove(0))
 }
 
-/// What stays of some pictures of one person.
-#[derive(Debug, Default, PartialEq)]
-pub struct Sifted {
-    /// Numbers of the pictures that show the person, each anew.
-    pub taken: Vec<usize>,
-    /// Pictures that are as good as copies: number, and number of the one that was taken.
-    pub copies: Vec<(usize, usize)>,
-    /// Pictures that show somebody else: number, and cosine to the mean of those that were taken.
-    pub others: Vec<(usize, f32)>,
+/// The faces in a picture that can be recognized, largest first; at least one.
+///
+/// # Errors
+///
+/// The [`Flaw`] of a picture that cannot be used.
+pub fn faces(observations: Vec<Observation>) -> Result<Vec<Shot>, Flaw> {
+    let largest = observations.first().ok_or(Flaw::NoFace)?;
+    let flaw = largest.identity.name.as_ref().err().map_or(Flaw::NoFace, |why| Flaw::Poor(*why));
+    let shot = |seen: Observation| {
+        let turn = seen.quality.turn;
+        Some(Shot { features: seen.features?, turn })
+    };
+    let faces: Vec<Shot> = observations.into_iter().filter_map(shot).collect();
+    if faces.is_empty() { Err(flaw) } else { Ok(faces) }
 }
 
-/// Takes out copies, and faces unlike the rest: as long as one is less alike the mean of the others
-/// than [`config::SAME_PERSON_COSINE`], the least alike.
-pub fn sift(faces: &[Features]) -> Sifted {
-    let mut sifted = Sifted::default();
-    for (number, face) in faces.iter().enumerate() {
-        let copied = sifted.taken.iter().find(|&&taken| {
-            cosine(&faces[taken].embedding, &face.embedding) > config::SAME_PICTURE_COSINE
-        });
-        match copied {
-            Some(&taken) => sifted.copies.push((number, taken)),
-            None => sifted.taken.push(number),
-        }
-    }
-    while sifted.taken.len() > 1 {
-        let likeness = |at: usize| {
-            let number = sifted.taken[at];
-            let others = sifted.taken.iter().filter(|&&other| other != number);
-            let others: Vec<_> = others.map(|&other| faces[other].clone()).collect();
-            cosine(&mean(&others).embedding, &faces[number].embedding)
-        };
-        let least = (0..sifted.taken.len()).map(|at| (at, likeness(at)));
-        let Some((at, cosine)) = least.min_by(|(_, a), (_, b)| a.total_cmp(b)) else { break };
-        if cosine >= config::SAME_PERSON_COSINE {
-            break;
-        }
-        sifted.others.push((sifted.taken.remove(at), cosine));
-    }
-    sifted
+/// Widths of the faces in a picture.
+pub fn widths_px(observations: &[Observation]) -> Vec<u32> {
+    observations.iter().map(|seen| seen.face.bounds.width.round() as u32).collect()
+}
+
+/// Cosine between a picture and the mean of others below which they do not show one person.
+pub fn same_person_cosine(recognizer: &Recognizer) -> f32 {
+    let decision = recognizer.decision();
+    let known = decision.impostors.as_ref().zip(decision.enrolled);
+    known.filter(|(impostors, _)| impostors.rates(1).1 >= OTHERS_AS_ALIKE).map_or(
+        config::SAME_PERSON_COSINE,
+        |(impostors, enrolled)| {
+            (impostors.similarity_for(OTHERS_AS_ALIKE, 1) - enrolled.offset) / enrolled.scale
+        },
+    )
 }
 
 /// The mean of some faces of a person, each weighing the same; its embedding has length 1.
-pub fn mean(faces: &[Features]) -> Features {
+pub fn mean<'a>(faces: impl IntoIterator<Item = &'a Features>) -> Features {
+    mean_and_length(faces).0
+}
+
+/// As [`mean`], and the length of the embeddings' mean: 1 where all are equal, less the more they
+/// differ.
+fn mean_and_length<'a>(faces: impl IntoIterator<Item = &'a Features>) -> (Features, f32) {
+    let faces: Vec<_> = faces.into_iter().collect();
     let average = |part: fn(&Features) -> &[f32]| -> Vec<f32> {
         let mut sums = vec![0.0; faces.first().map_or(0, |face| part(face).len())];
-        for face in faces {
+        for face in &faces {
             for (sum, value) in sums.iter_mut().zip(part(face)) {
                 *sum += value / faces.len() as f32;
             }
@@ -122,24 +133,11 @@ pub fn mean(faces: &[Features]) -> Features {
     };
     let logits = average(|face| &face.logits);
     let mut embedding = average(|face| &face.embedding);
-    let norm = embedding.iter().map(|value| value * value).sum::<f32>().sqrt();
-    if norm > 0.0 {
-        embedding.iter_mut().for_each(|value| *value /= norm);
+    let length = embedding.iter().map(|value| value * value).sum::<f32>().sqrt();
+    if length > 0.0 {
+        embedding.iter_mut().for_each(|value| *value /= length);
     }
-    Features { logits, embedding }
-}
-
-/// Somebody known whose face this is as well, other than the person with the id `except`.
-pub fn known_as(
-    recognizer: &Recognizer,
-    gallery: &Gallery,
-    face: &Features,
-    except: &str,
-) -> Option<Candidate> {
-    let identity = recognizer.identify_in(gallery, face);
-    let threshold = recognizer.rule(gallery).threshold;
-    let mut others = identity.top.into_iter().filter(|candidate| candidate.label.id != except);
-    others.next().filter(|candidate| candidate.confidence >= threshold)
+    (Features { logits, embedding }, length)
 }
 
 /// Cosine of two vectors of length 1.
@@ -151,38 +149,17 @@ pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
 mod tests {
     use super::*;
 
-    fn face(embedding: [f32; 3]) -> Features {
+    /// A face with this direction and one logit, the first element.
+    pub(super) fn face(embedding: [f32; 3]) -> Features {
         mean(&[Features { logits: vec![embedding[0]], embedding: embedding.to_vec() }])
     }
 
     #[test]
-    fn copies_count_once() {
-        let faces = [face([1.0, 0.0, 0.0]), face([1.0, 0.5, 0.0]), face([1.0, 0.01, 0.0])];
-        let sifted = sift(&faces);
-        assert_eq!((sifted.taken, sifted.copies), (vec![0, 1], vec![(2, 0)]));
-    }
-
-    #[test]
-    fn a_stranger_among_the_pictures_is_found() {
-        let faces = [
-            face([1.0, 0.3, 0.0]),
-            face([-0.1, 0.0, 1.0]),
-            face([1.0, -0.3, 0.0]),
-            face([1.0, 0.0, 0.3]),
-        ];
-        let sifted = sift(&faces);
-        assert_eq!(sifted.taken, [0, 2, 3]);
-        assert_eq!(sifted.others.len(), 1);
-        assert_eq!(sifted.others[0].0, 1);
-        assert_eq!(sift(&faces[..2]).others.len(), 1);
-        assert_eq!(sift(&faces[..1]).taken, [0]);
-        assert_eq!(sift(&[]), Sifted::default());
-    }
-
-    #[test]
     fn the_mean_has_length_one() {
-        let mean = mean(&[face([1.0, 0.0, 0.0]), face([0.0, 1.0, 0.0])]);
+        let faces = [face([1.0, 0.0, 0.0]), face([0.0, 1.0, 0.0])];
+        let (mean, length) = mean_and_length(&faces);
         assert!((cosine(&mean.embedding, &mean.embedding) - 1.0).abs() < 1e-6);
         assert_eq!(mean.logits, [0.5]);
+        assert!((length - 0.5_f32.sqrt()).abs() < 1e-6, "{length}");
     }
 }

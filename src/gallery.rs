@@ -70,10 +70,12 @@ impl Gallery {
         Label { id: names::id(&name), name, url: String::new() }
     }
 
-    /// Number of the person with this name or id.
+    /// Number of the person with this name or id, however it is written; see [`names`].
     pub fn find(&self, name: &str) -> Option<usize> {
         let by_name = self.people.iter().position(|person| &*person.name == name);
-        by_name.or_else(|| self.people.iter().position(|person| names::id(&person.name) == name))
+        let id = names::id(name);
+        let is_called = |person: &Person| !id.is_empty() && names::id(&person.name) == id;
+        by_name.or_else(|| self.people.iter().position(is_called))
     }
 
     /// The people whose embeddings are most like this one, most alike first, `count` at most. None
@@ -192,6 +194,7 @@ mod tests {
         let gallery = gallery(&["Ann", "Bob Li", "Zoë"]);
         assert_eq!(gallery.find("Bob Li"), Some(1));
         assert_eq!(gallery.find("bob-li"), Some(1));
+        assert_eq!(gallery.find("Zoe\u{308}"), Some(2));
         assert_eq!(gallery.find("Bob"), None);
         assert_eq!(nearest(&gallery, &[0.1, 0.9, 0.2, 0.0]), "Bob Li");
         assert_eq!(gallery.label(2).id, "zoë");

@@ -4,14 +4,20 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
-use super::{Format, GalleryArgs, ModelFiles, SourceArgs};
+use super::{Format, GalleryArgs, ModelFiles, RuleArgs, SourceArgs};
 use crate::config;
 
 const ENROLL_EXAMPLES: &str = "\
 Examples:
-  celebcam enroll \"Roger Federer\" photos/          from photos of nobody else; 5 or more
+  celebcam enroll \"Roger Federer\" photos/          from a folder of photos; 5 or more
   celebcam enroll \"Roger Federer\" new.jpg --add    more photos of somebody who was added
   celebcam enroll \"Roger Federer\" --from-camera    look into the camera and turn your head
+
+Others may be in the photos: the person is whoever is in most of them. Photos that show nobody, somebody
+else, or several people of whom none clearly is the person, are left out and named.
+
+At the end it says how alike the photos are, which fits least, who of those already known is nearest, and
+what share of further pictures will be named.
 
 No pictures are kept. A running `celebcam run` knows the person within two seconds.";
 
@@ -27,16 +33,17 @@ Examples:
 pub struct EnrollArgs {
     /// Name of the person
     pub name: String,
-    /// Photos that show this person alone, and folders of them
+    /// Photos that show this person, and folders of them
     #[arg(required_unless_present = "from_camera", value_name = "PHOTO|DIR", value_hint = ValueHint::AnyPath)]
     pub inputs: Vec<PathBuf>,
     /// Add the pictures to somebody who was added before
     #[arg(long)]
     pub add: bool,
-    /// Of several faces in a photo, take the largest
+    /// Of several faces in a photo, take the largest, not the one that fits the other photos
     #[arg(long)]
     pub largest: bool,
-    /// Leave out photos that cannot be used, instead of refusing all of them
+    /// Take what can be used also where that is less than half of the photos, or a photo named here
+    /// cannot be read
     #[arg(long)]
     pub skip: bool,
     /// Add also a face that looks like somebody else's, and pictures that do not look alike
@@ -56,6 +63,9 @@ pub struct EnrollArgs {
     pub source: SourceArgs,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub rule: RuleArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
     pub models: ModelFiles,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
@@ -72,6 +82,12 @@ pub struct PeopleArgs {
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub rule: RuleArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub models: ModelFiles,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
     pub gallery: GalleryArgs,

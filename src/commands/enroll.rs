@@ -8,18 +8,24 @@ use super::{count, load_observer, required_gallery_path, say};
 use crate::cli::{DecisionArgs, EnrollArgs};
 use crate::detect::Search;
 use crate::engine::Settings;
-use crate::enroll::{cosine, known_as, mean};
+use crate::enroll::fit::Fit;
+use crate::enroll::{Shot, cosine, known, mean, same_person_cosine};
 use crate::error::{Error, Result};
 use crate::gallery::store::{self, ModelKey};
 use crate::gallery::{Gallery, Person, names};
 use crate::observe::Observer;
-use crate::recognize::{Features, Recognizer};
-use crate::{config, service};
+use crate::recognize::{Candidate, Features, Recognizer};
+use crate::service;
 
 mod camera;
 mod photos;
+mod report;
 
-/// Adds a person by the mean of what the model makes of some pictures, and says so.
+/// People looked at for the one who is most like a new person.
+const NEAREST: u16 = 16;
+
+/// Adds a person by the mean of what the model makes of some pictures, and says so and what to
+/// expect of it.
 ///
 /// # Errors
 ///
@@ -33,72 +39,86 @@ pub fn execute(args: &EnrollArgs) -> anyhow::Result<ExitCode> {
         ))
         .into());
     }
-    names::check(&args.name).map_err(Error::Refused)?;
+    let name = &super::people::cleaned(&args.name)?;
     let path = required_gallery_path(&args.gallery)?;
     let search = if args.from_camera { Search::Whole } else { Search::Thorough };
-    let decision = DecisionArgs::default();
+    let decision =
+        DecisionArgs { rule: args.rule.clone(), top_k: Some(NEAREST), ..DecisionArgs::default() };
     let observer = load_observer(&args.models, &decision, search, &Settings::new(1)?)?;
-    let key = observer.recognizer().model_key()?;
+    let recognizer = observer.recognizer();
+    let key = recognizer.model_key()?;
     // Said before the work; asked again when the gallery is changed.
-    addressee(args, observer.recognizer(), &store::load(&path, &key)?)?;
-    let Some((faces, source)) = collect(args, &observer)? else {
+    let gallery = store::load(&path, &key)?;
+    let known = addressee(name, args.add, recognizer, &gallery)?;
+    let known = known.map(|person| gallery.embedding(person));
+    let Some(taken) = collect(args, &observer, known.as_deref())? else {
         say("stopped; nobody was added");
         return Ok(ExitCode::SUCCESS);
     };
-    let (total, gallery) = record(args, observer.recognizer(), &key, &path, &faces)?;
-    let pictures = match source {
-        Source::Photos => count(faces.len(), "photo", "photos"),
-        Source::Camera => count(faces.len(), "frame", "frames"),
-    };
-    let place = format!(
-        "(gallery: {}, {})",
-        count(gallery.people().len(), "person", "people"),
-        path.display()
-    );
+    let added = record(args, name, recognizer, &key, &path, &taken)?;
+    let of = if args.from_camera { ("frame", "frames") } else { ("photo", "photos") };
+    let pictures = count(taken.len(), of.0, of.1);
+    let people = count(added.gallery.people().len(), "person", "people");
+    let place = format!("(gallery: {people}, {})", path.display());
     if args.add {
-        println!("{pictures} added to {}, who has {total} now {place}", args.name);
+        println!("{pictures} added to {}, who has {} now {place}", added.name, added.pictures);
     } else {
-        println!("{} added from {pictures} {place}", args.name);
+        println!("{} added from {pictures} {place}", added.name);
     }
+    report::print(&added, &taken, recognizer);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where faces come from.
-enum Source {
-    Photos,
-    Camera,
+/// A face that is taken.
+struct Taken {
+    shot: Shot,
+    /// The photo's path, or the number of the frame.
+    place: String,
 }
 
-/// The faces of the person; `None` when it was stopped by a signal.
-fn collect(args: &EnrollArgs, observer: &Observer) -> Result<Option<(Vec<Features>, Source)>> {
+fn features(taken: &[Taken]) -> impl Iterator<Item = &Features> {
+    taken.iter().map(|taken| &taken.shot.features)
+}
+
+/// The faces of the person, who may be `known` by a mean embedding; `None` when it was stopped by a
+/// signal.
+fn collect(
+    args: &EnrollArgs,
+    observer: &Observer,
+    known: Option<&[f32]>,
+) -> Result<Option<Vec<Taken>>> {
     if args.from_camera {
         let stop =
             service::stop_on_signal(service::Hangup::Stop, service::StatusRequest::default())?;
-        return Ok(camera::faces(args, observer, &stop)?.map(|faces| (faces, Source::Camera)));
+        return camera::faces(args, observer, &stop);
     }
-    Ok(Some((photos::faces(args, observer)?, Source::Photos)))
+    photos::faces(args, observer, known).map(Some)
 }
 
 /// The person of the gallery to whom pictures are added; `None` for a new one.
 fn addressee(
-    args: &EnrollArgs,
+    name: &str,
+    add: bool,
     recognizer: &Recognizer,
     gallery: &Gallery,
 ) -> Result<Option<usize>> {
-    let name = &args.name;
-    let id = names::id(name);
-    if let Some(own) = recognizer.labels().iter().find(|own| own.name == *name || own.id == id) {
+    let is_own = |own: &&crate::recognize::Label| names::is_called(&own.name, &own.id, name);
+    if let Some(own) = recognizer.labels().iter().find(is_own) {
         return Err(Error::Refused(format!(
             "{} is one of the model's own people, who cannot be changed; choose another name",
             own.name
         )));
     }
-    match (gallery.find(name), args.add) {
-        (Some(person), false) => Err(Error::Refused(format!(
-            "{name} is in the gallery already, from {}; --add adds these to them, and `celebcam \
-             people remove` makes room for a new start",
-            count(gallery.people()[person].pictures as usize, "picture", "pictures")
-        ))),
+    match (gallery.find(name), add) {
+        (Some(person), false) => {
+            let person = &gallery.people()[person];
+            Err(Error::Refused(format!(
+                "{} is in the gallery already, from {}; --add adds these to them, and `celebcam \
+                 people remove` makes room for a new start",
+                person.name,
+                count(person.pictures as usize, "picture", "pictures")
+            )))
+        }
         (None, true) => {
             Err(Error::Refused(format!("{name} is not in the gallery; leave out --add")))
         }
@@ -106,48 +126,77 @@ fn addressee(
     }
 }
 
-/// Writes the person into the gallery, and gives the number of pictures that they have then.
+/// What became of the gallery.
+struct Added {
+    name: String,
+    /// How many the person has.
+    pictures: u32,
+    /// How alike the pictures are.
+    fit: Option<Fit>,
+    /// Who else the person looks like most.
+    nearest: Option<Candidate>,
+    gallery: Gallery,
+}
+
+/// Writes the person into the gallery.
 fn record(
     args: &EnrollArgs,
+    name: &str,
     recognizer: &Recognizer,
     key: &ModelKey,
     path: &Path,
-    faces: &[Features],
-) -> Result<(u32, Gallery)> {
-    let face = mean(faces);
-    let pictures = u32::try_from(faces.len()).unwrap_or(u32::MAX);
-    store::update(
+    taken: &[Taken],
+) -> Result<Added> {
+    let face = mean(features(taken));
+    let new = u32::try_from(taken.len()).unwrap_or(u32::MAX);
+    let shots: Vec<Shot> = taken.iter().map(|taken| taken.shot.clone()).collect();
+    let (mut added, gallery) = store::update(
         path,
         |path| store::load(path, key),
         |gallery| {
-            let addressee = addressee(args, recognizer, gallery)?;
+            let addressee = addressee(name, args.add, recognizer, gallery)?;
+            let alike = known::by_likeness(recognizer, gallery, features(taken));
             if !args.force {
-                check_face(recognizer, gallery, addressee, &face)?;
+                check_face(recognizer, gallery, addressee, &face, &alike)?;
             }
-            let Some(person) = addressee else {
-                let person = Person {
-                    name: args.name.as_str().into(),
-                    pictures,
-                    added_unix_s: unix_seconds(SystemTime::now()),
-                };
-                gallery.add(person, &face.embedding)?;
-                return Ok(pictures);
+            let known = addressee.map(|person| gallery.embedding(person));
+            let fit = Fit::new(&shots, known.as_deref());
+            let person = match addressee {
+                Some(person) => {
+                    gallery.add_pictures(person, &face.embedding, new);
+                    person
+                }
+                None => {
+                    let added_unix_s = unix_seconds(SystemTime::now());
+                    let person = Person { name: name.into(), pictures: new, added_unix_s };
+                    gallery.add(person, &face.embedding)?;
+                    gallery.people().len() - 1
+                }
             };
-            gallery.add_pictures(person, &face.embedding, pictures);
-            Ok(gallery.people()[person].pictures)
+            let own_id = gallery.label(person).id;
+            let Person { name, pictures, .. } = &gallery.people()[person];
+            let nearest = alike.into_iter().find(|other| other.label.id != own_id);
+            let (name, pictures) = (name.to_string(), *pictures);
+            Ok(Added { name, pictures, fit, nearest, gallery: key.empty_gallery() })
         },
-    )
+    )?;
+    added.gallery = gallery;
+    Ok(added)
 }
 
-/// Checks that the face is nobody else's, and of somebody who was added before, theirs.
+/// Checks that the face is nobody else's, and of somebody who was added before, theirs. `alike` are
+/// the people known already, most alike first.
 fn check_face(
     recognizer: &Recognizer,
     gallery: &Gallery,
     addressee: Option<usize>,
     face: &Features,
+    alike: &[Candidate],
 ) -> Result<()> {
     let own_id = addressee.map_or_else(String::new, |person| gallery.label(person).id);
-    if let Some(other) = known_as(recognizer, gallery, face, &own_id) {
+    let named_from = recognizer.rule(gallery).similarity;
+    let best = alike.first().filter(|best| best.label.id != own_id);
+    if let Some(other) = best.filter(|best| best.similarity >= named_from) {
         return Err(Error::Refused(format!(
             "this face looks like {} already ({:.0} %); --force adds it all the same",
             other.label.name,
@@ -155,7 +204,7 @@ fn check_face(
         )));
     }
     let Some(person) = addressee else { return Ok(()) };
-    if cosine(&gallery.embedding(person), &face.embedding) < config::SAME_PERSON_COSINE {
+    if cosine(&gallery.embedding(person), &face.embedding) < same_person_cosine(recognizer) {
         return Err(Error::Refused(format!(
             "this face does not look like {}; --force adds it all the same",
             gallery.people()[person].name

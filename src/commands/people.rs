@@ -6,25 +6,25 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{count, load_recognizer, required_gallery_path, say};
+use super::{count, load_recognizer, required_gallery_path, rule_in_words, say};
 use crate::cli::{DecisionArgs, Format, GalleryArgs, ModelFiles, PeopleArgs, PeopleChange};
 use crate::engine::Settings;
 use crate::error::{Error, Result};
-use crate::gallery::{Gallery, names, store};
-use crate::recognize::Label;
+use crate::gallery::{Gallery, Person, names, store};
+use crate::recognize::{Label, Recognizer, Rule};
 
 /// Version of the JSON lines.
 const SCHEMA: u32 = 1;
 
-/// Lists the people, or changes who they are.
+/// Lists the people and says from when on they are named, or changes who they are.
 ///
 /// # Errors
 ///
-/// A bad gallery, a name that nobody has, a new name that somebody has, or a gallery that cannot be
+/// A bad gallery or model, a name that nobody has, a new name that somebody has, or a gallery that cannot be
 /// written.
 pub fn execute(args: &PeopleArgs) -> anyhow::Result<ExitCode> {
     match &args.change {
-        None => list(&required_gallery_path(&args.gallery)?, args.format)?,
+        None => list(args)?,
         Some(PeopleChange::Rename { old, new, models, gallery }) => {
             rename(old, new, models, gallery)?;
         }
@@ -33,9 +33,37 @@ pub fn execute(args: &PeopleArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(path: &Path, format: Format) -> anyhow::Result<()> {
-    let gallery = store::read(path)?;
+fn list(args: &PeopleArgs) -> anyhow::Result<()> {
+    let path = required_gallery_path(&args.gallery)?;
+    let gallery = store::read(&path)?;
     let people = gallery.as_ref().map_or(&[][..], Gallery::people);
+    let decision = DecisionArgs { rule: args.rule.clone(), ..DecisionArgs::default() };
+    let recognizer = load_recognizer(&args.models, &decision, &Settings::new(1)?)?;
+    let rule = rule_in_force(&recognizer, gallery.as_ref());
+    print(people, rule.as_ref(), args.format)?;
+    say(format_args!("{} in {}", count(people.len(), "person", "people"), path.display()));
+    let own = count(recognizer.labels().len(), "person", "people");
+    match rule {
+        Some(rule) => say(format_args!("with {own} of the model, {}", rule_in_words(&rule))),
+        None => log::warn!(
+            "they were added to another model than {}, which does not know them; --model names \
+             theirs",
+            recognizer.model().origin()
+        ),
+    }
+    Ok(())
+}
+
+/// From when on faces are named with these people; `None` where they are another model's.
+fn rule_in_force(recognizer: &Recognizer, gallery: Option<&Gallery>) -> Option<Rule> {
+    let Some(gallery) = gallery.filter(|gallery| !gallery.people().is_empty()) else {
+        return Some(recognizer.rule_among(recognizer.labels().len()));
+    };
+    (gallery.model() == recognizer.model().fingerprint()).then(|| recognizer.rule(gallery))
+}
+
+/// Writes a line for each of the people.
+fn print(people: &[Person], rule: Option<&Rule>, format: Format) -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     let width = people.iter().map(|person| person.name.chars().count()).max().unwrap_or(0);
     for person in people {
@@ -54,19 +82,32 @@ fn list(path: &Path, format: Format) -> anyhow::Result<()> {
                     "id": names::id(&person.name),
                     "pictures": person.pictures,
                     "added": added.to_string(),
+                    "rule": rule,
                 });
                 writeln!(out, "{line}")?;
             }
         }
     }
-    out.flush()?;
-    let number = count(people.len(), "person", "people");
-    say(format_args!("{number} in {}", path.display()));
-    Ok(())
+    out.flush()
+}
+
+/// The name as it is kept, and a word about what nobody sees in it.
+///
+/// # Errors
+///
+/// [`Error::Refused`] when it is no name.
+pub fn cleaned(name: &str) -> Result<String> {
+    let clean = names::clean(name);
+    names::check(&clean).map_err(Error::Refused)?;
+    if names::has_invisible(name, &clean) {
+        log::warn!("the name {clean} is taken without the invisible characters in it");
+    }
+    Ok(clean)
 }
 
 fn rename(old: &str, new: &str, models: &ModelFiles, gallery: &GalleryArgs) -> anyhow::Result<()> {
     let path = required_gallery_path(gallery)?;
+    let new = &*cleaned(new)?;
     let own = own_people(models)?;
     if let Some(own) = own_person(&own, new) {
         return Err(Error::Refused(format!(
@@ -119,7 +160,7 @@ fn own_people(models: &ModelFiles) -> Result<Vec<Label>> {
 }
 
 fn own_person<'a>(own: &'a [Label], name: &str) -> Option<&'a Label> {
-    own.iter().find(|label| label.name == name || label.id == names::id(name))
+    own.iter().find(|own| names::is_called(&own.name, &own.id, name))
 }
 
 /// Number of the person in the gallery.

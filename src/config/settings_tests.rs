@@ -90,7 +90,7 @@ fn the_nearest_of_alternatives_silences_the_others() {
     let user = User::new("command = \"rpicam-vid\"\nrecording = true\nthreshold = 0.5", &[]);
     let args = user.run("--camera 1 --max-false-accepts 0.01");
     assert!(args.source.command.is_none() && !args.source.recording);
-    assert!(args.decision.threshold.is_none());
+    assert!(args.decision.rule.threshold.is_none());
     let user = User::new("camera = \"C920\"", &[("CELEBCAM_PICTURES", "photos")]);
     let args = user.run("");
     assert!(args.source.camera.is_none());

@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::{Flaw, cosine, mean, only_face};
+use super::{Flaw, Shot, cosine, mean, only_face};
 use crate::config;
 use crate::observe::Observation;
 use crate::quality::turn_to_left;
-use crate::recognize::Features;
 
 /// Turns of a head that looks straight at the camera lie within this, see
 /// [`Quality::turn`](crate::quality::Quality::turn).
@@ -65,20 +64,22 @@ impl Hold {
 #[derive(Debug)]
 pub struct Guide {
     frames: usize,
-    taken: Vec<Features>,
+    /// Cosine that frames of one person have at least.
+    same: f32,
+    taken: Vec<Shot>,
     holds: BTreeMap<&'static str, usize>,
     /// Since when the pose is waited for.
     waiting: Instant,
 }
 
 impl Guide {
-    /// Wants so many frames, from `now` on.
-    pub fn new(frames: usize, now: Instant) -> Self {
-        Self { frames, taken: Vec::new(), holds: BTreeMap::new(), waiting: now }
+    /// Wants so many frames, from `now` on, of a person whose frames have at least the cosine `same`.
+    pub fn new(frames: usize, same: f32, now: Instant) -> Self {
+        Self { frames, same, taken: Vec::new(), holds: BTreeMap::new(), waiting: now }
     }
 
     /// What was taken so far.
-    pub fn taken(&self) -> &[Features] {
+    pub fn taken(&self) -> &[Shot] {
         &self.taken
     }
 
@@ -105,8 +106,8 @@ impl Guide {
     pub fn offer(&mut self, now: Instant, observations: Vec<Observation>) -> Result<(), Hold> {
         let taken = self.judge(now, observations);
         match taken {
-            Ok(face) => {
-                self.taken.push(face);
+            Ok(shot) => {
+                self.taken.push(shot);
                 self.waiting = now;
                 Ok(())
             }
@@ -122,13 +123,14 @@ impl Guide {
         self.holds.iter().max_by_key(|(_, count)| **count).map(|(advice, _)| *advice)
     }
 
-    fn judge(&self, now: Instant, observations: Vec<Observation>) -> Result<Features, Hold> {
-        let observation = only_face(observations, false).map_err(Hold::Flaw)?;
-        let turn = turn_to_left(&observation.face.landmarks);
-        let face = observation.features.ok_or(Hold::Flaw(Flaw::NoFace))?;
+    fn judge(&self, now: Instant, observations: Vec<Observation>) -> Result<Shot, Hold> {
+        let turn = observations.first().map_or(0.0, |seen| turn_to_left(&seen.face.landmarks));
+        let shot = only_face(observations).map_err(Hold::Flaw)?;
+        let embedding = &shot.features.embedding;
         if !self.taken.is_empty() {
-            let likeness = cosine(&mean(&self.taken).embedding, &face.embedding);
-            if likeness < config::SAME_PERSON_COSINE {
+            let mean = mean(self.taken.iter().map(|taken| &taken.features));
+            let likeness = cosine(&mean.embedding, embedding);
+            if likeness < self.same {
                 return Err(Hold::Flaw(Flaw::OtherPerson(likeness)));
             }
         }
@@ -141,10 +143,10 @@ impl Guide {
         if !posed {
             return Err(Hold::Pose);
         }
-        let alike = |taken: &Features| {
-            cosine(&taken.embedding, &face.embedding) > config::SAME_PICTURE_COSINE
+        let alike = |taken: &Shot| {
+            cosine(&taken.features.embedding, embedding) > config::SAME_PICTURE_COSINE
         };
-        if self.taken.iter().any(alike) { Err(Hold::Alike) } else { Ok(face) }
+        if self.taken.iter().any(alike) { Err(Hold::Alike) } else { Ok(shot) }
     }
 
     /// The pose of the next frame: four of ten straight, three to either side. `None` when it was
@@ -168,7 +170,9 @@ mod tests {
     use super::*;
     use crate::face::{BoundingBox, Face, Landmarks, Point};
     use crate::quality::Quality;
-    use crate::recognize::{Identity, Reason};
+    use crate::recognize::{Features, Identity, Reason};
+
+    const SAME: f32 = 0.2;
 
     /// Number of a look that only another person has.
     const STRANGER: usize = 15;
@@ -201,7 +205,7 @@ mod tests {
     #[test]
     fn poses_are_asked_for_in_turn() {
         let now = Instant::now();
-        let mut guide = Guide::new(10, now);
+        let mut guide = Guide::new(10, SAME, now);
         let mut prompts = Vec::new();
         for frame in 0..10 {
             let prompt = guide.prompt(now);
@@ -223,7 +227,7 @@ mod tests {
     #[test]
     fn frames_that_do_not_help_are_held_back() {
         let now = Instant::now();
-        let mut guide = Guide::new(3, now);
+        let mut guide = Guide::new(3, SAME, now);
         assert_eq!(guide.offer(now, Vec::new()), Err(Hold::Flaw(Flaw::NoFace)));
         let two = vec![seen(50.0, 1), seen(50.0, 2)];
         assert_eq!(guide.offer(now, two), Err(Hold::Flaw(Flaw::SeveralFaces(vec![100, 100]))));
@@ -245,7 +249,7 @@ mod tests {
     #[test]
     fn a_pose_that_does_not_come_is_given_up() {
         let now = Instant::now();
-        let mut guide = Guide::new(2, now);
+        let mut guide = Guide::new(2, SAME, now);
         assert_eq!(guide.offer(now, vec![seen(80.0, 1)]), Err(Hold::Pose));
         let later = now + POSE_PATIENCE + Duration::from_millis(1);
         assert!(guide.prompt(later).contains("as you like"));

@@ -1,7 +1,61 @@
-//! Names of people: which are allowed, their ids, and which are nearest to one that is not there.
+//! Names of people: which are allowed, which are one name, their ids, and which are nearest to one
+//! that is not there.
+//!
+//! Two names are one when their ids are equal: ids do not tell Unicode's forms of a character, upper
+//! and lower case, and invisible characters apart.
+
+use unicode_normalization::UnicodeNormalization;
 
 /// Most characters of a name.
 const LONGEST: usize = 80;
+
+/// Characters that show nothing by themselves, first and last of each range: Unicode's
+/// `Default_Ignorable_Code_Point` and the marks of interlinear notes.
+const INVISIBLE: [(char, char); 17] = [
+    ('\u{ad}', '\u{ad}'),
+    ('\u{34f}', '\u{34f}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180f}'),
+    ('\u{200b}', '\u{200f}'),
+    ('\u{202a}', '\u{202e}'),
+    ('\u{2060}', '\u{206f}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{fe00}', '\u{fe0f}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{fff0}', '\u{fffb}'),
+    ('\u{1bca0}', '\u{1bca3}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0000}', '\u{e0fff}'),
+];
+
+fn is_invisible(character: char) -> bool {
+    INVISIBLE.iter().any(|&(first, last)| (first..=last).contains(&character))
+}
+
+/// Whether an invisible character changes how the letter before it is written, as the joiners do in
+/// Persian and Sinhala and the selectors of variants in Japanese.
+fn shapes(character: char, before: Option<char>) -> bool {
+    let shaping = matches!(
+        character,
+        '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}'
+    );
+    shaping && before.is_some_and(|letter| !letter.is_ascii() && !is_invisible(letter))
+}
+
+/// A name that somebody typed as it is kept: composed (NFC), and without characters that nobody
+/// sees. Those that shape a letter stay.
+pub fn clean(name: &str) -> String {
+    let mut clean = String::with_capacity(name.len());
+    for character in name.nfc() {
+        if !is_invisible(character) || shapes(character, clean.chars().next_back()) {
+            clean.push(character);
+        }
+    }
+    clean
+}
 
 /// Checks a name that somebody typed or that is in a file.
 ///
@@ -27,19 +81,49 @@ pub fn check(name: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether [`clean`] left characters out of a name that nobody sees.
+pub fn has_invisible(name: &str, clean: &str) -> bool {
+    let count = |name: &str| name.chars().filter(|&character| is_invisible(character)).count();
+    count(name) > count(clean)
+}
+
 /// The id of a name: letters and digits in lower case, everything else one dash. `Tina Fey` becomes
-/// `tina-fey`.
+/// `tina-fey`. The letters are compatibility-composed (NFKC), so that full-width ones are the usual
+/// ones.
 pub fn id(name: &str) -> String {
     let mut id = String::with_capacity(name.len());
-    for character in name.chars() {
+    for character in folded(name).chars() {
         if character.is_alphanumeric() {
-            id.extend(character.to_lowercase());
+            id.push(character);
         } else if !id.is_empty() && !id.ends_with('-') {
             id.push('-');
         }
     }
     id.truncate(id.trim_end_matches('-').len());
     id
+}
+
+/// Whether this is the person with that name or id.
+pub fn is_called(name: &str, id_of_person: &str, wanted: &str) -> bool {
+    let wanted_id = id(wanted);
+    !wanted_id.is_empty() && (wanted_id == id(name) || wanted_id == id(id_of_person))
+}
+
+/// The name in Unicode's form NFKC and in lower case, without what is invisible.
+fn folded(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    let mut lower = String::with_capacity(name.len());
+    for character in name.nfkc().filter(|&character| !is_invisible(character)) {
+        // By way of upper case, as case folding does: ß becomes ss, and both small sigmas are one.
+        // The dotless i is a letter of its own.
+        match character {
+            '\u{131}' => lower.push(character),
+            _ => lower.extend(character.to_uppercase().flat_map(char::to_lowercase)),
+        }
+    }
+    lower.nfkc().collect()
 }
 
 /// Those of `names` that `name` may have been meant to be, nearest first, three at most.
@@ -93,6 +177,35 @@ mod tests {
         assert_eq!(id("O'Neill, Shaquille!"), "o-neill-shaquille");
         assert_eq!(id("Zoë"), "zoë");
         assert_eq!(id("..."), "");
+    }
+
+    #[test]
+    fn names_that_look_alike_have_one_id() {
+        for (one, other) in [
+            ("Zo\u{eb}", "Zoe\u{308}"),
+            ("Ann Li", "\u{ff21}\u{ff4e}\u{ff4e}\u{3000}\u{ff2c}\u{ff49}"),
+            ("Ann Li", "\u{feff}An\u{200b}n\u{2060} L\u{ad}i\u{200f}"),
+            ("Ann", "A\u{fe0f}nn\u{e0101}"),
+            ("STRAUSS", "Strau\u{df}"),
+            ("\u{39f}\u{394}\u{3a5}\u{3a3}", "\u{3bf}\u{3b4}\u{3c5}\u{3c2}"),
+            ("\u{d55c}", "\u{1112}\u{1161}\u{11ab}"),
+        ] {
+            assert_eq!(id(one), id(other), "{one} {other:?}");
+            assert!(is_called(one, "", other), "{one} {other:?}");
+        }
+        assert_ne!(id("Kad\u{131}r"), id("Kadir"));
+        assert_ne!(id("Ann"), id("An n"));
+        assert!(is_called("Zo\u{eb}", "zoe", "ZOE") && !is_called("Ann", "ann", "\u{3164}"));
+    }
+
+    #[test]
+    fn what_nobody_sees_is_left_out_and_what_shapes_a_letter_stays() {
+        assert_eq!(clean("\u{feff}An\u{200d}n \u{202e}Li\u{202c}"), "Ann Li");
+        assert_eq!(clean("Zoe\u{308}"), "Zo\u{eb}");
+        assert_eq!(check(&clean("\u{3164}\u{200b}")), check(""));
+        for kept in ["\u{dc1}\u{dca}\u{200d}\u{dbb}\u{dd3}", "\u{8fbb}\u{e0100}"] {
+            assert_eq!(clean(kept), kept);
+        }
     }
 
     #[test]

@@ -271,15 +271,27 @@ fn parse_people(
     gallery: &mut Gallery,
 ) -> std::result::Result<(), String> {
     let mut line = Vec::new();
+    let mut known = HashSet::with_capacity(people);
     let mut ids = HashSet::with_capacity(people);
+    // Celebcam told more names apart once, so this is no damage.
+    let mut clash = None;
     for _ in 0..people {
         let Entry { name, pictures, added_unix_s } =
             serde_json::from_str(reader.line(&mut line)?).map_err(broken_line)?;
         names::check(&name).map_err(|reason| damaged(&reason))?;
+        if !known.insert(name.to_string()) {
+            return Err(damaged(&format!("two people have the name {name}")));
+        }
         if !ids.insert(names::id(&name)) {
-            return Err(damaged(&format!("two people have the id {}", names::id(&name))));
+            clash.get_or_insert_with(|| name.to_string());
         }
         gallery.people.push(Person { name: name.into(), pictures, added_unix_s });
+    }
+    if let Some(name) = clash {
+        log::warn!(
+            "{name} and somebody else in the gallery have one name, written in two ways; \
+             `celebcam people rename` gives one of them another"
+        );
     }
     Ok(())
 }

@@ -105,6 +105,24 @@ fn files_that_are_no_galleries_are_refused_with_what_to_do() {
 }
 
 #[test]
+fn a_name_that_is_there_in_two_ways_is_no_damage_and_a_name_that_is_there_twice_is() {
+    let folder = folder();
+    let path = folder.path().join("gallery");
+    for (names, whole) in [(["Zo\u{eb}", "Zoe\u{308}"], true), (["Ann", "Ann"], false)] {
+        let mut gallery = key().empty_gallery();
+        for name in names {
+            let person = Person { name: name.into(), pictures: 1, added_unix_s: 0 };
+            gallery.add_new(person, &[1.0]);
+        }
+        fs::write(&path, bytes(&gallery)).expect("a file can be written");
+        match load(&path, &key()) {
+            Ok(read) => assert!(whole && read.find("Zoe\u{308}") == Some(1), "{names:?}"),
+            Err(error) => assert!(!whole && error.to_string().contains("Ann"), "{error}"),
+        }
+    }
+}
+
+#[test]
 fn a_gallery_of_another_model_is_refused_unless_it_is_empty() {
     let folder = folder();
     let path = folder.path().join("gallery");

@@ -2,29 +2,31 @@
 
 use std::time::{Duration, Instant};
 
+use super::Taken;
 use crate::cli::EnrollArgs;
 use crate::commands::run::spec;
 use crate::commands::say;
 use crate::enroll::guide::{Guide, Hold};
+use crate::enroll::same_person_cosine;
 use crate::error::{Error, Result};
 use crate::observe::{Observe, Observer};
-use crate::recognize::Features;
 use crate::source::{self, Received};
 use crate::stop::StopFlag;
 
 /// How long to wait for a frame before signals are looked at again.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// The features of good frames; `None` when `stop` was set.
+/// The face in good frames; `None` when `stop` was set.
 pub fn faces(
     args: &EnrollArgs,
     observer: &Observer,
     stop: &StopFlag,
-) -> Result<Option<Vec<Features>>> {
+) -> Result<Option<Vec<Taken>>> {
     let time = Duration::try_from_secs_f32(args.timeout)
         .map_err(|error| Error::Config(format!("--timeout {}: {error}", args.timeout)))?;
     let mut source = source::open(&spec(&args.source, false))?;
-    let mut guide = Guide::new(usize::from(args.frames), Instant::now());
+    let same = same_person_cosine(observer.recognizer());
+    let mut guide = Guide::new(usize::from(args.frames), same, Instant::now());
     let until = Instant::now() + time;
     let mut said = Said::default();
     said.say_prompt(guide.prompt(Instant::now()));
@@ -56,7 +58,9 @@ pub fn faces(
             }
         }
     }
-    Ok(Some(guide.taken().to_vec()))
+    let taken = guide.taken().iter().enumerate();
+    let take = |(at, shot)| Taken { shot: Clone::clone(shot), place: format!("frame {}", at + 1) };
+    Ok(Some(taken.map(take).collect()))
 }
 
 fn too_few(guide: &Guide, args: &EnrollArgs, when: &str) -> Error {
