@@ -61,6 +61,29 @@ fn the_built_in_models_say_what_they_are() {
 }
 
 #[test]
+fn the_larger_model_asks_for_more_similarity() {
+    let rule = |arguments: &[&str]| {
+        let output = celebcam().args(["model", "--format", "json"]).args(arguments).output();
+        let model = json_lines(&output.expect("celebcam runs").stdout)[0].clone();
+        let ids: std::collections::HashSet<_> = model["labels"]
+            .as_array()
+            .expect("there are labels")
+            .iter()
+            .map(|label| label["id"].as_str().map(str::to_owned))
+            .collect();
+        assert_eq!(model["rule"]["people"], ids.len());
+        let promised = model["rule"]["false_accepts"].as_f64().expect("it is known");
+        assert!((promised / 0.001 - 1.0).abs() < 0.01, "{promised}");
+        (ids.len(), model["rule"]["similarity"].as_f64().expect("a number"))
+    };
+    let larger = shipped("models/celebrities135.onnx");
+    let (few, of_few) = rule(&[]);
+    let (many, of_many) = rule(&[larger.to_str().expect("a plain path")]);
+    assert_eq!((few, many), (18, 135));
+    assert!(of_many > of_few + 0.03, "{of_few} {of_many}");
+}
+
+#[test]
 fn a_copy_of_the_built_in_model_gives_the_same() {
     let file = celebcam().args(["model", "--format", "json"]).arg(shipped(RECOGNIZER)).output();
     let built_in = celebcam().args(["model", "--format", "json"]).output();

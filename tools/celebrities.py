@@ -38,7 +38,7 @@ def assemble(data: Path, folder: Path, everybody: bool) -> None:
     for number, name, _, _ in table() if everybody else []:
         place = folder / "train" / name
         place.mkdir()
-        for photo in sorted((data / "cfp" / number).glob("*/*.jpg")):
+        for photo in sorted((data / "cfp" / number).glob("*/*.*")):
             (place / f"{photo.parent.name}-{photo.name}").symlink_to(photo.resolve())
 
 
