@@ -79,21 +79,24 @@ def drop_copies(items: list[Item]) -> None:
     if not items:
         return
     items.sort(key=precedence)
-    compared = all(item.embeddings is not None for item in items)
+    embeddings = None
+    if all(item.embeddings is not None for item in items):
+        embeddings = np.stack([item.embedding for item in items])
     found = duplicates.pairs(
-        np.stack([item.hashes[item.taken] for item in items]),
-        np.stack([item.embedding for item in items]) if compared else None,
+        [item.hashes[item.taken] for item in items], embeddings, [item.photo for item in items]
     )
     owner = [(item.stranger, item.name) for item in items]
-    for i, j in found.copies:
+    for i, j in sorted(found.copies + found.photos):
         if owner[i] == owner[j] and items[i].kept:
             items[j].dropped = f"copy: of {short(items[i])}"
-    # Nobody knows whom a picture shows that lies in the folders of two people.
-    for i, j in found.copies:
-        if owner[i] != owner[j]:
+    # One photo may lie in the folders of two people who are both on it.
+    same_face = [(i, j) for i, j in found.photos
+                 if embeddings is not None and embeddings[i] @ embeddings[j] >= cleaning.SURELY]  # fmt: skip
+    for i, j in found.copies + same_face:
+        if owner[i] != owner[j]:  # Nobody knows whom it shows.
             for one, other in ((items[i], items[j]), (items[j], items[i])):
                 one.dropped = f"also under another name: {short(other)}"
-    near = [(i, j) for i, j in found.copies + found.near if owner[i] == owner[j]]
+    near = [(i, j) for i, j in found.photos + found.copies + found.near if owner[i] == owner[j]]
     for item, group in zip(items, duplicates.groups(len(items), near), strict=True):
         item.group = int(group)
 

@@ -35,7 +35,7 @@ section{background:#fff;border:1px solid #e1e4ea;border-radius:10px;padding:18px
 .tile b{display:block;font-size:23px}.tile span{color:#5b6574;font-size:13px}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(420px,100%),1fr));gap:16px;margin:16px 0}
 .two section{margin:0;min-width:0}
-table{border-collapse:collapse;font-size:13px}td,th{padding:3px 9px;text-align:right}
+table{border-collapse:collapse;font-size:13px}td,th{padding:3px 9px;text-align:right}td{white-space:nowrap}
 th:first-child{text-align:left;font-weight:500}tr+tr td,tr+tr th{border-top:1px solid #eceef2}
 .confusion td{min-width:22px;text-align:center;padding:3px}.confusion .up{height:120px;vertical-align:bottom;padding:0 2px}
 .confusion th:first-child{white-space:nowrap}
@@ -45,12 +45,12 @@ svg{width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:#5b6574}
 .faces{display:grid;grid-template-columns:repeat(auto-fill,minmax(120px,1fr));gap:14px 12px}
 .faces figure{margin:0;font-size:12px;line-height:1.35;overflow-wrap:anywhere}
 .faces img,.no{width:112px;height:112px;border-radius:6px;display:block;margin-bottom:4px;object-fit:contain;background:#eceef2}
-.no{line-height:112px;text-align:center;color:#8a93a1}
+.faces .no{height:28px;line-height:28px;text-align:center;color:#8a93a1}
 code{font:12px ui-monospace,monospace;color:#3b4452}ul{font-size:12px;overflow-wrap:anywhere}
 .bad{color:#a8321a}.note{color:#5b6574;font-size:13px;margin:8px 0 0}
 @media(max-width:480px){td,th{padding:3px 5px}main{padding:16px 10px 40px}section{padding:14px 12px}
 .tiles{grid-template-columns:1fr 1fr;gap:8px}.tile b{font-size:19px}
-.faces{grid-template-columns:repeat(auto-fill,minmax(100px,1fr))}.faces img,.no{width:100px;height:100px}.no{line-height:100px}}
+.faces{grid-template-columns:repeat(auto-fill,minmax(100px,1fr))}.faces img,.no{width:100px;height:100px}}
 """
 
 

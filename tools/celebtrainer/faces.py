@@ -17,6 +17,8 @@ from .inventory import Item
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 BATCH = 32
+# Side of a photo for its hash.
+SMALL_PX = 136
 # More faces than this are a crowd, in which the largest are looked at.
 MOST_FACES = 12
 
@@ -42,7 +44,13 @@ def inspect(items: list[Item]) -> list[Item]:
             with warnings.catch_warnings(), Image.open(item.source) as picture:
                 warnings.simplefilter("ignore")
                 aligned = picture.size == (data.CROP_PX, data.CROP_PX)
+                picture.draft("RGB", (SMALL_PX, SMALL_PX))
                 picture.load()
+                if not aligned:
+                    small = picture.convert("RGB").resize(
+                        (SMALL_PX, SMALL_PX), Image.Resampling.BOX
+                    )
+                    item.photo = duplicates.hashes(np.array(small))
         except Image.DecompressionBombError:
             item.dropped = "larger than a picture may be"
         except (OSError, ValueError, SyntaxError):

@@ -35,6 +35,8 @@ class Item:
     # Aligned crops of the faces on it, the largest first, and which of them is taken.
     crops: list[Path] = field(default_factory=list)
     taken: int = 0
+    # The hashes of the whole photo and its mirror image; none for an aligned crop.
+    photo: np.ndarray | None = None
     # Of each face: an embedding of length 1, and the hashes of the crop and of its mirror image.
     embeddings: np.ndarray | None = None
     hashes: np.ndarray | None = None

@@ -29,11 +29,13 @@ def manifest(out: Path) -> list[dict]:
 def test_near_duplicates_share_a_group_and_others_do_not():
     first, second = draw(0, 0), draw(1, 0)
     brighter = np.clip(first.astype(int) + 12, 0, 255).astype(np.uint8)
-    hashed = np.stack([duplicates.hashes(c) for c in (first, second, brighter, first[:, ::-1])])
-    found = duplicates.pairs(hashed, None)
+    hashed = [duplicates.hashes(c) for c in (first, second, brighter, first[:, ::-1])]
+    none = [None] * 4
+    found = duplicates.pairs(hashed, None, none)
     assert found.copies == [(0, 2), (0, 3), (2, 3)] and found.near == found.copies
     unlike = np.eye(4)
-    assert not duplicates.pairs(hashed, unlike).copies
+    assert duplicates.pairs(hashed, unlike, none) == duplicates.Pairs([], [], [])
+    assert duplicates.pairs([hashed[0], hashed[1]] * 2, unlike, hashed).photos == found.copies
 
 
 def test_chains_of_near_duplicates_are_one_group():
