@@ -251,7 +251,7 @@ mod tests {
         let couple = [vec![other(0.0), person(0.4)], vec![person(-0.4), other(0.5)]];
         let torn = Torn { first: vec![0, 1], second: vec![0, 1] };
         assert_eq!(sift(&couple, None, 0.2), Err(torn));
-        let apart = [vec![person(0.4)], vec![other(0.4)], vec![person(-0.4)], vec![other(-0.4)]];
+        let apart = [vec![person(0.3)], vec![other(0.4)], vec![person(-0.3)], vec![other(-0.4)]];
         let torn = sift(&apart, None, 0.2).expect_err("two of each");
         assert_eq!((torn.first, torn.second), (vec![0, 2], vec![1, 3]));
         let alone = [&couple[..], &[vec![other(-0.5)]]].concat();
@@ -277,7 +277,7 @@ mod tests {
         let brothers = vec![shot([0.5, 0.85, 0.0]), shot([0.5, -0.85, 0.0])];
         let found = sifted(&[&alone[..], &[brothers]].concat());
         assert_eq!((found.taken.len(), found.unclear), (2, vec![2]));
-        let collage = vec![person(0.2), person(0.7)];
+        let collage = vec![shot([1.0, 0.0, 0.5]), shot([1.0, 0.0, 0.8])];
         assert_eq!(sifted(&[&alone[..], &[collage]].concat()).taken.len(), 3);
     }
 }
