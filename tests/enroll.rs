@@ -46,27 +46,49 @@ fn a_person_is_added_named_renamed_and_removed() {
 }
 
 #[test]
-fn photos_that_do_not_show_one_face_are_refused_with_the_reason() {
-    let Some((new, own)) = crops(3) else { return };
+fn a_folder_gives_the_person_who_is_in_most_photos_and_names_what_is_left_out() {
+    let Some((new, own)) = crops(4) else { return };
     let device = Device::new();
-    let good = device.photos(&new);
-    let two = device.photo("two.png", &[&new[0], &own[0]]);
-    let nobody = device.photo("nobody.png", &[]);
-    let broken = device.folder.path().join("broken.jpg");
+    let folder = device.folder.path().join("photos");
+    fs::create_dir(&folder).expect("a folder can be made");
+    device.photo("photos/two.png", &[&own[1], &new[3]]);
+    device.photo("photos/nobody.png", &[]);
+    device.photo("photos/other.png", &[&own[0]]);
+    for (number, crop) in new[..3].iter().enumerate() {
+        device.photo(&format!("photos/{number}.png"), &[crop.as_path()]);
+    }
+    let broken = folder.join("broken.jpg");
     fs::write(&broken, "words").expect("a file can be written");
+    let (out, log) = device.succeeds(&["enroll", NEW], &[folder.clone()]);
+    assert!(out.contains("added from 4 photos"), "{out}{log}");
+    for words in ["nobody.png: no face found", "other.png: shows another person", "broken.jpg"] {
+        assert!(log.contains(words), "{words}: {log}");
+    }
+    assert!(log.contains("3 photos left out") && !log.contains("two.png"), "{log}");
 
-    let refuse = |photo: &Path, code, words: &[&str]| {
-        let mut command = device.celebcam(&["enroll", NEW]);
-        assert_fails(command.args(&good).arg(photo), code, words);
-        assert!(device.people().is_empty());
-    };
-    refuse(&two, 1, &["two.png: 2 faces (", "pixels wide", "--largest", "1 of 4 photos"]);
-    refuse(&nobody, 1, &["nobody.png: no face found", "--skip"]);
-    refuse(&broken, 66, &["broken.jpg", "--skip"]);
-    refuse(&device.photos(&own)[0], 1, &["another person than the others"]);
+    // What to expect.
+    for words in ["likeness of 4 pictures to the others: 0.", "nearest of the others", "of further"]
+    {
+        assert!(out.contains(words), "{words}: {out}");
+    }
+    // A photo that is named has to be a photo, and one alone has to show one face.
+    let mut command = device.celebcam(&["enroll", "Harry"]);
+    assert_fails(command.arg(folder.join("0.png")).arg(&broken), 66, &["broken.jpg", "--skip"]);
+    let mut command = device.celebcam(&["enroll", "Harry"]);
+    let words = ["two.png: 2 faces (", "pixels wide", "--largest"];
+    assert_fails(command.arg(folder.join("two.png")), 1, &words);
+    assert_eq!(device.people(), [NEW]);
+}
 
-    let (out, log) = device.succeeds(&["enroll", NEW, "--skip"], &[&good[..], &[nobody]].concat());
-    assert!(out.contains("added from 3 photos") && log.contains("no face found"), "{out}{log}");
+#[test]
+fn photos_of_two_people_are_refused() {
+    let Some((new, own)) = crops(2) else { return };
+    let device = Device::new();
+    let photos = [device.photos(&new), device.photos(&own)].concat();
+    let mut command = device.celebcam(&["enroll", NEW]);
+    let words = ["the photos show different people", "Aniston", "Radcliffe", "nobody was added"];
+    assert_fails(command.args(&photos), 1, &words);
+    assert!(device.people().is_empty());
 }
 
 #[test]
@@ -109,6 +131,8 @@ fn names_that_are_wrong_or_taken_are_refused() {
         ("a\nb", "control characters"),
         (OWN, "one of the model's own people"),
         ("jennifer  aniston", "one of the model's own people"),
+        ("\u{ff2a}enni\u{200b}fer Aniston", "one of the model's own people"),
+        ("\u{200b}\u{3164}", "must not be empty"),
     ] {
         assert_fails(device.celebcam(&["enroll", name]).args(none), 1, &[words]);
     }
@@ -123,6 +147,7 @@ fn names_that_are_wrong_or_taken_are_refused() {
         (&["remove", "Roger Federr"][..], "did you mean Roger Federer?"),
         (&["remove", "Roger Federer", "Nobody"], "nobody called Nobody is in the gallery"),
         (&["remove", OWN], "the model's own people, who cannot be changed"),
+        (&["rename", "Serena Williams", "ROGER\u{a0}Federer\u{ad}"], "so does Roger Federer"),
         (&["rename", OWN, "Rachel"], "the model's own people, who cannot be changed"),
         (&["rename", "Roger Federer", OWN], "choose another name"),
         (&["rename", "Roger Federer", "Serena Williams"], "in the gallery already"),

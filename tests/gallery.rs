@@ -4,16 +4,18 @@ mod common;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use celebcam::gallery::store;
-use common::device::{Device, NEW, crops, fill, film};
+use common::device::{Device, NEW, OWN, crops, fill, fill_for, film};
 use common::{Random, beyond_emulation, celebcam, files, json_lines};
+use prost::Message;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tract_onnx::pb::ModelProto;
 
 #[test]
 fn killed_at_any_moment_the_old_gallery_is_left_or_the_new() {
@@ -139,6 +141,62 @@ fn a_run_takes_up_a_changed_gallery_without_losing_a_frame() {
     run.signal(Signal::TERM);
     let summary = run.says("frames,", Duration::from_secs(10));
     assert!(summary.contains(" 0 dropped, 0 corrupt"), "{summary}");
+    assert_eq!(run.child.wait().expect("the process is ours").code(), Some(0));
+}
+
+/// Writes a copy of the built-in model that knows how alike strangers are: among 18 people nearly any
+/// likeness makes a name, among thousands none does. Gives its path and its fingerprint.
+fn model_with_impostors(device: &Device) -> (PathBuf, String) {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/celebrities.onnx");
+    let bytes = fs::read(shipped).expect("the model can be read");
+    let mut model = ModelProto::decode(&bytes[..]).expect("the model is ONNX");
+    let entries = &mut model.metadata_props;
+    let entry = entries.iter_mut().find(|entry| entry.key == "celebcam.decision");
+    let entry = entry.expect("the key is there");
+    let mut decision: Value = serde_json::from_str(&entry.value).expect("it is JSON");
+    let point = |(false_matches, similarity): (f64, f64)| serde_json::json!({ "false_matches": false_matches, "similarity": similarity });
+    let curve = [(1e-12, 9.0), (1e-6, 1.5), (2e-5, 0.1), (0.1, 0.0)];
+    decision["impostors"] = curve.map(point).to_vec().into();
+    decision["false_accepts"] = 0.001.into();
+    entry.value = decision.to_string();
+    let path = device.folder.path().join("impostors.onnx");
+    fs::write(&path, model.encode_to_vec()).expect("a file can be written");
+    let output = celebcam().args(["model", "--format", "json"]).arg(&path).output();
+    let shown = json_lines(&output.expect("celebcam runs").stdout);
+    (path, shown[0]["fingerprint"].as_str().expect("a fingerprint").to_owned())
+}
+
+#[test]
+fn the_threshold_follows_the_people_also_in_a_run() {
+    if beyond_emulation("a threshold that follows the people", "frames take too long") {
+        return;
+    }
+    let Some((_, own)) = crops(5) else { return };
+    let device = Device::new();
+    let (model, fingerprint) = model_with_impostors(&device);
+    let model = model.to_string_lossy();
+    let rule = |people: usize| {
+        let names: Vec<String> = (0..people).map(|number| format!("Person {number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        fill_for(&fingerprint, &device.gallery(), &names);
+        let (out, log) = device.succeeds(&["people", "--format", "json", "--model", &model], &[]);
+        let rule = json_lines(out.as_bytes())[0]["rule"].clone();
+        assert_eq!(rule["people"], people + 18);
+        assert!(log.contains(&format!("among {} people", people + 18)), "{log}");
+        assert!(log.contains("0.10 % of strangers' faces get a name"), "{log}");
+        rule["similarity"].as_f64().expect("a number")
+    };
+    let among_few = rule(1);
+    let film = film(&device, &own);
+    let mut run = Run::start(&device, &["--repeat", "--model", &model], &film);
+    let event = run.event();
+    assert_eq!((&event["event"], &event["name"]), (&"start".into(), &OWN.into()));
+    let among_many = rule(5000);
+    assert!(among_few < 0.2 && among_many > 1.5, "{among_few} {among_many}");
+    run.says("people: 5000", TAKEN_UP_WITHIN);
+    let event = run.event();
+    assert_eq!((&event["event"], &event["name"]), (&"end".into(), &OWN.into()));
+    run.signal(Signal::TERM);
     assert_eq!(run.child.wait().expect("the process is ours").code(), Some(0));
 }
 

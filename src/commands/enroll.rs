@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::gallery::store::{self, ModelKey};
 use crate::gallery::{Gallery, Person, names};
 use crate::observe::Observer;
-use crate::recognize::{Candidate, Features, Recognizer};
+use crate::recognize::{Candidate, Features, Label, Recognizer};
 use crate::service;
 
 mod camera;
@@ -65,7 +65,7 @@ pub fn execute(args: &EnrollArgs) -> anyhow::Result<ExitCode> {
     } else {
         println!("{} added from {pictures} {place}", added.name);
     }
-    report::print(&added, &taken, recognizer);
+    report::print(&added, !args.add, &taken, recognizer);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -102,7 +102,7 @@ fn addressee(
     recognizer: &Recognizer,
     gallery: &Gallery,
 ) -> Result<Option<usize>> {
-    let is_own = |own: &&crate::recognize::Label| names::is_called(&own.name, &own.id, name);
+    let is_own = |own: &&Label| names::is_called(&own.name, &own.id, name);
     if let Some(own) = recognizer.labels().iter().find(is_own) {
         return Err(Error::Refused(format!(
             "{} is one of the model's own people, who cannot be changed; choose another name",

@@ -37,7 +37,7 @@ pub struct Torn {
 }
 
 /// Finds the person in the `photos`, the faces of each: by the mean embedding of pictures that are
-/// `known` to show them, or else as the one who is in most of the photos. Faces of one person have
+/// `known` to show them, or else, or where that fits no face, as the one who is in most of the photos. Faces of one person have
 /// at least the cosine `same`.
 ///
 /// # Errors
@@ -47,9 +47,12 @@ pub fn sift(photos: &[Vec<Shot>], known: Option<&[f32]>, same: f32) -> Result<Si
     let mut sifted = Sifted::default();
     let mut photos = Photos { faces: photos, kept: Vec::new(), same };
     sifted.copies = photos.leave_out_copies();
-    let person = match known {
-        Some(known) => photos.best_faces(&[], |_| Some(known.to_vec())),
-        None => photos.in_most(&[]),
+    let like_known = known.map(|known| photos.best_faces(&[], |_| Some(known.to_vec())));
+    // Where nobody is like the one who is known, it shows who the photos are of.
+    let known = known.filter(|_| like_known.as_ref().is_some_and(|found| !found.is_empty()));
+    let person = match (known, like_known) {
+        (Some(_), Some(found)) => found,
+        _ => photos.in_most(&[]),
     };
     let rival = if known.is_none() { photos.in_most(&person) } else { Vec::new() };
     if known.is_none() && photos.kept.len() > 1 && rival.len() >= person.len() {
@@ -248,7 +251,7 @@ mod tests {
         let couple = [vec![other(0.0), person(0.4)], vec![person(-0.4), other(0.5)]];
         let torn = Torn { first: vec![0, 1], second: vec![0, 1] };
         assert_eq!(sift(&couple, None, 0.2), Err(torn));
-        let apart = [vec![person(0.4)], vec![other(0.4)], vec![person(-0.4)], vec![other(-0.4)]];
+        let apart = [vec![person(0.3)], vec![other(0.4)], vec![person(-0.3)], vec![other(-0.4)]];
         let torn = sift(&apart, None, 0.2).expect_err("two of each");
         assert_eq!((torn.first, torn.second), (vec![0, 2], vec![1, 3]));
         let alone = [&couple[..], &[vec![other(-0.5)]]].concat();
@@ -261,8 +264,11 @@ mod tests {
         assert_eq!(sifted(&photo).unclear, [0]);
         let known = sift(&photo, Some(&person(0.0).features.embedding), 0.2);
         assert_eq!(known.expect("the person is known").taken, [(0, 1)]);
-        let known = sift(&[vec![other(0.0)]], Some(&person(0.0).features.embedding), 0.2);
+        let photos = [vec![other(0.0)], vec![person(0.3)]];
+        let known = sift(&photos, Some(&person(0.0).features.embedding), 0.2);
         assert_eq!(known.expect("the person is known").others.len(), 1);
+        let known = sift(&photos[..1], Some(&person(0.0).features.embedding), 0.2);
+        assert_eq!(known.expect("one face").taken, [(0, 0)], "somebody else altogether");
     }
 
     #[test]
@@ -271,7 +277,7 @@ mod tests {
         let brothers = vec![shot([0.5, 0.85, 0.0]), shot([0.5, -0.85, 0.0])];
         let found = sifted(&[&alone[..], &[brothers]].concat());
         assert_eq!((found.taken.len(), found.unclear), (2, vec![2]));
-        let collage = vec![person(0.2), person(0.7)];
+        let collage = vec![shot([1.0, 0.0, 0.5]), shot([1.0, 0.0, 0.8])];
         assert_eq!(sifted(&[&alone[..], &[collage]].concat()).taken.len(), 3);
     }
 }

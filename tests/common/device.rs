@@ -106,7 +106,12 @@ pub fn film(device: &Device, crops: &[PathBuf]) -> PathBuf {
 
 /// Writes people with made-up faces, of a model that does not exist, into a gallery.
 pub fn fill(path: &Path, names: &[&str]) {
-    let empty = |_: &Path| Ok(Gallery::new("another", 256, names.len()));
+    fill_for("another", path, names);
+}
+
+/// As [`fill`], for the model with this fingerprint and embeddings of 256.
+pub fn fill_for(model: &str, path: &Path, names: &[&str]) {
+    let empty = |_: &Path| Ok(Gallery::new(model, 256, names.len()));
     store::update(path, empty, |gallery| {
         for (number, name) in names.iter().enumerate() {
             let person = Person { name: (*name).into(), pictures: 5, added_unix_s: 1_800_000_000 };

@@ -7,7 +7,9 @@ use rustix::fs::{Access, access};
 
 use super::{Finding, quoted, space};
 use crate::cli::{GalleryArgs, ModelFiles, RunArgs};
-use crate::commands::{count, gallery_path, load_detector, load_recognizer, open_gallery, run};
+use crate::commands::{
+    count, gallery_path, load_detector, load_recognizer, open_gallery, rule_in_words, run,
+};
 use crate::config::settings::{self, Origin, Setting};
 use crate::detect::{Detector, Search};
 use crate::engine::Settings;
@@ -118,18 +120,23 @@ pub fn gallery(args: &GalleryArgs, recognizer: Option<&Recognizer>) -> Finding {
         return Finding::ok("none: HOME is not set, and --gallery names no file");
     };
     let people = match recognizer {
-        Some(recognizer) => open_gallery(args, recognizer)
-            .map(|gallery| gallery.map(|gallery| gallery.shared().get().people().len())),
-        None => store::read(&path).map(|gallery| Some(gallery.map_or(0, |it| it.people().len()))),
+        Some(recognizer) => open_gallery(args, recognizer).map(|gallery| {
+            let gallery = gallery?.shared().get();
+            let rule = rule_in_words(&recognizer.rule(&gallery));
+            Some((gallery.people().len(), format!("; {rule}")))
+        }),
+        None => store::read(&path).map(|gallery| {
+            let people = gallery.map_or(0, |gallery| gallery.people().len());
+            Some((people, " for some model".to_owned()))
+        }),
     };
     let place = path.display();
     match people {
         Ok(None) => Finding::ok("none: nobody can be added to this model"),
-        Ok(Some(0)) => changeable(&path, format!("nobody was added yet ({place})")),
-        Ok(Some(number)) => {
-            let unsure = if recognizer.is_none() { " for some model" } else { "" };
+        Ok(Some((0, _))) => changeable(&path, format!("nobody was added yet ({place})")),
+        Ok(Some((number, words))) => {
             let people = count(number, "person", "people");
-            changeable(&path, format!("{people} added{unsure} ({place})"))
+            changeable(&path, format!("{people} added ({place}){words}"))
         }
         Err(error) => Finding::failure(error.to_string(), mend(&path), error.exit_code()),
     }

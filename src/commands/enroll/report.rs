@@ -14,8 +14,9 @@ const MOSTLY: f32 = 0.8;
 /// The largest share that a few pictures can promise.
 const MOST_PROMISED: f32 = 0.99;
 
-/// Prints it.
-pub fn print(added: &Added, taken: &[Taken], recognizer: &Recognizer) {
+/// Prints it. Pictures of somebody who is not new are compared with those of before.
+pub fn print(added: &Added, is_new: bool, taken: &[Taken], recognizer: &Recognizer) {
+    let to = if is_new { "the others" } else { "those of before" };
     let rule = recognizer.rule(&added.gallery);
     let enrolled = recognizer.decision().enrolled;
     let cosine_of = |similarity: f32| {
@@ -23,7 +24,7 @@ pub fn print(added: &Added, taken: &[Taken], recognizer: &Recognizer) {
     };
     let named_from = cosine_of(needed(&rule, added.nearest.as_ref()));
     match &added.fit {
-        Some(fit) => print_fit(fit, taken, named_from, &added.name),
+        Some(fit) => print_fit(fit, taken, to, named_from, &added.name),
         None => println!(
             "  one picture does not tell how sure a name will be; add more with --add, 5 are better"
         ),
@@ -38,7 +39,7 @@ pub fn print(added: &Added, taken: &[Taken], recognizer: &Recognizer) {
         println!("  {}", sureness_in_words(fit.share_from(named_from), rule.people));
     }
     let shots: Vec<Shot> = taken.iter().map(|taken| taken.shot.clone()).collect();
-    if all_frontal(&shots) == Some(true) {
+    if is_new && all_frontal(&shots) == Some(true) {
         println!(
             "  all of these show the face from the front: seen from the side it will often be \
              missed; add pictures that show it so: celebcam enroll {:?} side.jpg --add",
@@ -53,17 +54,17 @@ fn needed(rule: &Rule, nearest: Option<&Candidate>) -> f32 {
     rule.similarity.max(lead)
 }
 
-fn print_fit(fit: &Fit, taken: &[Taken], named_from: f32, name: &str) {
+fn print_fit(fit: &Fit, taken: &[Taken], to: &str, named_from: f32, name: &str) {
     let least = fit.cosines.iter().copied().fold(f32::INFINITY, f32::min);
     println!(
-        "  likeness of {} to the others: {:.2} on average, {least:.2} at least (a name takes \
+        "  likeness of {} to {to}: {:.2} on average, {least:.2} at least (a name takes \
          {named_from:.2})",
         count(taken.len(), "picture", "pictures"),
         fit.average(),
     );
     if let Some(misfit) = fit.misfit(named_from) {
         println!(
-            "  {} fits least ({:.2}): see whether it shows {name}, and well",
+            "  {} fits least ({:.2}): see whether that is {name}, and seen well",
             taken[misfit].place, fit.cosines[misfit]
         );
     }
