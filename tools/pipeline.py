@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 # The arguments are checked before the environment is made: nothing here may need a package.
@@ -26,6 +27,8 @@ TOOLS = Path(__file__).resolve().parent
 WORKS = TOOLS.parent / "build" / "train"
 # Seconds that a stopped step has for its end.
 GRACE_S = 10
+# A closed terminal and `kill` stop a run as Ctrl-C does.
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OWN_WEIGHTS = {"mobilefacenet": "faces", "mobilenet_v1": "vggface2"}
 
 
@@ -118,15 +121,34 @@ def step(script: str, *words: object) -> None:
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     if not sys.stderr.isatty():
         environment["TQDM_DISABLE"] = "1"
-    # In a group of its own a Ctrl-C does not reach it, and its children can be ended with it.
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, process_group=0)
+    process = None
     try:
+        with deferred() as stops:
+            # In a group of its own a Ctrl-C does not reach it, and its children end with it.
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, env=environment, process_group=0
+            )
+        if stops:
+            raise KeyboardInterrupt
         code = process.wait()
     except KeyboardInterrupt:
-        end(process)
+        if process:
+            end(process)
         raise
     if code:
         raise Failure(f"{script} ended with exit code {code}")
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[list[int]]:
+    """Collects signals to stop: one that came amid starting a script would lose the script."""
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda n, _: came.append(n)) for number in STOPS}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def end(process: subprocess.Popen) -> None:
@@ -216,8 +238,7 @@ def main() -> None:
     check_arguments(args)
     if args.only_arguments:
         return
-    # A closed terminal and `kill` stop a run as Ctrl-C does.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in STOPS:
         signal.signal(number, interrupt)
     try:
         if args.check:

@@ -65,7 +65,7 @@ def test_a_run_that_is_stopped_says_one_line_and_leaves_nothing_running(people_f
     )  # fmt: skip
     assert process.stdout.readline() == "== prepare.py\n"
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and said.count("\n") == 1
     assert said.startswith("stopped; to go on: make train DATA=") and "RESUME=1" in said
     assert not out.exists() and not running(str(work))
