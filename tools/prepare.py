@@ -157,9 +157,11 @@ def split(items: list[Item], args: argparse.Namespace) -> None:
         split_items(gallery, args.val, args.test, args.seed)
         return
     drop_leaks(gallery)
-    if not any(item.kept and item.split == "val" for item in gallery):
-        training = [item for item in gallery if item.kept and item.split == "train"]
-        split_items(training, args.val, 0, args.seed)
+    checked = {item.name for item in gallery if item.kept and item.split == "val"}
+    training = [item for item in gallery if item.kept and item.split == "train"]
+    unchecked = [item for item in training if item.name not in checked]
+    if unchecked:
+        split_items(unchecked, args.val, 0, args.seed)
 
 
 def check_people(items: list[Item], wrong: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from .inventory import Item
 
 # Cosines between a face and the mean of others of the same person, measured on training pictures
-# of celeb24, and on lfw and cfp: 99 % of right faces are above FITS, 0.4 % of wrong ones.
+# of celeb24: 99 % of right faces are above FITS, 0.4 % of wrong ones.
 FITS = 0.3
 # Right faces below this are kept, and shown to whoever looks at the report.
 DOUBT = 0.42
