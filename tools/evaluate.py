@@ -272,7 +272,9 @@ def main() -> None:
           f"{figures['true_accepts']:.4f}; {figures['macs'] / 1e6:.0f} M multiply-accumulates, "
           f"{figures['size_bytes'] / 1e6:.2f} MB")  # fmt: skip
     for r in figures["strangers"]:
-        print(f"  stranger {r['stranger']}: {r['false_accepts']:.2%} of {r['pictures']} pictures named")
+        print(
+            f"  stranger {r['stranger']}: {r['false_accepts']:.2%} of {r['pictures']} pictures named"
+        )
     for title, rows in figures.get("open_set", {}).get("folds", {}).items():
         print(f"threshold for {title}:")
         for r in rows:

@@ -15,7 +15,7 @@ from celebtrainer.modelfile import labels
 
 
 def test_presets_are_valid():
-    assert preset.load("default").backbone == "mobilefacenet"
+    assert preset.load("default").head.kind == "prototypes"
     assert preset.load("mobilenet_v1").head.kind == "whitened"
     original = preset.load("original")
     assert (original.input_px, original.training.trainable_layers) == (224, 4)
@@ -30,6 +30,11 @@ def test_a_wrong_preset_is_refused(tmp_path):
         preset.load(str(path))
     path.write_text('speed = 3\nbackbone = "a"\nweights = "b"\ninput_px = 64\n')
     with pytest.raises(Failure, match="speed"):
+        preset.load(str(path))
+    path.write_text(
+        'backbone = "mobilenet_v1"\nweights = "vggface2"\ninput_px = 160\n[head]\nkind = "prototypes"\n'
+    )
+    with pytest.raises(Failure, match="for another backbone"):
         preset.load(str(path))
     with pytest.raises(Failure, match="there is no preset"):
         preset.load("absent")
