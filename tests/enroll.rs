@@ -59,7 +59,7 @@ fn a_folder_gives_the_person_who_is_in_most_photos_and_names_what_is_left_out() 
     }
     let broken = folder.join("broken.jpg");
     fs::write(&broken, "words").expect("a file can be written");
-    let (out, log) = device.succeeds(&["enroll", NEW], &[folder.clone()]);
+    let (out, log) = device.succeeds(&["enroll", NEW], std::slice::from_ref(&folder));
     assert!(out.contains("added from 4 photos"), "{out}{log}");
     for words in ["nobody.png: no face found", "other.png: shows another person", "broken.jpg"] {
         assert!(log.contains(words), "{words}: {log}");

@@ -55,7 +55,7 @@ pub fn sift(photos: &[Vec<Shot>], known: Option<&[f32]>, same: f32) -> Result<Si
         _ => photos.in_most(&[]),
     };
     let rival = if known.is_none() { photos.in_most(&person) } else { Vec::new() };
-    if known.is_none() && photos.kept.len() > 1 && rival.len() >= person.len() {
+    if known.is_none() && photos.kept.len() > 1 && photos.rivals(&person, &rival) {
         let numbers = |faces: &[Place]| faces.iter().map(|place| place.0).collect();
         return Err(Torn { first: numbers(&person), second: numbers(&rival) });
     }
@@ -161,6 +161,24 @@ impl Photos<'_> {
         person
     }
 
+    /// Whether a second group of faces may as well be the person's: it is in as many photos, and not
+    /// of faces that are alike by chance, which is far less.
+    fn rivals(&self, person: &[Place], rival: &[Place]) -> bool {
+        let apart = person.len() > 1 && 2.0 * self.likeness(rival) < self.likeness(person);
+        rival.len() >= person.len() && !apart
+    }
+
+    /// Mean cosine between two of some faces.
+    fn likeness(&self, faces: &[Place]) -> f32 {
+        let pairs = faces
+            .iter()
+            .enumerate()
+            .flat_map(|(at, &one)| faces[..at].iter().map(move |&other| (one, other)));
+        let cosines: Vec<f32> =
+            pairs.map(|(a, b)| cosine(self.embedding(a), self.embedding(b))).collect();
+        cosines.iter().sum::<f32>() / cosines.len().max(1) as f32
+    }
+
     /// The mean of some faces but for those of one photo.
     fn mean_but(&self, faces: &[Place], photo: usize) -> Vec<f32> {
         let features = |&(photo, face): &Place| &self.faces[photo][face].features;
@@ -256,6 +274,16 @@ mod tests {
         assert_eq!((torn.first, torn.second), (vec![0, 2], vec![1, 3]));
         let alone = [&couple[..], &[vec![other(-0.5)]]].concat();
         assert_eq!(sifted(&alone).taken, [(0, 0), (1, 1), (2, 0)]);
+    }
+
+    #[test]
+    fn bystanders_who_are_alike_by_chance_are_no_rivals() {
+        let bystanders = [shot([0.0, 1.0, 0.0]), shot([0.3, 0.3, 1.0])];
+        let likeness = |a: &Shot, b: &Shot| cosine(&a.features.embedding, &b.features.embedding);
+        assert!((0.2..0.4).contains(&likeness(&bystanders[0], &bystanders[1])));
+        let [one, other] = bystanders;
+        let photos = [vec![one, shot([1.0, 0.0, -0.3])], vec![other, shot([1.0, -0.3, -0.4])]];
+        assert_eq!(sifted(&photos).taken, [(0, 1), (1, 1)]);
     }
 
     #[test]
