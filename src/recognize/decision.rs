@@ -191,19 +191,27 @@ impl Decision {
             Some(_) => self.intercept - (people.max(1) as f32).ln(),
             None => self.intercept,
         };
-        let confidence_of = |similarity: f32| logistic(self.slope * similarity + intercept);
-        let threshold = match (demand, known) {
-            (Demand::Confidence(confidence), _) => confidence,
+        let similarity_at =
+            |confidence: f32| ((confidence / (1.0 - confidence)).ln() - intercept) / self.slope;
+        let similarity = match (demand, known) {
+            (Demand::Confidence(confidence), _) => similarity_at(confidence),
             (Demand::FalseAccepts(rate), Some(impostors)) => {
-                confidence_of(impostors.similarity_for(f64::from(rate), people))
+                impostors.similarity_for(f64::from(rate), people)
             }
             (Demand::Model, Some(impostors)) => {
-                confidence_of(impostors.similarity_for(f64::from(self.false_accepts), people))
+                impostors.similarity_for(f64::from(self.false_accepts), people)
             }
-            (Demand::FalseAccepts(rate), None) => self.threshold_at(rate).unwrap_or(self.threshold),
-            (Demand::Model, None) => self.threshold,
+            (Demand::FalseAccepts(rate), None) => {
+                similarity_at(self.threshold_at(rate).unwrap_or(self.threshold))
+            }
+            (Demand::Model, None) => similarity_at(self.threshold),
         };
-        let similarity = ((threshold / (1.0 - threshold)).ln() - intercept) / self.slope;
+        let threshold = match demand {
+            Demand::Confidence(confidence) => confidence,
+            Demand::Model | Demand::FalseAccepts(_) => {
+                logistic(self.slope * similarity + intercept)
+            }
+        };
         let false_accepts = known.map(|impostors| impostors.false_accepts(similarity, people));
         let (slope, margin) = (self.slope, self.margin);
         Rule { people, similarity, threshold, margin, false_accepts, slope, intercept }
@@ -302,6 +310,11 @@ mod tests {
             let looser = decision.rule(Demand::FalseAccepts(0.01), people);
             assert!((looser.similarity + 0.05 - similarity).abs() < 1e-3, "{people}: {looser:?}");
         }
+        let steep = Decision { slope: 1000.0, ..decision.clone() }.rule(Demand::Model, 1000);
+        assert!(
+            (steep.similarity - 0.3).abs() < 1e-3,
+            "a confidence of 1 says too little: {steep:?}"
+        );
         let alone = decision.rule(Demand::Model, 1).confidence(0.5);
         let among = decision.rule(Demand::Model, 100).confidence(0.5);
         assert!((alone - 0.5).abs() < 1e-6 && (among - 1.0 / 101.0).abs() < 1e-6, "{among}");
