@@ -33,12 +33,18 @@ const CLEAR: RangeInclusive<f32> = 0.28..=0.4;
 /// Least confidence of a face that is clear.
 const CLEAR_CONFIDENCE: f32 = 0.75;
 
-/// Most second looks at one face. Where it was thought to be is often wrong for a face that fills
-/// the picture, and then the next look sees it better.
+/// Most second looks at a face above the range of widths that are clear. Where it was thought to be
+/// is often wrong if it fills the picture, and then the next look sees it better.
 const SECOND_LOOKS: usize = 3;
 
+/// A face as wide as this in pixels of the picture, or wider, is unsure below this confidence. What
+/// is no face, a hand or a crowd out of focus, is mostly of that kind; a small face that is unsure
+/// mostly is one.
+const LARGE_PX: f32 = 40.0;
+const LARGE_CONFIDENCE: f32 = 0.65;
+
 /// Confidence of an answer that may be a face too large to be seen.
-const SIGN_CONFIDENCE: f32 = 0.1;
+const SIGN_CONFIDENCE: f32 = 0.2;
 
 /// Width of such an answer, as a part of the input's side.
 const SIGN_WIDTH: f32 = 0.3;
@@ -101,11 +107,12 @@ struct View {
     has_sign: bool,
 }
 
-/// A face in the picture, and whether its landmarks are as good as a second look would make them.
+/// A face in the picture.
 #[derive(Clone, Copy)]
 struct Sighting {
     face: Face,
-    is_clear: bool,
+    /// Second looks that may make its landmarks better.
+    looks: usize,
 }
 
 impl Detector {
@@ -145,8 +152,8 @@ impl Detector {
         &self.model
     }
 
-    /// The faces in a picture of any size, largest first, in its pixels. Boxes and landmarks may
-    /// reach over its edges.
+    /// The faces in a picture of any size, in its pixels, the one of which it shows the largest area
+    /// first. Boxes and landmarks may reach over its edges.
     ///
     /// # Errors
     ///
@@ -168,7 +175,9 @@ impl Detector {
             let View { sightings, .. } = self.look(rgb, whole, farther)?;
             faces = self.confirmed(rgb, whole, sightings)?;
         }
-        faces.sort_by(|a, b| b.bounds.area().total_cmp(&a.bounds.area()));
+        let frame = whole.bounds();
+        let shown = |face: &Face| face.bounds.intersection(&frame);
+        faces.sort_by(|a, b| shown(b).total_cmp(&shown(a)));
         Ok(faces)
     }
 
@@ -182,63 +191,65 @@ impl Detector {
         let iou_threshold = self.specification.iou_threshold;
         let mut faces = Vec::new();
         for sighting in nms::suppress_alike(sightings, iou_threshold, |sighting| &sighting.face) {
-            if sighting.is_clear {
-                faces.push(sighting.face);
-            } else if let Some(face) = self.look_again(rgb, sighting.face)? {
-                faces.push(face);
-            }
+            faces.extend(self.look_again(rgb, &sighting)?);
         }
         faces.retain(|face| is_plausible(&face.bounds, whole));
-        Ok(nms::suppress_parts(faces, iou_threshold))
+        let mut faces = nms::suppress_parts(faces, iou_threshold);
+        drop_unsure(&mut faces);
+        Ok(faces)
     }
 
     /// What is to be seen in a region, its longer side scaled to `length` input pixels.
     fn look(&self, rgb: &RgbImage, region: Region, length: u32) -> Result<View> {
         let side = self.specification.input_px;
         let (square, placement) = letterbox(rgb, region, side, length);
-        let (faces, unsure) = self.answers(&square)?;
-        let sign_width = SIGN_WIDTH * side as f32;
-        let has_sign = unsure.iter().any(|face| face.bounds.width >= sign_width);
+        let (faces, has_sign) = self.answers(&square)?;
         let sighting = |face: Face| {
-            let seen = placement.face(&face);
-            let is_clear = CLEAR.contains(&(face.bounds.width / side as f32))
-                && face.detection_confidence >= CLEAR_CONFIDENCE
-                && region.contains(&seen.bounds);
-            Sighting { face: seen, is_clear }
+            let part = face.bounds.width / side as f32;
+            let is_sure = face.detection_confidence >= CLEAR_CONFIDENCE;
+            let face = placement.face(&face);
+            let looks = if part > *CLEAR.end() {
+                SECOND_LOOKS
+            } else {
+                usize::from(part < *CLEAR.start() || !is_sure || !region.contains(&face.bounds))
+            };
+            Sighting { face, looks }
         };
         Ok(View { sightings: faces.into_iter().map(sighting).collect(), has_sign })
     }
 
-    /// The face as seen in its surroundings; `None` when there is none after all.
-    fn look_again(&self, rgb: &RgbImage, face: Face) -> Result<Option<Face>> {
-        let mut thought = face;
-        for _ in 0..SECOND_LOOKS {
-            let side = self.specification.input_px;
-            let Some(surroundings) = Surroundings::of(&thought, side) else { return Ok(None) };
+    /// The face as second looks see it; `None` when the first of them finds none.
+    fn look_again(&self, rgb: &RgbImage, sighting: &Sighting) -> Result<Option<Face>> {
+        let side = self.specification.input_px;
+        let mut known = Some(sighting.face).filter(|_| sighting.looks == 0);
+        let mut thought = sighting.face;
+        for _ in 0..sighting.looks {
+            let Some(surroundings) = Surroundings::of(&thought, side) else { break };
             let (faces, _) = self.answers(&surroundings.square(rgb))?;
-            let Some(found) = surroundings.face_in_middle(faces) else { return Ok(None) };
+            let Some(found) = surroundings.face_in_middle(faces) else { break };
+            known = Some(found);
             if is_settled(&thought, &found) {
-                return Ok(Some(found));
+                break;
             }
             thought = found;
         }
-        Ok(Some(thought))
+        Ok(known)
     }
 
-    /// What the model finds in a square of its input size, in input pixels: faces, and answers
-    /// that are not sure enough to be faces.
-    fn answers(&self, square: &RgbImage) -> Result<(Vec<Face>, Vec<Face>)> {
+    /// What the model finds in a square of its input size, in input pixels, and whether there is a
+    /// sign of a face too large to be seen.
+    fn answers(&self, square: &RgbImage) -> Result<(Vec<Face>, bool)> {
         let outputs = self.model.run(square)?;
-        let Specification { score_threshold, iou_threshold, .. } = self.specification;
+        let Specification { score_threshold, iou_threshold, input_px, .. } = self.specification;
         let (boxes, scores) = (&outputs[self.boxes_output], &outputs[self.scores_output]);
         let threshold = score_threshold.min(SIGN_CONFIDENCE);
-        let (faces, unsure): (Vec<Face>, Vec<Face>) =
-            decode::decode(boxes, scores, &self.anchors, threshold)
-                .into_iter()
-                .partition(|face| face.detection_confidence >= score_threshold);
+        let mut faces = decode::decode(boxes, scores, &self.anchors, threshold);
+        let sign_width = SIGN_WIDTH * input_px as f32;
+        let has_sign = faces.iter().any(|face| face.bounds.width >= sign_width);
+        faces.retain(|face| face.detection_confidence >= score_threshold);
         let mut faces = nms::blend(faces, iou_threshold);
         faces.retain(|face| contrast(square, &face.bounds) >= LEAST_CONTRAST);
-        Ok((faces, unsure))
+        Ok((faces, has_sign))
     }
 }
 
@@ -279,6 +290,14 @@ fn contrast(rgb: &RgbImage, bounds: &BoundingBox) -> f32 {
     (variance.max(0.0).sqrt() / 3.0) as f32
 }
 
+/// Takes large faces that are unsure for what they are only where there is no surer one.
+fn drop_unsure(faces: &mut Vec<Face>) {
+    let is_sure = |face: &Face| face.detection_confidence >= LARGE_CONFIDENCE;
+    if faces.iter().any(is_sure) {
+        faces.retain(|face| is_sure(face) || face.bounds.width < LARGE_PX);
+    }
+}
+
 /// Whether a box is of a size that a face can have, with its centre in the picture.
 fn is_plausible(bounds: &BoundingBox, picture: Region) -> bool {
     let (width, height) = (picture.width as f32, picture.height as f32);
@@ -293,6 +312,7 @@ fn is_plausible(bounds: &BoundingBox, picture: Region) -> bool {
 mod tests {
     use super::*;
     use crate::engine::Settings;
+    use crate::face::Landmarks;
     use image::Rgb;
 
     fn settings() -> Settings {
@@ -341,6 +361,25 @@ mod tests {
         let model = crate::models::recognizer(None, &settings()).expect("built-in recognizer");
         let error = Detector::new(model).expect_err("not a detector");
         assert!(error.to_string().contains("a detector is needed"), "{error}");
+    }
+
+    #[test]
+    fn a_large_face_that_is_unsure_needs_that_nobody_is_surer() {
+        let face = |width: f32, detection_confidence| Face {
+            bounds: BoundingBox { x: 0.0, y: 0.0, width, height: width },
+            landmarks: Landmarks::at(Point { x: 0.0, y: 0.0 }),
+            detection_confidence,
+        };
+        let (hand, small, sure) = (face(90.0, 0.6), face(20.0, 0.6), face(80.0, 0.8));
+        for (mut faces, left) in [
+            (vec![sure, hand, small], vec![sure, small]),
+            (vec![hand, small], vec![hand, small]),
+            (vec![hand], vec![hand]),
+            (vec![], vec![]),
+        ] {
+            drop_unsure(&mut faces);
+            assert_eq!(faces, left);
+        }
     }
 
     #[test]

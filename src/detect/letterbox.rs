@@ -29,12 +29,23 @@ impl Region {
         (width > 0 && height > 0).then_some(Self { x: 0, y: 0, width, height })
     }
 
+    /// The same as a box of the picture.
+    pub fn bounds(&self) -> BoundingBox {
+        BoundingBox {
+            x: self.x as f32,
+            y: self.y as f32,
+            width: self.width as f32,
+            height: self.height as f32,
+        }
+    }
+
     /// Whether all of a box of the picture lies in it.
     pub fn contains(&self, bounds: &BoundingBox) -> bool {
-        bounds.x >= self.x as f32
-            && bounds.y >= self.y as f32
-            && bounds.x + bounds.width <= (self.x + self.width) as f32
-            && bounds.y + bounds.height <= (self.y + self.height) as f32
+        let own = self.bounds();
+        bounds.x >= own.x
+            && bounds.y >= own.y
+            && bounds.x + bounds.width <= own.x + own.width
+            && bounds.y + bounds.height <= own.y + own.height
     }
 }
 
@@ -162,6 +173,16 @@ mod tests {
         assert_eq!(filled, 128 * 64);
         assert_eq!(placement.point(Point { x: 64.0, y: 96.0 }), Point { x: 0.0, y: 0.0 });
         assert_eq!(placement.point(Point { x: 192.0, y: 160.0 }), Point { x: 600.0, y: 300.0 });
+    }
+
+    #[test]
+    fn a_region_contains_what_does_not_reach_over_its_edges() {
+        let region = Region { x: 10, y: 20, width: 100, height: 50 };
+        let at = |x, y| BoundingBox { x, y, width: 30.0, height: 40.0 };
+        assert!(region.contains(&at(10.0, 20.0)) && region.contains(&at(80.0, 30.0)));
+        for outside in [at(9.0, 25.0), at(20.0, 19.0), at(81.0, 25.0), at(20.0, 31.0)] {
+            assert!(!region.contains(&outside), "{outside:?}");
+        }
     }
 
     #[test]

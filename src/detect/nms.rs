@@ -9,7 +9,7 @@ const ALIKE: Range<f32> = 0.5..2.0;
 
 /// Share of a face's area that lies in another's, above which it may be a part of it. Faces one
 /// before the other share less, or the one behind would not be seen as a face.
-const PART: f32 = 0.6;
+const PART: f32 = 0.5;
 
 /// Merges faces that overlap: each surest one becomes the mean of all those left whose
 /// intersection over union with it is above `iou_threshold`, weighted by confidence, and keeps
