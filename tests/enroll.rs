@@ -82,7 +82,7 @@ fn a_folder_gives_the_person_who_is_in_most_photos_and_names_what_is_left_out() 
 
 #[test]
 fn photos_of_two_people_are_refused() {
-    let Some((new, own)) = crops(2) else { return };
+    let Some((new, own)) = crops(4) else { return };
     let device = Device::new();
     let photos = [device.photos(&new), device.photos(&own)].concat();
     let mut command = device.celebcam(&["enroll", NEW]);

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! celebcam gallery 1
-//! {"model":"0123456789abcdef","embedding":256,"people":2}
+//! {"model":"0123456789abcdef","embedding":128,"people":2}
 //! {"name":"Roger Federer","pictures":5,"added_unix_s":1800000000}
 //! {"name":"Serena Williams","pictures":7,"added_unix_s":1800000060}
-//! 2 rows of 256 int8 codes, then the SHA-256 of everything before it
+//! 2 rows of 128 int8 codes, then the SHA-256 of everything before it
 //! ```
 
 use std::borrow::Cow;

@@ -109,14 +109,14 @@ pub fn fill(path: &Path, names: &[&str]) {
     fill_for("another", path, names);
 }
 
-/// As [`fill`], for the model with this fingerprint and embeddings of 256.
+/// As [`fill`], for the model with this fingerprint and embeddings of 128.
 pub fn fill_for(model: &str, path: &Path, names: &[&str]) {
-    let empty = |_: &Path| Ok(Gallery::new(model, 256, names.len()));
+    let empty = |_: &Path| Ok(Gallery::new(model, 128, names.len()));
     store::update(path, empty, |gallery| {
         for (number, name) in names.iter().enumerate() {
             let person = Person { name: (*name).into(), pictures: 5, added_unix_s: 1_800_000_000 };
             let element = |at: usize| ((at * (number + 7)) % 101) as f32 - 50.0;
-            gallery.add(person, &(0..256).map(element).collect::<Vec<_>>())?;
+            gallery.add(person, &(0..128).map(element).collect::<Vec<_>>())?;
         }
         Ok(())
     })

@@ -58,7 +58,7 @@ def test_arguments_are_checked_without_any_package(tmp_path):
 
 def test_a_run_that_is_stopped_says_one_line_and_leaves_nothing_running(people_folder, tmp_path):
     work, out = tmp_path / "work", tmp_path / "people.onnx"
-    words_given = [people_folder, out, "--work", work, "--weights", "random"]
+    words_given = [people_folder, out, "--work", work]
     process = subprocess.Popen(
         [sys.executable, str(TOOLS / "pipeline.py"), *map(str, words_given)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
