@@ -282,7 +282,7 @@ mod tests {
         let likeness = |a: &Shot, b: &Shot| cosine(&a.features.embedding, &b.features.embedding);
         assert!((0.2..0.4).contains(&likeness(&bystanders[0], &bystanders[1])));
         let [one, other] = bystanders;
-        let photos = [vec![one, shot([1.0, 0.0, -0.3])], vec![other, shot([1.0, -0.3, -0.4])]];
+        let photos = [vec![one, shot([1.0, 0.0, -0.3])], vec![other, shot([1.0, -0.6, -0.4])]];
         assert_eq!(sifted(&photos).taken, [(0, 1), (1, 1)]);
     }
 
