@@ -14,7 +14,7 @@ use crate::gallery::{Gallery, Person};
 use crate::process::memory_bytes;
 
 /// Length of the embeddings, that of the built-in recognizer's.
-const EMBEDDING_LENGTH: usize = 256;
+const EMBEDDING_LENGTH: usize = 128;
 
 /// Prints how long the search among `people` takes, and how much memory they do.
 pub fn bench(
