@@ -1,65 +1,187 @@
-//! From landmarks to the crop that recognition takes.
+//! From a face in a picture to the crop that recognition takes.
+//!
+//! The detector's landmarks place a face well that looks into the camera. Of one that is turned it
+//! guesses the far eye, and the crop comes out too small and beside the face. So a small network
+//! looks at each face once more and says where the crop lies (a spatial transformer as in
+//! Jaderberg et al. 2015, with the transform learned from a teacher's landmarks).
 
 use image::RgbImage;
+use serde::Deserialize;
 
-use crate::face::{CROP_SIZE_PX, FaceCrop, Landmarks, Point};
+use crate::engine::Model;
+use crate::error::Result;
+use crate::face::{CROP_SIZE_PX, Face, FaceCrop, Point};
 use crate::warp::{Similarity, warp};
 
-/// Where the eyes and the mouth of a face in the ArcFace template lie, as the detector sees them:
-/// medians over aligned pictures. The nose is left out: on a turned face its tip shifts most, and
-/// crops come nearer to the template without it.
-const TEMPLATE: [Point; 3] =
+/// The middle of the eyes and the middle of the mouth in the ArcFace template.
+const TEMPLATE: [Point; 2] = [Point { x: 56.0, y: 51.6 }, Point { x: 56.0, y: 92.3 }];
+
+/// Where the detector sees the eyes and the mouth of an upright face: their turn against these is
+/// that of the face. The nose is left out, for its tip shifts most on a turned face.
+const UPRIGHT: [Point; 3] =
     [Point { x: 37.1, y: 52.7 }, Point { x: 73.9, y: 52.5 }, Point { x: 55.8, y: 92.9 }];
 
-/// Value of what lies beyond the picture's edge, in all channels.
+/// Value of what lies beyond the picture's edge in the crop, in all channels.
 const OUTSIDE: u8 = 0;
 
-/// Brings the face at `landmarks` to the ArcFace template, 112x112 pixels, by rotation, scale and
-/// shift. What lies outside of the picture is black, and so is the whole crop of landmarks that
-/// lie in one place.
-pub fn align(rgb: &RgbImage, landmarks: &Landmarks) -> FaceCrop {
+/// The same in what the network looks at.
+const GRAY: u8 = 128;
+
+/// Values of the output `place`: x and y of the two points of the template.
+const PLACE_LENGTH: usize = 4;
+
+/// `celebcam.aligner` of a model file.
+#[derive(Debug, Clone, Deserialize)]
+struct Specification {
+    /// Side of the square around a face that the network sees, in widths of the face's box.
+    widths: f32,
+}
+
+/// Cuts aligned faces out of pictures.
+#[derive(Debug)]
+pub struct Aligner {
+    model: Model,
+    specification: Specification,
+    place: usize,
+}
+
+impl Aligner {
+    /// Checks that `model` can place faces.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Model`](crate::error::Error::Model) when it cannot, saying why.
+    pub fn new(model: Model) -> Result<Self> {
+        model.expect_kind("aligner")?;
+        let specification: Specification = model.json_property("aligner")?;
+        if !(0.5..=4.0).contains(&specification.widths) {
+            let reason = "its square is less than half a face or more than four".to_owned();
+            return Err(model.wrong(reason));
+        }
+        let (width, height) = model.input_size();
+        if width != height {
+            return Err(model.wrong(format!("its input has {width}x{height} pixels, no square")));
+        }
+        match model.output("place") {
+            Some((place, PLACE_LENGTH)) => Ok(Self { model, specification, place }),
+            _ => Err(model.wrong(format!("it has no output `place` of {PLACE_LENGTH} values"))),
+        }
+    }
+
+    /// The model behind it.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Brings a face to the ArcFace template, 112x112 pixels, by rotation, scale and shift. What lies
+    /// outside of the picture is black, and so is the whole crop of a face whose landmarks lie in
+    /// one place.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Inference`](crate::error::Error::Inference) when the model fails.
+    pub fn align(&self, rgb: &RgbImage, face: &Face) -> Result<FaceCrop> {
+        let crop = match self.to_crop(rgb, face)? {
+            Some(to_crop) => warp(rgb, &to_crop, CROP_SIZE_PX, OUTSIDE),
+            None => RgbImage::new(CROP_SIZE_PX, CROP_SIZE_PX),
+        };
+        Ok(FaceCrop::from_warped(crop))
+    }
+
+    /// The map from the picture to the crop of a face; `None` where its landmarks lie in one place.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Inference`](crate::error::Error::Inference) when the model fails.
+    pub fn to_crop(&self, rgb: &RgbImage, face: &Face) -> Result<Option<Similarity>> {
+        let (_, side) = self.model.input_size();
+        let Some(to_square) = square_around(face, self.specification.widths, side) else {
+            return Ok(None);
+        };
+        let outputs = self.model.run(&warp(rgb, &to_square, side, GRAY))?;
+        let place = outputs[self.place].iter().map(|value| value * side as f32);
+        let place: Vec<f32> = place.collect();
+        let back = to_square.inverse();
+        let points = [0, 2].map(|at| back.apply(Point { x: place[at], y: place[at + 1] }));
+        Ok(Similarity::fit(&points, &TEMPLATE))
+    }
+}
+
+/// The map to a square of `side` pixels with the face in its middle, upright, and `widths` times as
+/// wide as the face. `None` for a face of no extent.
+fn square_around(face: &Face, widths: f32, side: u32) -> Option<Similarity> {
+    let landmarks = &face.landmarks;
     let points = [landmarks.right_eye, landmarks.left_eye, landmarks.mouth];
-    let crop = match Similarity::fit(&points, &TEMPLATE) {
-        Some(to_crop) => warp(rgb, &to_crop, CROP_SIZE_PX, OUTSIDE),
-        None => RgbImage::new(CROP_SIZE_PX, CROP_SIZE_PX),
-    };
-    FaceCrop::from_warped(crop)
+    let turn = Similarity::fit(&points, &UPRIGHT)?.angle();
+    let middle = Point { x: side as f32 / 2.0, y: side as f32 / 2.0 };
+    let extent = face.bounds.width.max(face.bounds.height);
+    let to_square =
+        Similarity::about(face.bounds.centre(), middle, turn, side as f32 / (widths * extent));
+    to_square.scale().is_normal().then_some(to_square)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Settings;
+    use crate::face::{BoundingBox, Landmarks};
+    use crate::models;
 
-    /// A face whose eyes and mouth are where `map` takes the template's.
-    fn face(map: &Similarity) -> Landmarks {
-        let [right_eye, left_eye, mouth] = TEMPLATE.map(|point| map.apply(point));
+    fn settings() -> Settings {
+        Settings::new(1).expect("the best kernels can be had")
+    }
+
+    /// A face whose eyes and mouth are where `map` takes the upright ones.
+    fn face(map: &Similarity) -> Face {
+        let [right_eye, left_eye, mouth] = UPRIGHT.map(|point| map.apply(point));
         let nose = Point { x: f32::NAN, y: f32::NAN };
-        Landmarks { right_eye, left_eye, nose, mouth, right_ear: nose, left_ear: nose }
+        let side = 80.0 * map.scale();
+        let middle = map.apply(Point { x: 56.0, y: 72.0 });
+        Face {
+            bounds: BoundingBox {
+                x: middle.x - side / 2.0,
+                y: middle.y - side / 2.0,
+                width: side,
+                height: side,
+            },
+            landmarks: Landmarks {
+                right_eye,
+                left_eye,
+                nose,
+                mouth,
+                right_ear: nose,
+                left_ear: nose,
+            },
+            detection_confidence: 0.9,
+        }
     }
 
     #[test]
-    fn eyes_and_mouth_come_to_the_template() {
-        let map = Similarity::about(TEMPLATE[0], Point { x: 300.0, y: 200.0 }, 0.5, 1.7);
-        let landmarks = face(&map);
-        let mut rgb = RgbImage::new(600, 500);
-        for (channel, point) in
-            [landmarks.right_eye, landmarks.left_eye, landmarks.mouth].iter().enumerate()
-        {
-            for (dx, dy) in (-3..=3).flat_map(|dx| (-3..=3).map(move |dy| (dx, dy))) {
-                let (x, y) = ((point.x as i32 + dx) as u32, (point.y as i32 + dy) as u32);
-                rgb.get_pixel_mut(x, y).0[channel] = 255;
-            }
-        }
-        let crop = align(&rgb, &landmarks);
-        for (channel, point) in TEMPLATE.iter().enumerate() {
-            assert_eq!(crop.rgb().get_pixel(point.x as u32, point.y as u32).0[channel], 255);
+    fn the_square_has_the_face_upright_in_its_middle() {
+        let place = Point { x: 300.0, y: 200.0 };
+        for (angle, scale) in [(0.0, 1.0), (0.5, 1.7), (-2.0, 0.2)] {
+            let face = face(&Similarity::about(UPRIGHT[0], place, angle, scale));
+            let square = square_around(&face, 1.3, 64).expect("an extent");
+            let middle = square.apply(face.bounds.centre());
+            assert!((middle.x - 32.0).hypot(middle.y - 32.0) < 0.01, "{middle:?}");
+            assert!((square.angle() + angle).abs() < 0.01, "{} of {angle}", square.angle());
+            assert!((square.scale() * 1.3 * 80.0 * scale - 64.0).abs() < 0.01);
         }
     }
 
     #[test]
     fn landmarks_in_one_place_give_a_black_crop() {
-        let map = Similarity::about(TEMPLATE[0], Point { x: 5.0, y: 5.0 }, 0.0, 0.0);
-        let crop = align(&RgbImage::from_pixel(10, 10, image::Rgb([255; 3])), &face(&map));
+        let aligner = Aligner::new(models::aligner(&settings()).expect("built in"));
+        let nowhere = face(&Similarity::about(UPRIGHT[0], UPRIGHT[0], 0.0, 0.0));
+        let white = RgbImage::from_pixel(10, 10, image::Rgb([255; 3]));
+        let crop = aligner.expect("usable").align(&white, &nowhere).expect("runs");
         assert!(crop.rgb().pixels().all(|pixel| pixel.0 == [0; 3]));
+    }
+
+    #[test]
+    fn a_model_of_another_kind_is_refused() {
+        let model = models::detector(None, &settings()).expect("built in");
+        let error = Aligner::new(model).expect_err("no aligner");
+        assert!(error.to_string().contains("aligner is needed here"), "{error}");
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::align::Aligner;
 use crate::cli::{DecisionArgs, GalleryArgs, ModelFiles};
 use crate::detect::{Detector, Search};
 use crate::engine::Settings;
@@ -54,6 +55,10 @@ fn load_detector(path: Option<&Path>, search: Search, settings: &Settings) -> Re
     Ok(Detector::new(models::detector(path, settings)?)?.with_search(search))
 }
 
+fn load_aligner(settings: &Settings) -> Result<Aligner> {
+    Aligner::new(models::aligner(settings)?)
+}
+
 fn load_observer(
     files: &ModelFiles,
     decision: &DecisionArgs,
@@ -62,7 +67,7 @@ fn load_observer(
 ) -> Result<Observer> {
     let detector = load_detector(files.detector.as_deref(), search, settings)?;
     let recognizer = load_recognizer(files, decision, settings)?;
-    Ok(Observer::new(detector, recognizer, decision.limits()))
+    Ok(Observer::new(detector, load_aligner(settings)?, recognizer, decision.limits()))
 }
 
 /// The gallery's file.

@@ -103,8 +103,8 @@ pub struct Detector {
 struct View {
     /// The faces, in pixels of the picture.
     sightings: Vec<Sighting>,
-    /// Whether there may be a face too large to be seen.
-    has_sign: bool,
+    /// Boxes, in pixels of the picture, about which there may be a face too large to be seen.
+    signs: Vec<BoundingBox>,
 }
 
 /// A face in the picture.
@@ -162,7 +162,7 @@ impl Detector {
         let Some(whole) = Region::whole(rgb) else { return Ok(Vec::new()) };
         let side = self.specification.input_px;
         let farther = (side as f32 * FARTHER) as u32;
-        let View { mut sightings, has_sign } = self.look(rgb, whole, side)?;
+        let View { mut sightings, signs } = self.look(rgb, whole, side)?;
         if self.search == Search::Thorough {
             sightings.extend(self.look(rgb, whole, farther)?.sightings);
             let tile_side = (whole.width.max(whole.height) / 2).max(SMALLEST_TILE_PX);
@@ -171,9 +171,10 @@ impl Detector {
             }
         }
         let mut faces = self.confirmed(rgb, whole, sightings)?;
-        if faces.is_empty() && has_sign && self.search == Search::Whole {
+        if self.search == Search::Whole && self.may_be_larger(&faces, &signs) {
             let View { sightings, .. } = self.look(rgb, whole, farther)?;
-            faces = self.confirmed(rgb, whole, sightings)?;
+            faces.extend(self.confirmed(rgb, whole, sightings)?);
+            faces = self.each_once(faces);
         }
         let frame = whole.bounds();
         let shown = |face: &Face| face.bounds.intersection(&frame);
@@ -194,16 +195,32 @@ impl Detector {
             faces.extend(self.look_again(rgb, &sighting)?);
         }
         faces.retain(|face| is_plausible(&face.bounds, whole));
-        let mut faces = nms::suppress_parts(faces, iou_threshold);
+        Ok(self.each_once(faces))
+    }
+
+    /// The faces without parts of faces, and without what is hardly one.
+    fn each_once(&self, faces: Vec<Face>) -> Vec<Face> {
+        let mut faces = nms::suppress_parts(faces, self.specification.iou_threshold);
         drop_unsure(&mut faces);
-        Ok(faces)
+        faces
+    }
+
+    /// Whether what was found may be no more than parts of a face that is too large: none of the
+    /// faces is sure, and there is a sign which is none of them.
+    fn may_be_larger(&self, faces: &[Face], signs: &[BoundingBox]) -> bool {
+        let is_found = |sign: &BoundingBox| {
+            faces.iter().any(|face| face.bounds.iou(sign) > self.specification.iou_threshold)
+        };
+        faces.iter().all(|face| face.detection_confidence < CLEAR_CONFIDENCE)
+            && !signs.iter().all(is_found)
     }
 
     /// What is to be seen in a region, its longer side scaled to `length` input pixels.
     fn look(&self, rgb: &RgbImage, region: Region, length: u32) -> Result<View> {
         let side = self.specification.input_px;
         let (square, placement) = letterbox(rgb, region, side, length);
-        let (faces, has_sign) = self.answers(&square)?;
+        let (faces, signs) = self.answers(&square)?;
+        let signs = signs.iter().map(|sign| placement.face(sign).bounds).collect();
         let sighting = |face: Face| {
             let part = face.bounds.width / side as f32;
             let is_sure = face.detection_confidence >= CLEAR_CONFIDENCE;
@@ -215,7 +232,7 @@ impl Detector {
             };
             Sighting { face, looks }
         };
-        Ok(View { sightings: faces.into_iter().map(sighting).collect(), has_sign })
+        Ok(View { sightings: faces.into_iter().map(sighting).collect(), signs })
     }
 
     /// The face as second looks see it; `None` when the first of them finds none.
@@ -236,20 +253,21 @@ impl Detector {
         Ok(known)
     }
 
-    /// What the model finds in a square of its input size, in input pixels, and whether there is a
-    /// sign of a face too large to be seen.
-    fn answers(&self, square: &RgbImage) -> Result<(Vec<Face>, bool)> {
+    /// What the model finds in a square of its input size, in input pixels, and signs of a face too
+    /// large to be seen.
+    fn answers(&self, square: &RgbImage) -> Result<(Vec<Face>, Vec<Face>)> {
         let outputs = self.model.run(square)?;
         let Specification { score_threshold, iou_threshold, input_px, .. } = self.specification;
         let (boxes, scores) = (&outputs[self.boxes_output], &outputs[self.scores_output]);
         let threshold = score_threshold.min(SIGN_CONFIDENCE);
         let mut faces = decode::decode(boxes, scores, &self.anchors, threshold);
         let sign_width = SIGN_WIDTH * input_px as f32;
-        let has_sign = faces.iter().any(|face| face.bounds.width >= sign_width);
+        let is_sign = |face: &&Face| face.bounds.width >= sign_width;
+        let signs = faces.iter().filter(is_sign).copied().collect();
         faces.retain(|face| face.detection_confidence >= score_threshold);
         let mut faces = nms::blend(faces, iou_threshold);
         faces.retain(|face| contrast(square, &face.bounds) >= LEAST_CONTRAST);
-        Ok((faces, has_sign))
+        Ok((faces, signs))
     }
 }
 
@@ -360,7 +378,7 @@ mod tests {
     fn a_recognizer_is_refused() {
         let model = crate::models::recognizer(None, &settings()).expect("built-in recognizer");
         let error = Detector::new(model).expect_err("not a detector");
-        assert!(error.to_string().contains("a detector is needed"), "{error}");
+        assert!(error.to_string().contains("detector is needed here"), "{error}");
     }
 
     #[test]

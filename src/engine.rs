@@ -247,7 +247,7 @@ impl Model {
     pub fn expect_kind(&self, kind: &str) -> Result<()> {
         match self.property("kind") {
             Some(found) if found == kind => Ok(()),
-            Some(found) => Err(self.wrong(format!("it is a {found}; a {kind} is needed here"))),
+            Some(found) => Err(self.wrong(format!("its kind is {found}; {kind} is needed here"))),
             None => Err(self.wrong(format!("its metadata lacks {PREFIX}kind"))),
         }
     }

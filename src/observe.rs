@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use image::RgbImage;
 
-use crate::align::align;
+use crate::align::Aligner;
 use crate::detect::Detector;
 use crate::error::Result;
 use crate::face::Face;
@@ -54,19 +54,25 @@ pub trait Observe {
     fn times(&self) -> ObserveTimes;
 }
 
-/// [`Observe`] with a detector and a recognizer.
+/// [`Observe`] with a detector, an aligner and a recognizer.
 #[derive(Debug)]
 pub struct Observer {
     detector: Detector,
+    aligner: Aligner,
     recognizer: Recognizer,
     limits: Limits,
     times: Mutex<ObserveTimes>,
 }
 
 impl Observer {
-    /// Joins the two; a face beyond the `limits` is not recognized.
-    pub fn new(detector: Detector, recognizer: Recognizer, limits: Limits) -> Self {
-        Self { detector, recognizer, limits, times: Mutex::default() }
+    /// Joins the three; a face beyond the `limits` is not recognized.
+    pub fn new(
+        detector: Detector,
+        aligner: Aligner,
+        recognizer: Recognizer,
+        limits: Limits,
+    ) -> Self {
+        Self { detector, aligner, recognizer, limits, times: Mutex::default() }
     }
 
     /// Recognizes the people of a gallery as well.
@@ -88,7 +94,7 @@ impl Observe for Observer {
         let observations = faces
             .into_iter()
             .map(|face| {
-                let crop = timed(&mut times.align, || align(rgb, &face.landmarks));
+                let crop = timed(&mut times.align, || self.aligner.align(rgb, &face))?;
                 let quality = Quality::measure(&crop, Some(&face.landmarks));
                 if let Some(flaw) = quality.flaw(&self.limits) {
                     let identity = Identity::refused(flaw);

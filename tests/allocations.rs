@@ -36,8 +36,7 @@ static ALLOCATOR: Counting = Counting;
 #[test]
 fn a_run_of_a_loaded_model_allocates_nothing() {
     let settings = Settings::new(1).expect("the best kernels can be had");
-    for model in [models::recognizer(None, &settings), models::detector(None, &settings)] {
-        let model = model.expect("built-in models load");
+    for model in models::built_in(&settings).expect("built-in models load") {
         let (height, width) = model.input_size();
         let image = RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 7]));
         let mut outputs = vec![Vec::new(); model.output_names().len()];

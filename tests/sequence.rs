@@ -8,6 +8,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use celebcam::align::Aligner;
 use celebcam::config;
 use celebcam::detect::{Detector, Search};
 use celebcam::engine::Settings;
@@ -214,7 +215,9 @@ fn observer() -> Observer {
     let detector = Detector::new(detector).expect("it is a detector").with_search(Search::Whole);
     let recognizer = models::recognizer(None, &settings).expect("the recognizer loads");
     let recognizer = Recognizer::new(recognizer, 3).expect("it is a recognizer");
-    Observer::new(detector, recognizer, config::QUALITY)
+    let aligner = models::aligner(&settings).expect("the aligner loads");
+    let aligner = Aligner::new(aligner).expect("it is an aligner");
+    Observer::new(detector, aligner, recognizer, config::QUALITY)
 }
 
 fn events(script: &Script, cast: Vec<Actor>, observer: &Observer) -> Vec<Event> {

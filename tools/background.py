@@ -27,7 +27,7 @@ from celebtrainer.faces import find_binary
 from celebtrainer.failure import Failure, run
 from celebtrainer.network import Network, WhitenedHead
 from export import export
-from quantize import quantize
+from quantize import image, quantize
 
 # Pictures that set the ranges of the int8 network.
 CALIBRATION_PICTURES = 400
@@ -108,7 +108,7 @@ def make(
     """Writes the int8 network that ends in `output`: `features` or `embedding`."""
     source = path.with_suffix(".float.onnx")
     export(network(projection), mobilefacenet.INPUT_PX, source)
-    model = quantize(source, path, calibration, mobilefacenet.INPUT_PX)
+    model = quantize(source, path, [image(p, mobilefacenet.INPUT_PX) for p in calibration])
     graph = model.graph
     before_length = next(node.input[0] for node in graph.node if node.op_type == "ReduceL2")
     kept = "embedding" if output == "embedding" else before_length
@@ -120,6 +120,7 @@ def make(
     modelfile.drop_unused(graph)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
+    source.unlink()
 
 
 def outputs(path: Path, paths: list[Path], title: str) -> np.ndarray:

@@ -112,7 +112,8 @@ def make_model(folder: Path) -> Path:
     export.verify(made, float_path, crops[:4], INPUT_PX)
     # Only a whole file gets the name under which the next call finds it.
     unfinished = path.with_suffix(".unfinished.onnx")
-    quantize.quantize(float_path, unfinished, paths, INPUT_PX)
+    images = [quantize.image(path, INPUT_PX) for path in paths]
+    quantize.quantize(float_path, unfinished, images)
     unfinished.rename(path)
     return path
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -55,14 +56,12 @@ def image(path: Path, input_px: int) -> np.ndarray:
     return resize(torch.from_numpy(read_crop(path))[None], input_px).numpy()
 
 
-class Crops(CalibrationDataReader):
-    """Feeds crops one by one."""
+class Images(CalibrationDataReader):
+    """Feeds pictures one by one."""
 
-    def __init__(self, paths: list[Path], input_px: int):
-        self.images = (
-            {"image": image(path, input_px)}
-            for path in tqdm(paths, desc="calibration", unit="picture", disable=None)
-        )
+    def __init__(self, images: list[np.ndarray]):
+        bar = tqdm(images, desc="calibration", unit="picture", disable=None)
+        self.images = ({"image": image} for image in bar)
 
     def get_next(self) -> dict | None:
         return next(self.images, None)
@@ -104,8 +103,11 @@ def merge_activations(graph: onnx.GraphProto) -> None:
     modelfile.drop_unused(graph)
 
 
-def quantize(source: Path, target: Path, paths: list[Path], input_px: int) -> onnx.ModelProto:
-    """Writes the int8 model."""
+def quantize(
+    source: Path, target: Path, images: list[np.ndarray], also_float: Collection[str] = ()
+) -> onnx.ModelProto:
+    """Writes the int8 model, its ranges set on pictures as the network takes them; nodes can be named
+    that stay float too."""
     prepared = target.with_suffix(".prepared.onnx")
     quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
     reference = onnx.load(prepared)
@@ -115,13 +117,13 @@ def quantize(source: Path, target: Path, paths: list[Path], input_px: int) -> on
         quantize_static(
             str(prepared),
             str(target),
-            Crops(paths, input_px),
+            Images(images),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.Percentile,
-            nodes_to_exclude=float_tail(reference.graph),
+            nodes_to_exclude=[*float_tail(reference.graph), *also_float],
             # Symmetric weights in -127..127, so that no product of two bytes overflows a pair sum.
             extra_options={
                 "WeightSymmetric": True,
@@ -131,7 +133,7 @@ def quantize(source: Path, target: Path, paths: list[Path], input_px: int) -> on
         )
     prepared.unlink()
     model = onnx.load(target)
-    bias.correct(model, reference, [image(p, input_px) for p in paths[:CORRECTION_PICTURES]])
+    bias.correct(model, reference, images[:CORRECTION_PICTURES])
     merge_activations(model.graph)
     modelfile.tidy(model)
     del model.metadata_props[:]
@@ -202,7 +204,8 @@ def main() -> None:
     input_px = modelfile.Runner(source).input_px
     train = require(read_part(args.data, "train"), args.data, "train")
     val = require(read_part(args.data, "val", train.names), args.data, "val")
-    quantize(source, target, sample(train, CALIBRATION_PICTURES), input_px)
+    calibration = sample(train, CALIBRATION_PICTURES)
+    quantize(source, target, [image(path, input_px) for path in calibration])
     result, text = verify(source, target, sample(val, VERIFY_PICTURES))
     model = onnx.load(target)
     modelfile.write(model, {"training": properties["training"] | {

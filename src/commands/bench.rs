@@ -41,7 +41,7 @@ pub fn execute(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     }
     let models = match &args.file {
         Some(path) => vec![Model::read(path, &settings)?],
-        None => vec![models::recognizer(None, &settings)?, models::detector(None, &settings)?],
+        None => models::built_in(&settings)?,
     };
     for (index, model) in models.iter().enumerate() {
         let report = Report::measure(args, model, &settings)?;

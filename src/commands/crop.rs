@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use image::RgbImage;
 
-use super::{EXIT_NO_INPUT, create_parent, load_detector, progress_bar, say};
-use crate::align::align;
+use super::{EXIT_NO_INPUT, create_parent, load_aligner, load_detector, progress_bar, say};
+use crate::align::Aligner;
 use crate::cli::CropArgs;
 use crate::detect::{Detector, Search};
 use crate::engine::Settings;
@@ -20,13 +20,15 @@ use crate::picture::{self, PictureFile};
 /// Missing inputs, a bad detector, or a folder that cannot be written to.
 pub fn execute(args: &CropArgs) -> anyhow::Result<ExitCode> {
     let files = picture::find(&args.inputs)?;
-    let detector = load_detector(args.detector.as_deref(), Search::Thorough, &Settings::new(1)?)?;
+    let settings = Settings::new(1)?;
+    let detector = load_detector(args.detector.as_deref(), Search::Thorough, &settings)?;
+    let cutter = Cutter { args, detector, aligner: load_aligner(&settings)? };
     let bar = progress_bar(files.len());
     let (mut written, mut without_face, mut unreadable) = (0, 0, 0);
     for file in &files {
         match picture::read(&file.path) {
             Ok(rgb) => {
-                let count = crop(args, &detector, file, &rgb)?;
+                let count = cutter.cut(file, &rgb)?;
                 written += count;
                 if count == 0 {
                     without_face += 1;
@@ -49,18 +51,28 @@ pub fn execute(args: &CropArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(if unreadable > 0 { EXIT_NO_INPUT } else { 0 }))
 }
 
-fn crop(args: &CropArgs, detector: &Detector, file: &PictureFile, rgb: &RgbImage) -> Result<usize> {
-    let faces = detector.detect(rgb)?;
-    let wanted = if args.all { faces.len() } else { faces.len().min(1) };
-    for (index, face) in faces[..wanted].iter().enumerate() {
-        let path = crop_path(&args.out, &file.relative, args.all.then_some(index + 1));
-        create_parent(&path)?;
-        align(rgb, &face.landmarks).rgb().save(&path).map_err(|error| {
-            let source = std::io::Error::other(error);
-            Error::Output { path: path.clone(), source }
-        })?;
+struct Cutter<'a> {
+    args: &'a CropArgs,
+    detector: Detector,
+    aligner: Aligner,
+}
+
+impl Cutter<'_> {
+    /// Writes the faces of a photo, and says how many.
+    fn cut(&self, file: &PictureFile, rgb: &RgbImage) -> Result<usize> {
+        let Self { args, detector, aligner } = self;
+        let faces = detector.detect(rgb)?;
+        let wanted = if args.all { faces.len() } else { faces.len().min(1) };
+        for (index, face) in faces[..wanted].iter().enumerate() {
+            let path = crop_path(&args.out, &file.relative, args.all.then_some(index + 1));
+            create_parent(&path)?;
+            aligner.align(rgb, face)?.rgb().save(&path).map_err(|error| {
+                let source = std::io::Error::other(error);
+                Error::Output { path: path.clone(), source }
+            })?;
+        }
+        Ok(wanted)
     }
-    Ok(wanted)
 }
 
 /// `a/photo.jpg` becomes `out/a/photo.jpg.png`, so that `photo.jpg` and `photo.png` stay apart;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::rule_in_words;
+use crate::align::Aligner;
 use crate::cli::{Format, ModelArgs};
 use crate::detect::Detector;
 use crate::engine::{Model, Settings};
@@ -26,7 +27,7 @@ pub fn execute(args: &ModelArgs) -> anyhow::Result<ExitCode> {
     let settings = Settings::new(1)?;
     let models = match &args.file {
         Some(path) => vec![Model::read(path, &settings)?],
-        None => vec![models::recognizer(None, &settings)?, models::detector(None, &settings)?],
+        None => models::built_in(&settings)?,
     };
     let mut out = io::stdout().lock();
     for (index, model) in models.into_iter().enumerate() {
@@ -49,12 +50,14 @@ pub fn execute(args: &ModelArgs) -> anyhow::Result<ExitCode> {
 enum Content {
     Recognizer(Recognizer),
     Detector(Detector),
+    Aligner(Aligner),
 }
 
 impl Content {
     fn read(model: Model) -> crate::error::Result<Self> {
         match model.property("kind") {
             Some("detector") => Ok(Self::Detector(Detector::new(model)?)),
+            Some("aligner") => Ok(Self::Aligner(Aligner::new(model)?)),
             _ => Ok(Self::Recognizer(Recognizer::new(model, 1)?)),
         }
     }
@@ -63,6 +66,7 @@ impl Content {
         match self {
             Self::Recognizer(recognizer) => recognizer.model(),
             Self::Detector(detector) => detector.model(),
+            Self::Aligner(aligner) => aligner.model(),
         }
     }
 
