@@ -16,8 +16,8 @@ import onnx
 
 from celebtrainer import background, decision, enrolment, modelfile, openset, prototypes
 from celebtrainer.data import people, read_part, require
+from celebtrainer.description import Description
 from celebtrainer.failure import run
-from celebtrainer.network import description
 
 # Pictures of each person and split that are looked at for adding people.
 ENROLMENT_PICTURES = 60
@@ -92,9 +92,9 @@ def note(strangers: openset.Scores, left_out: dict, target: float, pictures: int
 def general(model: onnx.ModelProto, work: Path, out: Path, rate: float) -> None:
     """Writes a model of prototypes, whose decisions follow from what is general about strangers."""
     known = prototypes.background()
-    embeddings, people = prototypes.load(work)
-    answers, right = prototypes.measured(embeddings, people)
-    count = len(np.unique(people))
+    pictures = prototypes.Known.load(work)
+    answers, right = prototypes.measured(pictures)
+    count = len(np.unique(pictures.people))
     slope, intercept = known["slope"], background.intercept_among(known["intercept"], count)
 
     def row(share: float) -> dict:
@@ -109,7 +109,7 @@ def general(model: onnx.ModelProto, work: Path, out: Path, rate: float) -> None:
     text = (
         f"threshold for at most {rate:.1%} of strangers' faces among all who are known, by "
         f"{known['comparisons']} comparisons of {known['people']} other people; shares of known faces "
-        f"by {len(people)} pictures, each compared with the others of its person"
+        f"by {len(right)} pictures, each compared with the others of its person"
     )
     found = {
         "score": "cosine",
@@ -141,26 +141,26 @@ def save(model: onnx.ModelProto, out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder that prepare.py wrote")
-    parser.add_argument("work", type=Path, help="folder with network.pt and int8.onnx")
+    parser.add_argument("work", type=Path, help="folder with int8.onnx")
     parser.add_argument("out", type=Path, help="the model file to write")
     parser.add_argument("--false-accepts", type=float, default=0.001,
                         help="rate the threshold is set for (default %(default)s)")  # fmt: skip
     args = parser.parse_args()
 
-    content = description(args.work / "network.pt")
+    made = Description.read(args.work)
     model = modelfile.load(args.work / "int8.onnx")
-    if content["preset"].head.kind == "prototypes":
+    if made.preset.head.kind == "prototypes":
         general(model, args.work, args.out, args.false_accepts)
         return
-    score = content["preset"].head.score
+    score = made.preset.head.score
     runner = modelfile.Runner(args.work / "int8.onnx")
-    val = require(read_part(args.data, "val", content["names"]), args.data, "val")
+    val = require(read_part(args.data, "val", made.names), args.data, "val")
     logits = runner.logits(val.paths, "validation")
     gallery = openset.answers(logits, score)
     right = gallery.best == val.people
     margin = decision.choose_margin(gallery, right)
     left_out = {f"{name} left out": np.array(scores)
-                for name, scores in content["facts"].get("left_out_scores", {}).items()}  # fmt: skip
+                for name, scores in made.left_out.items()}  # fmt: skip
     strangers = stranger_scores(runner, args.data, score, margin)
     everybody = strangers | left_out or stand_ins(logits, val.people, score)
     text = note(strangers, left_out, args.false_accepts, len(val))

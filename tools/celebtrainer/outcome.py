@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .words import between, counted, percent
+from .words import between, counted, percent, probes
 
 # Below this share of people named, a model disappoints.
 POOR = 0.8
@@ -25,10 +25,9 @@ def last_line(model: Path, work: Path) -> str:
     figures = json.loads((work / "metrics.json").read_text())
     count = figures["closed_set"]["pictures"]
     share = figures["true_accepts"]
-    split = {"test": "test", "val": "validation"}.get(figures["split"], figures["split"])
     line = (
         f"{model}: names {percent(share)} of these people's pictures "
-        f"({between(round(share * count), count)}, from {counted(count, split + ' picture')}), "
+        f"({between(round(share * count), count)}, from {probes(count, figures['split'])}), "
         f"and at most {percent(figures.get('false_accepts', PROMISED))} of strangers."
     )
     return " ".join([line, *warnings(figures, work / "report.html")])

@@ -64,15 +64,19 @@ def test_wrong_pictures_and_second_names_are_found():
 def test_each_picture_is_compared_with_the_others_of_its_person():
     features, people = draw(6, 4)
     embeddings = background.unit(features)
-    cosines = prototypes.left_out(embeddings, people)
+    known = prototypes.Known(embeddings, people, np.arange(len(people)))
+    cosines = prototypes.left_out(known)
     others = background.unit(embeddings[1:4].mean(axis=0)[None])[0]
     assert cosines[0, 0] == pytest.approx(embeddings[0] @ others)
     assert cosines[0, 1] == pytest.approx(
         embeddings[0] @ background.person_means(embeddings, people)[1]
     )
-    alone = prototypes.left_out(embeddings[:5], np.array([0, 0, 0, 0, 1]))
-    assert alone[4, 1] == pytest.approx(0)
-    found = prototypes.as_strangers(embeddings, people, list("abcdef"))
+    of_one_moment = prototypes.Known(embeddings, people, np.array([0, 0, *range(2, 24)]))
+    others = background.unit(embeddings[2:4].mean(axis=0)[None])[0]
+    assert prototypes.left_out(of_one_moment)[0, 0] == pytest.approx(embeddings[0] @ others)
+    alone = prototypes.Known(embeddings[:5], np.array([0, 0, 0, 0, 1]), np.arange(5))
+    assert prototypes.left_out(alone)[4, 1] == pytest.approx(0)
+    found = prototypes.as_strangers(known, list("abcdef"))
     assert len(found["c"]) == 4 and found["c"][0] == pytest.approx(
         np.delete(embeddings[8] @ background.person_means(embeddings, people).T, 2).max()
     )

@@ -72,6 +72,8 @@ def test_a_folder_of_people_becomes_a_model(people_folder, tmp_path, text, score
         out.name,
         f"{out.name}.md",
     ]
+    assert 0 <= figures["enrolled_true_accepts"] <= 1
+    assert (work / "predictions.html").is_file() == (score == "softmax")
     page = (work / "report.html").read_text()
     assert "Ada One" in page and "http" not in page and page.endswith("</html>")
 
@@ -117,11 +119,18 @@ def test_the_default_preset_puts_means_on_the_general_embedding(people_folder, t
     similarity = decision.to_similarity(decision.among(made, people))
     expected = background.similarity_for(general["impostors"], 0.001, people)
     assert similarity == pytest.approx(expected, abs=1e-3)
-    embeddings, whose = prototypes.load(work)
-    rows = background.person_means(embeddings, whose)
+    known = prototypes.Known.load(work)
+    assert (
+        len(known.people)
+        == 12 * people
+        == json.loads((work / "metrics.json").read_text())["closed_set"]["pictures"]
+    )
+    rows = background.person_means(known.embeddings, known.people)
     found = modelfile.Runner(out).run(draw(0, 0))
     assert found["logits"] == pytest.approx(rows @ found["embedding"], abs=1e-4)
     figures = json.loads((work / "metrics.json").read_text())
+    assert figures["split"] == "left_out" and "each left out" in done.stdout.splitlines()[-1]
+    assert not (work / "network.pt").exists() and not (work / "predictions.html").exists()
     assert [row["pictures"] for row in figures["strangers"]] and figures["false_accepts"] == 0.001
     assert len(figures["left_out"]) == (people if people > 1 else 0)
 
