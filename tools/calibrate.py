@@ -18,6 +18,7 @@ from celebtrainer import background, decision, enrolment, modelfile, openset, pr
 from celebtrainer.data import people, read_part, require
 from celebtrainer.description import Description
 from celebtrainer.failure import run
+from celebtrainer.words import counted
 
 # Pictures of each person and split that are looked at for adding people.
 ENROLMENT_PICTURES = 60
@@ -72,27 +73,25 @@ def stand_ins(logits: np.ndarray, truth: np.ndarray, score: str) -> openset.Scor
 
 def note(strangers: openset.Scores, left_out: dict, target: float, pictures: int) -> str:
     """How the threshold was set, in words."""
-    counted = sum(len(s) for s in strangers.values())
     parts = []
     if strangers:
-        parts.append(f"{counted} pictures of {len(strangers)} strangers")
+        parts.append(f"{sum(map(len, strangers.values()))} pictures of {len(strangers)} strangers")
     if left_out:
         pictures_left_out = sum(len(s) for s in left_out.values())
         parts.append(
             f"{pictures_left_out} pictures of {len(left_out)} people shown to heads without them"
         )
     who = " and on ".join(parts) or "each validation picture's second best person (no strangers)"
-    return (
-        f"int8 model; threshold for at most {target:.1%} false accepts of "
-        f"{openset.COVERAGE:.1%} of strangers, set on {who}; confidence fitted on these and "
-        f"{pictures} validation pictures"
-    )
+    rate = f"threshold for at most {target:.1%} of strangers' pictures, "
+    if not openset.enough(strangers | left_out):
+        rate = "how many strangers get a name is not known; threshold "
+    return f"int8 model; {rate}set on {who}; confidence fitted on these and {pictures} validation pictures"
 
 
-def general(model: onnx.ModelProto, work: Path, out: Path, rate: float) -> None:
+def general(model: onnx.ModelProto, made: Description, args: argparse.Namespace) -> None:
     """Writes a model of prototypes, whose decisions follow from what is general about strangers."""
     known = prototypes.background()
-    pictures = prototypes.Known.load(work)
+    pictures, rate = prototypes.Known.load(args.work), args.false_accepts
     answers, right = prototypes.measured(pictures)
     count = len(np.unique(pictures.people))
     slope, intercept = known["slope"], background.intercept_among(known["intercept"], count)
@@ -111,6 +110,8 @@ def general(model: onnx.ModelProto, work: Path, out: Path, rate: float) -> None:
         f"{known['comparisons']} comparisons of {known['people']} other people; shares of known faces "
         f"by {len(right)} pictures, each compared with the others of its person"
     )
+    if made.facts["strangers"]:
+        text += f"; {counted(made.facts['strangers'], 'stranger')} of unknown/ told from its people"
     found = {
         "score": "cosine",
         "slope": slope,
@@ -128,8 +129,8 @@ def general(model: onnx.ModelProto, work: Path, out: Path, rate: float) -> None:
         "left_out_true_accepts": row(rate)["true_accepts"],
     }
     modelfile.write(model, {"decision": found, "metrics": metrics, "created": modelfile.now()})
-    save(model, out)
-    print(f"wrote {out}: {text}")
+    save(model, args.out)
+    print(f"wrote {args.out}: {text}")
     print(f"named rightly: {metrics['left_out_true_accepts']:.2%}")
 
 
@@ -150,7 +151,7 @@ def main() -> None:
     made = Description.read(args.work)
     model = modelfile.load(args.work / "int8.onnx")
     if made.preset.head.kind == "prototypes":
-        general(model, args.work, args.out, args.false_accepts)
+        general(model, made, args)
         return
     score = made.preset.head.score
     runner = modelfile.Runner(args.work / "int8.onnx")

@@ -255,9 +255,15 @@ class Model:
         for name in people(self.args.data / "unknown"):
             part = read_part(self.args.data, "unknown", [name])
             if len(part):
-                logits = self.runner.logits(part.paths, name)
-                found[name] = part, openset.answers(logits, self.decision["score"])
+                found[name] = part, openset.answers(self.of_strangers(part), self.decision["score"])
         return found
+
+    def of_strangers(self, part: Part) -> np.ndarray:
+        """The logits of pictures as if the model had not seen those who are on them."""
+        if self.description.preset.head.kind != "prototypes":
+            return self.runner.logits(part.paths, part.names[0])
+        known = prototypes.Known.load(self.args.work)
+        return known.similarities(self.runner.outputs_of(part.paths, part.names[0], "embedding"))
 
 
 def before_rounding(model: Model, part: Part) -> float | None:
@@ -289,7 +295,7 @@ def measure(args: argparse.Namespace) -> tuple[dict, dict]:
         "float_top1": before_rounding(model, part),
         "size_bytes": args.model.stat().st_size,
         "macs": cost.multiply_accumulates(modelfile.load(args.model)),
-        "false_accepts": made.get("false_accepts", TARGETS[0]),
+        "false_accepts": made.get("false_accepts"),
         "true_accepts": openset.accept_rate(gallery, right, threshold),
         "mistakes": mistakes(part, answers, made),
         "answers": spread(part, answers, made),
@@ -303,7 +309,7 @@ def measure(args: argparse.Namespace) -> tuple[dict, dict]:
     if figures["float_top1"] is not None:
         brief[f"{split}_top1_float"] = figures["float_top1"]
         figures["enrolled_true_accepts"] = enrolled_instead(
-            model, split, part, figures["false_accepts"]
+            model, split, part, figures["false_accepts"] or TARGETS[0]
         )
     predictions = args.work / "predictions.html"
     predictions.unlink(missing_ok=True)

@@ -205,7 +205,9 @@ def strangers(figures: dict) -> str:
         for title, rows in open_set.get("folds", {}).items()
     ] or [
         stranger_table(
-            "Strangers", figures.get("strangers", []), "None of them had a say in the threshold."
+            "Strangers",
+            figures.get("strangers", []),
+            "As strangers fare whom the model has not seen; these it tells from its people.",
         )
     ]
     return two(section("Open-set curve", chart), section("Similarity to the best person", scores)) + two(*folds)  # fmt: skip

@@ -13,6 +13,8 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
+
 from celebtrainer import data, description, modelfile, preset, prototypes, resume
 from celebtrainer.failure import Failure, run
 
@@ -59,11 +61,13 @@ def train_prototypes(work: Path, folder: Path, names: list[str], chosen: preset.
     part = data.read_parts(folder, prototypes.SPLITS, names)
     embeddings = runner.outputs_of(part.paths, "embeddings", "embedding")
     known = prototypes.Known(embeddings, part.people, data.moments(folder, part.paths))
-    model = prototypes.with_people(known, names)
+    strangers = prototypes.told_apart(known, unknown(runner, folder))
+    model = prototypes.with_people(known, names, strangers)
     facts = {
         "preset": chosen.as_dict(),
         "people": len(names),
         "train_pictures": len(part),
+        "strangers": len(strangers),
     }
     properties = modelfile.read(modelfile.load(prototypes.EMBEDDING))
     modelfile.write(
@@ -76,8 +80,15 @@ def train_prototypes(work: Path, folder: Path, names: list[str], chosen: preset.
     )
     resume.replace(work / "int8.onnx", model.SerializeToString())
     known.save(work)
-    strangers = prototypes.as_strangers(known, names)
-    return {**facts, "left_out_scores": {name: found.tolist() for name, found in strangers.items()}}
+    left_out = prototypes.as_strangers(known, names)
+    return {**facts, "left_out_scores": {name: found.tolist() for name, found in left_out.items()}}
+
+
+def unknown(runner: modelfile.Runner, folder: Path) -> prototypes.Known:
+    """The pictures of strangers."""
+    part = data.read_part(folder, "unknown")
+    embeddings = runner.outputs_of(part.paths, "strangers", "embedding")
+    return prototypes.Known(embeddings, part.people, np.arange(len(part)))
 
 
 def train_network(

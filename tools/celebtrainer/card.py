@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from .modelfile import load, read
-from .outcome import FEW_PICTURES, PROMISED
+from .outcome import FEW_PICTURES, of_strangers
 from .words import LEFT_OUT, between, counted, percent, probes
 
 
@@ -43,8 +43,7 @@ def measured(figures: dict) -> list[str]:
         "with 95 % confidence);",
         f"- {percent(closed['top1'])} are nearest to the right person "
         f"({between(round(closed['top1'] * count), count)});",
-        f"- the threshold is made to give at most {percent(figures.get('false_accepts', PROMISED))} "
-        "of strangers' pictures a name.",
+        f"- {of_strangers(figures)}.",
     ]
     if figures["split"] == "val":
         lines += ["", "There were no pictures left for a test: the threshold has seen these."]

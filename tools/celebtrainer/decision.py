@@ -45,6 +45,8 @@ def calibrate(
     slope, intercept = openset.fit_logistic(similarity, answer, weight)
     accepted = gallery.rejected_below(margin)
 
+    promised = openset.enough(strangers)
+
     def row(rate: float) -> dict:
         threshold = openset.threshold_for(strangers, rate, score)
         return {
@@ -59,7 +61,8 @@ def calibrate(
         "threshold": row(target)["threshold"],
         "margin": margin,
         "calibration": note,
-        "curve": [row(rate) for rate in CURVE],
+        # Without a rate that holds there is none to choose.
+        **({"curve": [row(rate) for rate in CURVE], "false_accepts": target} if promised else {}),
     }
 
 

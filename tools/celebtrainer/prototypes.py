@@ -22,6 +22,10 @@ from .openset import Answers, accept_rate, answers
 
 # A face is named only when the best person leads the second by this much.
 MARGIN = 0.03
+# Whoever has a name at this rate of false accepts keeps it.
+HIGHEST_RATE = 0.01
+# Strangers beyond this many are hardly like anybody.
+MOST_STRANGERS = 256
 # Nothing is chosen by validation pictures, so they are learned from too.
 SPLITS = ("train", "val")
 EMBEDDING = Path(__file__).resolve().parent.parent / "pretrained" / "embedding.onnx"
@@ -46,6 +50,10 @@ class Known:
         np.savez(file, **vars(self))
         resume.replace(work / "embeddings.npz", file.getvalue())
 
+    def similarities(self, embeddings: np.ndarray) -> np.ndarray:
+        """Similarities [k, people] of other embeddings."""
+        return embeddings @ person_means(self.embeddings, self.people).T
+
     @classmethod
     def load(cls, work: Path) -> Known:
         """Reads what `save` wrote."""
@@ -53,21 +61,70 @@ class Known:
         return cls(stored["embeddings"], stored["people"], stored["moments"])
 
 
-def with_people(known: Known, names: list[str]) -> onnx.ModelProto:
-    """The embedding's network with one similarity for each person on top."""
+def with_people(known: Known, names: list[str], strangers: np.ndarray) -> onnx.ModelProto:
+    """The embedding's network with one similarity for each person on top.
+
+    Who is more like one of the `strangers` [k, d], or nearly, loses 1 from every similarity.
+    """
     model = modelfile.load(EMBEDDING)
     graph = model.graph
     rows = person_means(known.embeddings, known.people).astype(np.float32)
-    graph.initializer.append(numpy_helper.from_array(rows, "people"))
-    graph.node.append(
-        helper.make_node("Gemm", ["embedding", "people"], ["logits"], name="similarities", transB=1)
-    )
+    similarities = "similarities" if len(strangers) else "logits"
+    compare(graph, "people", rows, similarities)
+    if len(strangers):
+        compare(graph, "strangers", strangers.astype(np.float32), "alike")
+        take_off_strangers(graph)
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, len(rows)])
     graph.output.insert(0, logits)
     del model.metadata_props[:]
     modelfile.write(model, modelfile.common("recognizer") | {"labels": modelfile.labels(names)})
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def compare(graph: onnx.GraphProto, name: str, rows: np.ndarray, result: str) -> None:
+    """Adds the cosines of the embedding and some rows to the graph."""
+    graph.initializer.append(numpy_helper.from_array(rows, name))
+    graph.node.append(
+        helper.make_node("Gemm", ["embedding", name], [result], name=f"compare_{name}", transB=1)
+    )
+
+
+def take_off_strangers(graph: onnx.GraphProto) -> None:
+    """Adds logits = similarities - 1 where the best lead over a stranger is less than the margin."""
+    # A step; where the lead is within a millionth of the margin, a part of it.
+    for name, value in (("margin", MARGIN), ("steep", 1e6), ("none", 0.0), ("all", 1.0)):
+        graph.initializer.append(numpy_helper.from_array(np.float32(value), name))
+    for kind, given, result in (
+        ("ReduceMax", ["similarities"], "best"),
+        ("ReduceMax", ["alike"], "stranger"),
+        ("Sub", ["stranger", "best"], "behind"),
+        ("Add", ["behind", "margin"], "missing"),
+        ("Mul", ["missing", "steep"], "steps"),
+        ("Clip", ["steps", "none", "all"], "loss"),
+        ("Sub", ["similarities", "loss"], "logits"),
+    ):
+        more = {"axes": [1], "keepdims": 1} if kind == "ReduceMax" else {}
+        graph.node.append(
+            helper.make_node(kind, given, [result], name=f"strangers_{result}", **more)
+        )
+
+
+def told_apart(known: Known, strangers: Known) -> np.ndarray:
+    """A row for each stranger whom the people can be told from, those most like somebody [k, d].
+
+    Who would take the name off a picture of the people is none, and may be one of them.
+    """
+    if not len(strangers.people):
+        return np.zeros((0, known.embeddings.shape[1]))
+    rows = person_means(strangers.embeddings, strangers.people)
+    people, own = np.unique(known.people, return_inverse=True)
+    others = left_out(known)[np.arange(len(own)), own]
+    named = others >= similarity_for(background()["impostors"], HIGHEST_RATE, len(people))
+    takes = known.embeddings[named] @ rows.T > others[named, None] - MARGIN
+    rows = rows[~takes.any(axis=0)]
+    likeness = known.similarities(rows).max(axis=1)
+    return rows[np.argsort(-likeness)[:MOST_STRANGERS]]
 
 
 def left_out(known: Known) -> np.ndarray:
@@ -77,7 +134,7 @@ def left_out(known: Known) -> np.ndarray:
     are: 0.
     """
     embeddings, people = known.embeddings, known.people
-    cosines = embeddings @ person_means(embeddings, people).T
+    cosines = known.similarities(embeddings)
     _, own = np.unique(people, return_inverse=True)
     _, moment = np.unique(known.moments, return_inverse=True)
     others = sums(embeddings, own)[own] - sums(embeddings, moment)[moment]
@@ -96,7 +153,7 @@ def as_strangers(known: Known, names: list[str]) -> dict:
     """Each person as a stranger to the others: the best similarities of their pictures, by name."""
     if len(names) < 2:
         return {}
-    cosines = known.embeddings @ person_means(known.embeddings, known.people).T
+    cosines = known.similarities(known.embeddings)
     cosines[np.arange(len(known.people)), known.people] = -np.inf
     return {name: cosines[known.people == p].max(axis=1) for p, name in enumerate(names)}
 
