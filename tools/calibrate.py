@@ -129,14 +129,9 @@ def general(model: onnx.ModelProto, made: Description, args: argparse.Namespace)
         "left_out_true_accepts": row(rate)["true_accepts"],
     }
     modelfile.write(model, {"decision": found, "metrics": metrics, "created": modelfile.now()})
-    save(model, args.out)
+    modelfile.save(model, args.out)
     print(f"wrote {args.out}: {text}")
     print(f"named rightly: {metrics['left_out_true_accepts']:.2%}")
-
-
-def save(model: onnx.ModelProto, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(model, out)
 
 
 def main() -> None:
@@ -178,7 +173,7 @@ def main() -> None:
         model,
         {"decision": {"score": score, **found}, "metrics": metrics, "created": modelfile.now()},
     )
-    save(model, args.out)
+    modelfile.save(model, args.out)
     print(f"wrote {args.out}: {text}")
     print(
         f"threshold {found['threshold']:.3f} (confidence), margin {margin:.3f}; validation pictures: "

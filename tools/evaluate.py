@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 
-from celebtrainer import cost, decision, modelfile, openset, prototypes, sheet
+from celebtrainer import cost, decision, modelfile, openset, prototypes, resume, sheet
 from celebtrainer.data import Part, people, read_part, read_parts, require
 from celebtrainer.description import Description
 from celebtrainer.failure import Failure, run
@@ -341,11 +340,11 @@ def main() -> None:
     args = parser.parse_args()
 
     figures, brief = measure(args)
-    (args.work / "metrics.json").write_text(json.dumps(figures, indent=1))
+    resume.replace(args.work / "metrics.json", json.dumps(figures, indent=1).encode())
     model = modelfile.load(args.model)
     metrics = modelfile.read(model).get("metrics", {})
     modelfile.write(model, {"metrics": {**metrics, **brief}})
-    onnx.save(model, args.model)
+    modelfile.save(model, args.model)
     beside = "" if figures["float_top1"] is None else f" (float {figures['float_top1']:.4f})"
     print(f"{figures['split']}: top-1 {figures['closed_set']['top1']:.4f}{beside}, accepted with the right name "
           f"{figures['true_accepts']:.4f}; {figures['macs'] / 1e6:.0f} M multiply-accumulates, "

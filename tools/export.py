@@ -159,7 +159,7 @@ def main() -> None:
         "license": modelfile.license_note(content["about"]["license"]),
     }
     modelfile.write(model, properties)
-    onnx.save(model, path)
+    modelfile.save(model, path)
     step = max(1, len(val) // 20)
     worst = verify(network, path, read_crops(val.paths[::step][:20]), content["preset"].input_px)
     print(

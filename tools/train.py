@@ -78,7 +78,7 @@ def train_prototypes(work: Path, folder: Path, names: list[str], chosen: preset.
             "license": modelfile.license_note(properties["license"]),
         },
     )
-    resume.replace(work / "int8.onnx", model.SerializeToString())
+    modelfile.save(model, work / "int8.onnx")
     known.save(work)
     left_out = prototypes.as_strangers(known, names)
     return {**facts, "left_out_scores": {name: found.tolist() for name, found in left_out.items()}}

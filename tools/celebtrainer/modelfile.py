@@ -13,7 +13,7 @@ import onnx
 import onnxruntime
 from tqdm import tqdm
 
-from . import TRAINER
+from . import TRAINER, resume
 from .data import CROP_PX, read_crops
 from .failure import Failure
 
@@ -105,6 +105,12 @@ def load(path: Path) -> onnx.ModelProto:
     if not path.is_file():
         raise Failure(f"there is no model {path}; run the steps before this one")
     return onnx.load(path)
+
+
+def save(model: onnx.ModelProto, path: Path) -> None:
+    """Writes an ONNX file in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    resume.replace(path, model.SerializeToString())
 
 
 class Runner:
