@@ -158,9 +158,10 @@ def main() -> None:
     left_out = {f"{name} left out": np.array(scores)
                 for name, scores in made.left_out.items()}  # fmt: skip
     strangers = stranger_scores(runner, args.data, score, margin)
-    everybody = strangers | left_out or stand_ins(logits, val.people, score)
+    everybody = strangers | left_out
     text = note(strangers, left_out, args.false_accepts, len(val))
-    found = decision.calibrate(gallery, right, everybody, margin, args.false_accepts, text, score)
+    found = decision.calibrate(gallery, right, everybody or stand_ins(logits, val.people, score), margin,
+                               args.false_accepts, text, score, not everybody)  # fmt: skip
     accepted = openset.accept_rate(
         gallery.rejected_below(margin), right, decision.to_similarity(found)
     )

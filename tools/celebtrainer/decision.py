@@ -29,10 +29,12 @@ def calibrate(
     target: float,
     note: str,
     score: str = "cosine",
+    stand_ins: bool = False,
 ) -> dict:
     """The decision's metadata.
 
-    The strangers' similarities are minus infinity where the margin is too small.
+    The strangers' similarities are minus infinity where the margin is too small. It promises a rate
+    where they are enough people, and no stand-ins.
     """
     finite = {n: s[np.isfinite(s)] for n, s in strangers.items()}
     similarity = np.concatenate([gallery.similarity, *finite.values()])
@@ -45,7 +47,7 @@ def calibrate(
     slope, intercept = openset.fit_logistic(similarity, answer, weight)
     accepted = gallery.rejected_below(margin)
 
-    promised = openset.enough(strangers)
+    promised = openset.enough(strangers) and not stand_ins
 
     def row(rate: float) -> dict:
         threshold = openset.threshold_for(strangers, rate, score)

@@ -158,6 +158,10 @@ def test_a_file_promises_nothing_of_strangers_that_few_people_cannot_say():
         strangers = {str(n): random.normal(0, 0.1, 5) for n in range(count)}
         made = decision.calibrate(gallery, np.ones(50, bool), strangers, 0.0, 0.001, "note")
         assert ("curve" in made) == ("false_accepts" in made) == known
+        made = decision.calibrate(
+            gallery, np.ones(50, bool), strangers, 0.0, 0.001, "note", stand_ins=True
+        )
+        assert "curve" not in made
 
 
 def test_labels_have_their_own_ids():
