@@ -16,8 +16,9 @@ import onnx
 
 from celebtrainer import background, decision, enrolment, modelfile, openset, prototypes
 from celebtrainer.data import people, read_part, require
+from celebtrainer.description import Description
 from celebtrainer.failure import run
-from celebtrainer.network import description
+from celebtrainer.words import counted
 
 # Pictures of each person and split that are looked at for adding people.
 ENROLMENT_PICTURES = 60
@@ -72,29 +73,27 @@ def stand_ins(logits: np.ndarray, truth: np.ndarray, score: str) -> openset.Scor
 
 def note(strangers: openset.Scores, left_out: dict, target: float, pictures: int) -> str:
     """How the threshold was set, in words."""
-    counted = sum(len(s) for s in strangers.values())
     parts = []
     if strangers:
-        parts.append(f"{counted} pictures of {len(strangers)} strangers")
+        parts.append(f"{sum(map(len, strangers.values()))} pictures of {len(strangers)} strangers")
     if left_out:
         pictures_left_out = sum(len(s) for s in left_out.values())
         parts.append(
             f"{pictures_left_out} pictures of {len(left_out)} people shown to heads without them"
         )
     who = " and on ".join(parts) or "each validation picture's second best person (no strangers)"
-    return (
-        f"int8 model; threshold for at most {target:.1%} false accepts of "
-        f"{openset.COVERAGE:.1%} of strangers, set on {who}; confidence fitted on these and "
-        f"{pictures} validation pictures"
-    )
+    rate = f"threshold for at most {target:.1%} of strangers' pictures, "
+    if not openset.enough(strangers | left_out):
+        rate = "how many strangers get a name is not known; threshold "
+    return f"int8 model; {rate}set on {who}; confidence fitted on these and {pictures} validation pictures"
 
 
-def general(model: onnx.ModelProto, work: Path, out: Path, rate: float) -> None:
+def general(model: onnx.ModelProto, made: Description, args: argparse.Namespace) -> None:
     """Writes a model of prototypes, whose decisions follow from what is general about strangers."""
     known = prototypes.background()
-    embeddings, people = prototypes.load(work)
-    answers, right = prototypes.measured(embeddings, people)
-    count = len(np.unique(people))
+    pictures, rate = prototypes.Known.load(args.work), args.false_accepts
+    answers, right = prototypes.measured(pictures)
+    count = len(np.unique(pictures.people))
     slope, intercept = known["slope"], background.intercept_among(known["intercept"], count)
 
     def row(share: float) -> dict:
@@ -109,8 +108,10 @@ def general(model: onnx.ModelProto, work: Path, out: Path, rate: float) -> None:
     text = (
         f"threshold for at most {rate:.1%} of strangers' faces among all who are known, by "
         f"{known['comparisons']} comparisons of {known['people']} other people; shares of known faces "
-        f"by {len(people)} pictures, each compared with the others of its person"
+        f"by {len(right)} pictures, each compared with the others of its person"
     )
+    if made.facts["strangers"]:
+        text += f"; {counted(made.facts['strangers'], 'stranger')} of unknown/ told from its people"
     found = {
         "score": "cosine",
         "slope": slope,
@@ -128,43 +129,39 @@ def general(model: onnx.ModelProto, work: Path, out: Path, rate: float) -> None:
         "left_out_true_accepts": row(rate)["true_accepts"],
     }
     modelfile.write(model, {"decision": found, "metrics": metrics, "created": modelfile.now()})
-    save(model, out)
-    print(f"wrote {out}: {text}")
+    modelfile.save(model, args.out)
+    print(f"wrote {args.out}: {text}")
     print(f"named rightly: {metrics['left_out_true_accepts']:.2%}")
-
-
-def save(model: onnx.ModelProto, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(model, out)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder that prepare.py wrote")
-    parser.add_argument("work", type=Path, help="folder with network.pt and int8.onnx")
+    parser.add_argument("work", type=Path, help="folder with int8.onnx")
     parser.add_argument("out", type=Path, help="the model file to write")
     parser.add_argument("--false-accepts", type=float, default=0.001,
                         help="rate the threshold is set for (default %(default)s)")  # fmt: skip
     args = parser.parse_args()
 
-    content = description(args.work / "network.pt")
+    made = Description.read(args.work)
     model = modelfile.load(args.work / "int8.onnx")
-    if content["preset"].head.kind == "prototypes":
-        general(model, args.work, args.out, args.false_accepts)
+    if made.preset.head.kind == "prototypes":
+        general(model, made, args)
         return
-    score = content["preset"].head.score
+    score = made.preset.head.score
     runner = modelfile.Runner(args.work / "int8.onnx")
-    val = require(read_part(args.data, "val", content["names"]), args.data, "val")
+    val = require(read_part(args.data, "val", made.names), args.data, "val")
     logits = runner.logits(val.paths, "validation")
     gallery = openset.answers(logits, score)
     right = gallery.best == val.people
     margin = decision.choose_margin(gallery, right)
     left_out = {f"{name} left out": np.array(scores)
-                for name, scores in content["facts"].get("left_out_scores", {}).items()}  # fmt: skip
+                for name, scores in made.left_out.items()}  # fmt: skip
     strangers = stranger_scores(runner, args.data, score, margin)
-    everybody = strangers | left_out or stand_ins(logits, val.people, score)
+    everybody = strangers | left_out
     text = note(strangers, left_out, args.false_accepts, len(val))
-    found = decision.calibrate(gallery, right, everybody, margin, args.false_accepts, text, score)
+    found = decision.calibrate(gallery, right, everybody or stand_ins(logits, val.people, score), margin,
+                               args.false_accepts, text, score, not everybody)  # fmt: skip
     accepted = openset.accept_rate(
         gallery.rejected_below(margin), right, decision.to_similarity(found)
     )
@@ -177,7 +174,7 @@ def main() -> None:
         model,
         {"decision": {"score": score, **found}, "metrics": metrics, "created": modelfile.now()},
     )
-    save(model, args.out)
+    modelfile.save(model, args.out)
     print(f"wrote {args.out}: {text}")
     print(
         f"threshold {found['threshold']:.3f} (confidence), margin {margin:.3f}; validation pictures: "

@@ -1,28 +1,34 @@
 #!/usr/bin/env python3
 """Measures a finished model file and writes the figures as JSON, and into the model's metadata.
 
-Top-1 and confusions on the test split (or validation, when there is no test), the float model
-beside the int8 one, and the open-set rates with each stranger left out of the threshold in turn.
+Top-1 and confusions on the test split or, where there is none, on validation pictures, or for people
+who are means on all pictures, each left out of the mean in turn. Where a network was trained, also
+the float model beside the int8 one, what adding the same people on the device would give, and, with
+a dense head, predictions.html: pictures with what the int8 model says of each. Open-set rates with
+each stranger left out of the threshold in turn.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 
-from celebtrainer import cost, decision, modelfile, openset
-from celebtrainer.data import Part, people, read_part, require
+from celebtrainer import cost, decision, modelfile, openset, prototypes, resume, sheet
+from celebtrainer.data import Part, people, read_part, read_parts, require
+from celebtrainer.description import Description
 from celebtrainer.failure import Failure, run
-from celebtrainer.network import description
+from celebtrainer.words import LEFT_OUT, probes
 
 WORST = 24
 SHOWN = 48
 BINS = 60
 TARGETS = (0.001, 0.01)
+# The pictures of each stranger and what is said of them.
+Strangers = dict[str, tuple[Part, openset.Answers]]
 
 
 def confusion(truth: np.ndarray, best: np.ndarray, count: int) -> list[list[int]]:
@@ -63,10 +69,7 @@ def mistakes(part: Part, answers: openset.Answers, made: dict) -> list[dict]:
 
 
 def wrong_decisions(
-    part: Part,
-    answers: openset.Answers,
-    strangers: dict[str, tuple[Part, openset.Answers]],
-    made: dict,
+    part: Part, answers: openset.Answers, strangers: Strangers, made: dict
 ) -> list[dict]:
     """Pictures of the gallery without their name and strangers with one, nearest to the threshold."""
     threshold, names = decision.to_similarity(made), part.names
@@ -86,21 +89,50 @@ def wrong_decisions(
     return sorted(rows, key=lambda row: abs(row["confidence"] - made["threshold"]))[:WORST]
 
 
+def sample(part: Part) -> np.ndarray:
+    """Places of some pictures, from all over a split."""
+    return np.unique(np.linspace(0, len(part) - 1, min(SHOWN, len(part))).astype(int))
+
+
 def spread(part: Part, answers: openset.Answers, made: dict) -> list[dict]:
     """Pictures from all over the split, with what is said of them at the model's threshold."""
     accepted = answers.rejected_below(made["margin"]) >= decision.to_similarity(made)
-    chosen = np.unique(np.linspace(0, len(part) - 1, min(SHOWN, len(part))).astype(int))
     names = part.names
     return [
         row(part.paths[i], names[part.people[i]],
             names[answers.best[i]] if accepted[i] else "unknown", answers.similarity[i], made)
-        for i in chosen
+        for i in sample(part)
     ]  # fmt: skip
 
 
-def nearest_strangers(
-    strangers: dict[str, tuple[Part, openset.Answers]], made: dict, names: list[str]
-) -> list[dict]:
+def show_predictions(
+    part: Part, split: str, answers: openset.Answers, threshold: float, out: Path
+) -> None:
+    """Writes a page of pictures, each with the int8 model's best person and how probable it is."""
+    rows = [
+        sheet.Said(part.paths[i], part.names[part.people[i]], part.names[answers.best[i]],
+                   float(answers.similarity[i]), bool(answers.similarity[i] >= threshold))
+        for i in sample(part)
+    ]  # fmt: skip
+    right = sum(row.said == row.truth for row in rows)
+    title = f"{right} of {probes(len(rows), split)} said rightly"
+    out.write_text(sheet.page(title, rows), encoding="utf-8")
+    print(f"{title}: {out}")
+
+
+def shares_named(scores: openset.Scores, threshold: float) -> list[dict]:
+    """How many pictures of each stranger get a name."""
+    return [
+        {
+            "stranger": name,
+            "pictures": len(found),
+            "false_accepts": float(np.mean(found >= threshold)),
+        }
+        for name, found in scores.items()
+    ]
+
+
+def nearest_strangers(strangers: Strangers, made: dict, names: list[str]) -> list[dict]:
     """The strangers most like somebody."""
     rows = [
         row(part.paths[i], f"stranger: {name}", names[answers.best[i]], answers.similarity[i], made)
@@ -171,79 +203,125 @@ def fold_means(folds: dict) -> dict:
     }
 
 
+@dataclass(frozen=True)
+class Model:
+    """The finished model file with the data and the description it was made from."""
+
+    args: argparse.Namespace
+    description: Description
+    decision: dict
+    runner: modelfile.Runner
+
+    @classmethod
+    def read(cls, args: argparse.Namespace) -> Model:
+        """A Failure where it has no threshold yet."""
+        properties = modelfile.read(modelfile.load(args.model))
+        if "decision" not in properties:
+            raise Failure(f"{args.model} has no threshold yet; run calibrate.py first")
+        found = Description.read(args.work)
+        made = decision.among(properties["decision"], len(found.names))
+        return cls(args, found, made, modelfile.Runner(args.model))
+
+    @property
+    def threshold(self) -> float:
+        return decision.to_similarity(self.decision)
+
+    @property
+    def left_out(self) -> openset.Scores:
+        return {name: np.array(scores) for name, scores in self.description.left_out.items()}
+
+    def split(self) -> str:
+        """What to measure on: a split, or all pictures, each left out in turn."""
+        if self.args.split:
+            return self.args.split
+        if people(self.args.data / "test"):
+            return "test"
+        return LEFT_OUT if self.description.preset.head.kind == "prototypes" else "val"
+
+    def answers(self, split: str) -> tuple[Part, openset.Answers]:
+        """The pictures of a split and what is said of each."""
+        data, names = self.args.data, self.description.names
+        if split == LEFT_OUT:
+            said, _ = prototypes.measured(prototypes.Known.load(self.args.work))
+            return read_parts(data, prototypes.SPLITS, names), said
+        part = require(read_part(data, split, names), data, split)
+        logits = self.runner.logits(part.paths, f"{split}, int8")
+        return part, openset.answers(logits, self.decision["score"])
+
+    def strangers(self) -> Strangers:
+        """The pictures of each person in DATA/unknown and what is said of each."""
+        found = {}
+        for name in people(self.args.data / "unknown"):
+            part = read_part(self.args.data, "unknown", [name])
+            if len(part):
+                found[name] = part, openset.answers(self.of_strangers(part), self.decision["score"])
+        return found
+
+    def of_strangers(self, part: Part) -> np.ndarray:
+        """The logits of pictures as if the model had not seen those who are on them."""
+        if self.description.preset.head.kind != "prototypes":
+            return self.runner.logits(part.paths, part.names[0])
+        known = prototypes.Known.load(self.args.work)
+        return known.similarities(self.runner.outputs_of(part.paths, part.names[0], "embedding"))
+
+
+def before_rounding(model: Model, part: Part) -> float | None:
+    """The share that is nearest to the right person by the float model, where there is one."""
+    if model.description.preset.head.kind == "prototypes":
+        return None  # They stand on an int8 network that comes with the trainer.
+    logits = modelfile.Runner(model.args.work / "float.onnx").logits(part.paths, "float")
+    return float((logits.argmax(axis=1) == part.people).mean())
+
+
+def enrolled_instead(model: Model, split: str, part: Part, rate: float) -> float:
+    """The share named rightly with the people added on the device, from the same pictures."""
+    from_splits = [name for name in prototypes.SPLITS if name != split]
+    others = read_parts(model.args.data, from_splits, model.description.names)
+    return prototypes.enrolled(others, part, rate)
+
+
 def measure(args: argparse.Namespace) -> tuple[dict, dict]:
     """All figures, and those that go into the model file."""
-    model = modelfile.load(args.model)
-    properties = modelfile.read(model)
-    if "decision" not in properties:
-        raise Failure(f"{args.model} has no threshold yet; run calibrate.py first")
-    content = description(args.work / "network.pt")
-    names = content["names"]
-    made = decision.among(properties["decision"], len(names))
-    split = args.split or ("test" if people(args.data / "test") else "val")
-    part = require(read_part(args.data, split, names), args.data, split)
-    runner = modelfile.Runner(args.model)
-    answers = openset.answers(runner.logits(part.paths, f"{split}, int8"), made["score"])
-    # Prototypes stand on an int8 network that comes with the trainer; there is no float one.
-    source = args.work / "float.onnx"
-    float_top1 = None
-    if source.is_file():
-        float_logits = modelfile.Runner(source).logits(part.paths, f"{split}, float")
-        float_top1 = float(
-            (openset.answers(float_logits, made["score"]).best == part.people).mean()
-        )
+    model = Model.read(args)
+    split, made, names = model.split(), model.decision, model.description.names
+    part, answers = model.answers(split)
     right = answers.best == part.people
-    gallery, threshold = answers.rejected_below(made["margin"]), decision.to_similarity(made)
+    gallery, threshold = answers.rejected_below(made["margin"]), model.threshold
     figures = {
         "model": args.model.name,
         "split": split,
         "closed_set": closed_set(part, answers),
-        "float_top1": float_top1,
+        "float_top1": before_rounding(model, part),
         "size_bytes": args.model.stat().st_size,
-        "macs": cost.multiply_accumulates(model),
-        "false_accepts": made.get("false_accepts", TARGETS[0]),
+        "macs": cost.multiply_accumulates(modelfile.load(args.model)),
+        "false_accepts": made.get("false_accepts"),
         "true_accepts": openset.accept_rate(gallery, right, threshold),
         "mistakes": mistakes(part, answers, made),
         "answers": spread(part, answers, made),
-        "left_out": [
-            {
-                "stranger": name,
-                "pictures": len(scores),
-                "false_accepts": float(np.mean(np.array(scores) >= threshold)),
-            }
-            for name, scores in content["facts"].get("left_out_scores", {}).items()
-        ],
+        "left_out": shares_named(model.left_out, threshold),
     }
     brief = {
         f"{split}_top1": figures["closed_set"]["top1"],
         f"{split}_true_accepts": figures["true_accepts"],
         "macs": figures["macs"],
     }
-    if float_top1 is not None:
-        brief[f"{split}_top1_float"] = float_top1
-    strangers = {}
-    for name in people(args.data / "unknown"):
-        found = read_part(args.data, "unknown", [name])
-        if len(found):
-            strangers[name] = (
-                found,
-                openset.answers(runner.logits(found.paths, name), made["score"]),
-            )
-    figures["strangers"] = [
-        {
-            "stranger": name,
-            "pictures": len(found),
-            "false_accepts": float(np.mean(said.rejected_below(made["margin"]) >= threshold)),
-        }
-        for name, (found, said) in strangers.items()
-    ]
+    if figures["float_top1"] is not None:
+        brief[f"{split}_top1_float"] = figures["float_top1"]
+        figures["enrolled_true_accepts"] = enrolled_instead(
+            model, split, part, figures["false_accepts"] or TARGETS[0]
+        )
+    predictions = args.work / "predictions.html"
+    predictions.unlink(missing_ok=True)
+    if made["score"] == "softmax":
+        show_predictions(part, split, answers, threshold, predictions)
+    strangers = model.strangers()
+    scores = {n: a.rejected_below(made["margin"]) for n, (_, a) in strangers.items()}
+    figures["strangers"] = shares_named(scores, threshold)
     figures["wrong_decisions"] = wrong_decisions(part, answers, strangers, made)
     if len(strangers) > 1:
-        scores = {n: a.rejected_below(made["margin"]) for n, (_, a) in strangers.items()}
-        left_out = {n: np.array(s) for n, s in content["facts"].get("left_out_scores", {}).items()}
         figures["open_set"] = {"curve": curve(gallery, right, scores)}
         if "impostors" not in made:  # Else no stranger had a say in the threshold.
-            figures["open_set"] |= folds(gallery, right, scores, left_out, made["score"])
+            figures["open_set"] |= folds(gallery, right, scores, model.left_out, made["score"])
             means = figures["open_set"]["means"]["1.0% false accepts"]
             brief |= {f"{split}_stranger_folds_{k}": v for k, v in means.items()}
         everybody = {n: a.similarity for n, (_, a) in strangers.items()}
@@ -256,17 +334,17 @@ def measure(args: argparse.Namespace) -> tuple[dict, dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder that prepare.py wrote")
-    parser.add_argument("work", type=Path, help="folder with network.pt; gets metrics.json")
+    parser.add_argument("work", type=Path, help="folder of train.py; gets metrics.json")
     parser.add_argument("model", type=Path, help="the finished model file")
     parser.add_argument("--split", choices=("val", "test"), help="default: test if there is one")
     args = parser.parse_args()
 
     figures, brief = measure(args)
-    (args.work / "metrics.json").write_text(json.dumps(figures, indent=1))
+    resume.replace(args.work / "metrics.json", json.dumps(figures, indent=1).encode())
     model = modelfile.load(args.model)
     metrics = modelfile.read(model).get("metrics", {})
     modelfile.write(model, {"metrics": {**metrics, **brief}})
-    onnx.save(model, args.model)
+    modelfile.save(model, args.model)
     beside = "" if figures["float_top1"] is None else f" (float {figures['float_top1']:.4f})"
     print(f"{figures['split']}: top-1 {figures['closed_set']['top1']:.4f}{beside}, accepted with the right name "
           f"{figures['true_accepts']:.4f}; {figures['macs'] / 1e6:.0f} M multiply-accumulates, "

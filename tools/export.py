@@ -15,7 +15,7 @@ import torch
 from onnx.reference import ReferenceEvaluator
 from torch import nn
 
-from celebtrainer import modelfile
+from celebtrainer import description, modelfile
 from celebtrainer.data import read_crops, read_part, require
 from celebtrainer.failure import Failure, run
 from celebtrainer.network import Network, load, resize
@@ -150,7 +150,8 @@ def main() -> None:
     val = require(read_part(args.data, "val", content["names"]), args.data, "val")
     path = args.work / "float.onnx"
     model = export(network, content["preset"].input_px, path)
-    facts = {k: v for k, v in content["facts"].items() if k != "left_out_scores"}
+    facts = description.Description.read(args.work).facts
+    facts = {k: v for k, v in facts.items() if k != "left_out_scores"}
     properties = modelfile.common("recognizer") | {
         "labels": modelfile.labels(content["names"]),
         "training": facts,
@@ -158,7 +159,7 @@ def main() -> None:
         "license": modelfile.license_note(content["about"]["license"]),
     }
     modelfile.write(model, properties)
-    onnx.save(model, path)
+    modelfile.save(model, path)
     step = max(1, len(val) // 20)
     worst = verify(network, path, read_crops(val.paths[::step][:20]), content["preset"].input_px)
     print(

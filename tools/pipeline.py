@@ -179,6 +179,9 @@ def need_weights(weights: str) -> None:
 def prepare(args: argparse.Namespace) -> None:
     """Prepares the pictures; where they do not suffice, a page shows what was left out."""
     words = [*(["--celebcam", args.celebcam] if args.celebcam else []), *["--trust"] * args.trust]
+    if preset.load(args.preset).head.kind == "prototypes":
+        # Each picture is a test of the others.
+        words += ["--test", "0"]
     try:
         step("prepare.py", args.data, args.work / "data", *words)
     except Failure:

@@ -210,7 +210,7 @@ def main() -> None:
     model = onnx.load(target)
     modelfile.write(model, {"training": properties["training"] | {
         "calibration_pictures": min(CALIBRATION_PICTURES, len(train)), **result}})  # fmt: skip
-    onnx.save(model, target)
+    modelfile.save(model, target)
     print(f"wrote {target}: {target.stat().st_size / 1e6:.2f} MB, to float: {text}")
 
 

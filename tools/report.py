@@ -17,7 +17,7 @@ from celebtrainer import card, charts, data, modelfile
 from celebtrainer.charts import Histogram, Line
 from celebtrainer.failure import Failure, run
 from celebtrainer.pictures import Names, Shown, grid
-from celebtrainer.words import between, counted, percent
+from celebtrainer.words import LEFT_OUT, between, counted, percent, probes
 
 # Pictures shown of one kind; the others are named.
 MOST = 48
@@ -159,11 +159,10 @@ def answers(figures: dict, names: Names) -> str:
             f"is {row['truth']}", f"said: {row['said']}", f"confidence {row['confidence']:.2f}"))
         for row in figures.get("answers", [])
     ]  # fmt: skip
-    title = {"test": "Test pictures", "val": "Validation pictures"}.get(
-        figures["split"], "Pictures"
-    )
-    return section(title, grid(shown, MOST) if shown else "",
-                   "Spread over the people; training did not see them.")  # fmt: skip
+    note = "Spread over the people; training did not see them."
+    if figures["split"] == LEFT_OUT:
+        note = "Spread over the people; each is compared with the others of its person."
+    return section("What is said of pictures", grid(shown, MOST) if shown else "", note)
 
 
 def by_person(closed: dict, people: list[str]) -> str:
@@ -206,7 +205,9 @@ def strangers(figures: dict) -> str:
         for title, rows in open_set.get("folds", {}).items()
     ] or [
         stranger_table(
-            "Strangers", figures.get("strangers", []), "None of them had a say in the threshold."
+            "Strangers",
+            figures.get("strangers", []),
+            "As strangers fare whom the model has not seen; these it tells from its people.",
         )
     ]
     return two(section("Open-set curve", chart), section("Similarity to the best person", scores)) + two(*folds)  # fmt: skip
@@ -293,10 +294,9 @@ def page(work: Path, figures: dict, history: list[dict], properties: dict) -> st
     where = f"Paths are below {names.root}." if names.root else ""
     if figures:
         preset = properties["training"]["preset"]
-        split = {"test": "test", "val": "validation"}[figures["split"]]
         title = figures["model"]
         about = (f"Preset {preset['name']}, {preset['backbone']} at {preset['input_px']} px, "
-                 f"measured on the {split} pictures. {properties['created']}. {where}")  # fmt: skip
+                 f"measured on {probes(figures['closed_set']['pictures'], figures['split'])}. {properties['created']}. {where}")  # fmt: skip
         top, rest = tiles(figures, properties), of_model(figures, history, properties, names)
     else:
         used = sum(bool(row["path"]) for row in rows)

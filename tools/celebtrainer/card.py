@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 from .modelfile import load, read
-from .outcome import FEW_PICTURES, PROMISED
-from .words import between, counted, percent
+from .outcome import FEW_PICTURES, of_strangers
+from .words import LEFT_OUT, between, counted, percent, probes
 
 
 def people(rows: list[dict]) -> list[str]:
@@ -35,18 +35,17 @@ def measured(figures: dict) -> list[str]:
     """Lines on how good the model is, with how far each figure can be trusted."""
     closed, named = figures["closed_set"], figures["true_accepts"]
     count = closed["pictures"]
-    split = {"test": "test", "val": "validation"}[figures["split"]]
+    unseen = "" if figures["split"] == LEFT_OUT else " that training did not see"
     lines = [
-        f"On {counted(count, split + ' picture')} that training did not see:",
+        f"On {probes(count, figures['split'])}{unseen}:",
         "",
         f"- {percent(named)} are named, and rightly ({between(round(named * count), count)} "
         "with 95 % confidence);",
         f"- {percent(closed['top1'])} are nearest to the right person "
         f"({between(round(closed['top1'] * count), count)});",
-        f"- the threshold is made to give at most {percent(figures.get('false_accepts', PROMISED))} "
-        "of strangers' pictures a name.",
+        f"- {of_strangers(figures)}.",
     ]
-    if split == "validation":
+    if figures["split"] == "val":
         lines += ["", "There were no pictures left for a test: the threshold has seen these."]
     if count < FEW_PICTURES:
         lines += ["", "So few pictures give a rough idea only."]

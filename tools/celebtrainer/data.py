@@ -49,6 +49,13 @@ def read_part(data: Path, split: str, names: list[str] | None = None) -> Part:
     return Part([p for p, _ in found], np.array([i for _, i in found], dtype=np.int64), names)
 
 
+def read_parts(data: Path, splits: tuple[str, ...], names: list[str]) -> Part:
+    """Several splits, one after the other."""
+    parts = [read_part(data, split, names) for split in splits]
+    paths = [path for part in parts for path in part.paths]
+    return Part(paths, np.concatenate([part.people for part in parts]), names)
+
+
 def require(part: Part, data: Path, split: str) -> Part:
     """The part itself, or a Failure when it has no pictures."""
     if len(part) == 0:
@@ -80,6 +87,13 @@ def manifest(data: Path) -> list[dict[str, str]]:
             return list(csv.DictReader(file))
     except FileNotFoundError:
         return []
+
+
+def moments(data: Path, paths: list[Path]) -> np.ndarray:
+    """A number for each crop that those share which prepare.py found to be nearly one."""
+    known = {str(data / row["path"]): int(row["group"]) for row in manifest(data) if row["path"]}
+    alone = max(known.values(), default=0) + 1
+    return np.array([known.get(str(path), alone + k) for k, path in enumerate(paths)], np.int64)
 
 
 def table(data: Path) -> str:

@@ -29,10 +29,12 @@ def calibrate(
     target: float,
     note: str,
     score: str = "cosine",
+    stand_ins: bool = False,
 ) -> dict:
     """The decision's metadata.
 
-    The strangers' similarities are minus infinity where the margin is too small.
+    The strangers' similarities are minus infinity where the margin is too small. It promises a rate
+    where they are enough people, and no stand-ins.
     """
     finite = {n: s[np.isfinite(s)] for n, s in strangers.items()}
     similarity = np.concatenate([gallery.similarity, *finite.values()])
@@ -44,6 +46,8 @@ def calibrate(
     )
     slope, intercept = openset.fit_logistic(similarity, answer, weight)
     accepted = gallery.rejected_below(margin)
+
+    promised = openset.enough(strangers) and not stand_ins
 
     def row(rate: float) -> dict:
         threshold = openset.threshold_for(strangers, rate, score)
@@ -59,7 +63,8 @@ def calibrate(
         "threshold": row(target)["threshold"],
         "margin": margin,
         "calibration": note,
-        "curve": [row(rate) for rate in CURVE],
+        # Without a rate that holds there is none to choose.
+        **({"curve": [row(rate) for rate in CURVE], "false_accepts": target} if promised else {}),
     }
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from . import data, duplicates
+from .embedder import Embedder
 from .failure import Failure
 from .inventory import Item
 
@@ -94,11 +95,7 @@ def why_none(said: str, path: str) -> str:
 
 def describe(items: list[Item], embed: bool) -> None:
     """Gives each item the hashes of its faces and, if wanted, their embeddings."""
-    embedder = None
-    if embed:  # PyTorch takes seconds to load.
-        from .embedder import Embedder
-
-        embedder = Embedder()
+    embedder = Embedder() if embed else None
     paths = [path for item in items for path in item.crops]
     embeddings, hashes = [], []
     with tqdm(total=len(paths), desc="comparing", unit="face", disable=None) as bar:

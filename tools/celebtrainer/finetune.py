@@ -14,7 +14,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from . import data, pretrained
-from .network import Network, resize
+from .network import Network, resize, save_torch
 from .preset import Augmentation, Preset, Training
 
 CHECKPOINT = "checkpoint.pt"
@@ -97,18 +97,6 @@ def validate(network: Network, part: data.Part, preset: Preset, device: str) -> 
     return {"val_loss": loss / len(part), "val_accuracy": right / len(part)}
 
 
-def predict(
-    network: Network, part: data.Part, index: np.ndarray, preset: Preset
-) -> tuple[np.ndarray, np.ndarray]:
-    """Who is most probable on some of the pictures, and how probable."""
-    network.eval()
-    device = str(network.backbone.mean.device)
-    with torch.inference_mode():
-        images = images_of(part, index, preset.input_px, device)
-        most = network.head(network.backbone(images)).softmax(dim=1).max(dim=1)
-    return most.indices.cpu().numpy(), most.values.cpu().numpy()
-
-
 def augmented(
     part: data.Part, index: np.ndarray, preset: Preset, device: str, random: torch.Generator
 ) -> torch.Tensor:
@@ -189,7 +177,7 @@ def train(
             state["best"] = {k: v.detach().clone() for k, v in network.state_dict().items()}
         state |= {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
         state |= {"history": history, "random": random.get_state()}
-        torch.save(state, checkpoint)
+        save_torch(checkpoint, state)
     network.load_state_dict(state["best"])
     return history
 

@@ -11,13 +11,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-import torch
 from tqdm import tqdm
 
-from . import TRAINER
-from .data import read_crops
+from . import TRAINER, resume
+from .data import CROP_PX, read_crops
 from .failure import Failure
-from .network import resize
 
 PREFIX = "celebcam."
 REQUIRED = ("schema", "kind", "labels", "decision", "training", "metrics", "source", "license",
@@ -109,6 +107,12 @@ def load(path: Path) -> onnx.ModelProto:
     return onnx.load(path)
 
 
+def save(model: onnx.ModelProto, path: Path) -> None:
+    """Writes an ONNX file in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    resume.replace(path, model.SerializeToString())
+
+
 class Runner:
     """A model file in onnxruntime, one picture at a time as on the device."""
 
@@ -128,7 +132,15 @@ class Runner:
 
     def run(self, crop: np.ndarray) -> dict[str, np.ndarray]:
         """The outputs by name for one uint8 crop [112, 112, 3]."""
-        image = resize(torch.from_numpy(crop)[None], self.input_px).numpy()
+        image = crop[None]
+        if (
+            self.input_px != CROP_PX
+        ):  # PyTorch takes seconds to load, and the default preset does without.
+            import torch
+
+            from .network import resize
+
+            image = resize(torch.from_numpy(image), self.input_px).numpy()
         values = self.session.run(None, {"image": image})
         return {name: value[0] for name, value in zip(self.outputs, values, strict=True)}
 

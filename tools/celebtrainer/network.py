@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import itertools
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from . import preset as presets
-from . import pretrained
+from . import pretrained, resume
 from .failure import Failure
 from .preset import Head, Preset
 
@@ -83,32 +84,23 @@ def make_head(head: Head, features: int, people: int) -> nn.Module:
     return DenseHead(features, head.hidden, people)
 
 
-def save(path: Path, network: Network, preset: Preset, names: list[str], facts: dict) -> None:
-    """Writes a trained network with everything that the next steps need."""
+def save(path: Path, network: Network, preset: Preset, names: list[str]) -> None:
+    """Writes a trained network with everything that its export needs."""
     content = {
         "preset": preset.as_dict(),
         "names": names,
-        "facts": facts,
         "about": network.backbone.about,
         "normalisation": dataclasses.asdict(network.backbone.normalisation),
         "state": network.state_dict(),
     }
-    torch.save(content, path)
+    save_torch(path, content)
 
 
-def describe(path: Path, preset: Preset, names: list[str], facts: dict) -> None:
-    """Writes what the next steps need to know where there is no network of PyTorch's."""
-    torch.save({"preset": preset.as_dict(), "names": names, "facts": facts}, path)
-
-
-def description(path: Path) -> dict:
-    """The names, the preset and the facts of what `save` or `describe` wrote."""
-    if not path.is_file():
-        raise Failure(f"there is no trained network {path}; run train.py first")
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    return {key: content[key] for key in ("names", "facts")} | {
-        "preset": presets.from_dict(content["preset"])
-    }
+def save_torch(path: Path, content: dict) -> None:
+    """Writes values as PyTorch does, in one step."""
+    file = io.BytesIO()
+    torch.save(content, file)
+    resume.replace(path, file.getvalue())
 
 
 def load(path: Path) -> tuple[Network, dict]:

@@ -4,10 +4,9 @@ A similarity is the best of a picture's logits. Strangers are weighed by person,
 many pictures counts as much as one with few.
 
 Strangers differ: most are like nobody in the gallery, and a few are like somebody in every
-picture. A threshold that keeps a rate on average over a handful of strangers leaves it far behind
-on the next one who is of the few. So the threshold is set over people: each has the similarity
-that keeps the rate on their own pictures, and the threshold is the upper prediction bound of these
-(Hahn and Meeker, "Statistical Intervals", 1991, chapter 4), and at least the highest of them.
+picture. A threshold that keeps a rate on those at hand leaves it far behind on the next one who is
+of the few. So it is the upper prediction bound for a picture of a further person (Hahn and Meeker,
+"Statistical Intervals", 1991, chapter 4), who differs from the others as they do from one another.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ import numpy as np
 
 Scores = dict[str, np.ndarray]  # stranger -> similarities [n]
 
-# Share of strangers for whom the rate is meant to hold.
-COVERAGE = 0.975
+# Rates below this are those of nobody.
+LEAST_RATE = 1e-9
 # Fewer people than this say too little about how people differ.
 LEAST_PEOPLE = 8
 # From the highest similarity that is refused to the threshold.
@@ -58,31 +57,55 @@ def answers(logits: np.ndarray, score: str) -> Answers:
     return Answers(best, ordered[:, -1], ordered[:, -1] - ordered[:, -2])
 
 
+def enough(strangers: Scores) -> bool:
+    """Whether these are enough people to say how often further ones are accepted."""
+    return sum(bool(np.isfinite(found).any()) for found in strangers.values()) >= LEAST_PEOPLE
+
+
 def highest_refused(scores: np.ndarray, rate: float) -> float:
     """The highest similarity that has to be refused for one person to be accepted so rarely."""
     return float(np.sort(scores)[::-1][int(len(scores) * rate + 1e-9)])
 
 
-def prediction_bound(values: np.ndarray) -> float:
-    """The value that a further one of the same normal distribution stays under, at `COVERAGE`."""
-    z = NormalDist().inv_cdf(COVERAGE)
-    # Student's t for the degrees of freedom, to the second term of its expansion.
-    t = z + (z**3 + z) / (4 * (len(values) - 1))
-    return float(values.mean() + t * values.std(ddof=1) * np.sqrt(1 + 1 / len(values)))
+def student(share: float, freedom: int) -> float:
+    """The value that so large a share of Student's t distribution lies below.
+
+    By its expansion around the normal distribution (Abramowitz and Stegun, 26.7.5).
+    """
+    z, n = NormalDist().inv_cdf(share), freedom
+    first = (z**3 + z) / (4 * n)
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / (96 * n**2)
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * n**3)
+    return z + first + second + third
+
+
+def prediction_bound(people: list[np.ndarray], rate: float) -> float:
+    """The value that a picture of a further person exceeds at this rate."""
+    means = np.array([values.mean() for values in people])
+    within = sum(((values - values.mean()) ** 2).sum() for values in people)
+    within /= max(1, sum(len(values) - 1 for values in people))
+    between = means.var(ddof=1) * (1 + 1 / len(means))
+    return float(means.mean() + student(1 - rate, len(means) - 1) * np.sqrt(between + within))
 
 
 def threshold_for(strangers: Scores, rate: float, score: str = "cosine") -> float:
-    """The similarity from which on strangers are accepted at most at this rate."""
-    limits = np.array([highest_refused(scores, rate) for scores in strangers.values()])
-    # Who is refused in every picture for a small margin says nothing of similarity.
-    limits = limits[np.isfinite(limits)]
-    if not len(limits):
+    """The similarity from which on strangers' pictures are accepted at most at this rate.
+
+    With fewer people than `enough`, none of theirs is accepted more often, and of others it says
+    nothing.
+    """
+    # Pictures that are refused for a small margin say nothing of similarity.
+    people = [found[np.isfinite(found)] for found in strangers.values()]
+    people = [found for found in people if len(found)]
+    if not people:
         return 0.0
     if score == "softmax":  # Shares crowd together below 1; their log-odds do not.
-        limits = np.log(np.clip(limits, 1e-9, 1 - 1e-9) / (1 - np.clip(limits, 1e-9, 1 - 1e-9)))
-    found = limits.max()
-    if len(limits) >= LEAST_PEOPLE:
-        found = max(found, prediction_bound(limits))
+        shares = [np.clip(found, 1e-9, 1 - 1e-9) for found in people]
+        people = [np.log(found / (1 - found)) for found in shares]
+    if enough(strangers):
+        found = prediction_bound(people, max(rate, LEAST_RATE))
+    else:
+        found = max(highest_refused(values, rate) for values in people)
     found += GAP
     return float(1 / (1 + np.exp(-found)) if score == "softmax" else found)
 

@@ -2,7 +2,7 @@
 
 Read from metrics.json, where evaluate.py leaves `true_accepts`, `split` and `closed_set`, and, if
 it measured them, `enrolled_true_accepts` (the same pictures with the people enrolled instead) and
-`false_accepts` (the share of strangers that the threshold is made for).
+`false_accepts` (the share of strangers that the threshold is made for, none where it is not known).
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .words import between, counted, percent
+from .words import between, counted, percent, probes
 
 # Below this share of people named, a model disappoints.
 POOR = 0.8
-# The share of strangers the threshold is made for where the figures do not say.
-PROMISED = 0.001
 # Fewer pictures than this leave open what holds.
 FEW_PICTURES = 30
 
@@ -25,13 +23,18 @@ def last_line(model: Path, work: Path) -> str:
     figures = json.loads((work / "metrics.json").read_text())
     count = figures["closed_set"]["pictures"]
     share = figures["true_accepts"]
-    split = {"test": "test", "val": "validation"}.get(figures["split"], figures["split"])
     line = (
         f"{model}: names {percent(share)} of these people's pictures "
-        f"({between(round(share * count), count)}, from {counted(count, split + ' picture')}), "
-        f"and at most {percent(figures.get('false_accepts', PROMISED))} of strangers."
+        f"({between(round(share * count), count)}, from {probes(count, figures['split'])}); {of_strangers(figures)}."
     )
     return " ".join([line, *warnings(figures, work / "report.html")])
+
+
+def of_strangers(figures: dict) -> str:
+    """What is promised of strangers."""
+    if figures["false_accepts"] is None:
+        return "how many strangers it names is not known"
+    return f"it names at most {percent(figures['false_accepts'])} of strangers"
 
 
 def checked(source: Path, work: Path) -> str:
@@ -50,6 +53,15 @@ def checked(source: Path, work: Path) -> str:
 def warnings(figures: dict, report: Path) -> list[str]:
     """What speaks against using the model."""
     found, share = [], figures["true_accepts"]
+    if figures["false_accepts"] is None:
+        from .openset import (
+            LEAST_PEOPLE,
+        )  # Arguments are checked before there is the numpy it needs.
+
+        found.append(
+            f"WARNING: put pictures of {LEAST_PEOPLE} strangers or more into unknown/, or take "
+            "PRESET=default, which needs none."
+        )
     if figures.get("enrolled_true_accepts", 0) > share:
         enrolled = percent(figures["enrolled_true_accepts"])
         found.append(

@@ -17,12 +17,13 @@ img{width:112px;height:112px;border-radius:6px;display:block;margin-bottom:4px}
 
 @dataclass(frozen=True)
 class Said:
-    """A picture, who it shows, who the network says and how probable it holds that."""
+    """A picture, who it shows, who the network says, how probably, and whether that is a name."""
 
     path: Path
     truth: str
     said: str
     probability: float
+    named: bool = True
 
 
 def page(title: str, rows: list[Said]) -> str:
@@ -32,11 +33,12 @@ def page(title: str, rows: list[Said]) -> str:
         suffix = row.path.suffix.lower().removeprefix(".")
         kind = suffix if suffix in ("png", "webp", "bmp") else "jpeg"
         picture = base64.b64encode(row.path.read_bytes()).decode()
+        unsure = "" if row.named else "<br>below the threshold"
         state = "right" if row.said == row.truth else "wrong"
         figures.append(
             f'<figure class="{state}"><img alt="" src="data:image/{kind};base64,{picture}">'
             f"<figcaption>{html.escape(row.truth)}<br>said: <b>{html.escape(row.said)}</b>"
-            f"<br>{row.probability:.1%}</figcaption></figure>"
+            f"<br>{row.probability:.1%}{unsure}</figcaption></figure>"
         )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

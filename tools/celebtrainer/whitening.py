@@ -111,7 +111,8 @@ def left_out_scores(
     scores = {}
     if len(np.unique(train[1])) < 3:
         return scores
-    for person in tqdm(np.unique(train[1]), desc="each person left out", unit="person"):
+    everybody = np.unique(train[1])
+    for person in tqdm(everybody, desc="each person left out", unit="person", disable=None):
         kept = train[1] != person
         _, people = np.unique(train[1][kept], return_inverse=True)
         projection = fit_projection(train[0][kept], people, head)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+# What a model was measured on: a split's name, or every picture, left out of its person in turn.
+LEFT_OUT = "left_out"
 # Of a normal distribution, 95 % lies within so many standard deviations.
 Z = 1.96
 
@@ -34,6 +36,13 @@ def between(hits: int, count: int) -> str:
 def counted(count: int, one: str, many: str = "") -> str:
     """1 picture, 2 pictures."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def probes(count: int, split: str) -> str:
+    """The pictures that a model was measured on: 17 test pictures."""
+    if split == LEFT_OUT:
+        return f"{counted(count, 'picture')}, each left out in turn"
+    return counted(count, {"test": "test picture", "val": "validation picture"}[split])
 
 
 def some(items: list[str], most: int = 3) -> str:

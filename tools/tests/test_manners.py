@@ -116,13 +116,14 @@ def test_a_file_is_replaced_in_one_step(tmp_path, monkeypatch):
     ("figures", "said"),
     [
         ({"true_accepts": 0.95}, "names 95.0 %"),
+        ({"true_accepts": 0.95, "false_accepts": None}, "WARNING: put pictures of 8 strangers"),
         ({"true_accepts": 0.95, "false_accepts": 0.002}, "at most 0.20 % of strangers"),
         ({"true_accepts": 0.5}, "WARNING: that is poor"),
         ({"true_accepts": 0.9, "enrolled_true_accepts": 0.95}, "WARNING: `celebcam enroll`"),
     ],
 )
 def test_the_last_line_says_what_came_of_it(tmp_path, figures, said):
-    given = {"split": "test", "closed_set": {"pictures": 200}} | figures
+    given = {"split": "test", "closed_set": {"pictures": 200}, "false_accepts": 0.001} | figures
     (tmp_path / "metrics.json").write_text(json.dumps(given))
     line = outcome.last_line(Path("people.onnx"), tmp_path)
     assert line.startswith("people.onnx: ") and said in line and "\n" not in line

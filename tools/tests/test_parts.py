@@ -101,18 +101,25 @@ def test_a_threshold_keeps_the_rate_for_each_of_a_few_people():
 
 
 @pytest.mark.parametrize("score", ["cosine", "softmax"])
-def test_a_threshold_from_many_people_keeps_the_rate_for_most_others(score):
+@pytest.mark.parametrize("count", [8, 20])
+def test_a_threshold_from_many_people_keeps_the_rate_for_pictures_of_others(score, count):
     random = np.random.default_rng(0)
 
     def person() -> np.ndarray:
-        scores = random.normal(random.normal(0, 1), 0.5, 300)
+        scores = random.normal(random.normal(0, 1), 0.5, 30)
         return scores if score == "cosine" else 1 / (1 + np.exp(-scores))
 
-    kept = []
-    for _ in range(100):
-        threshold = openset.threshold_for({str(n): person() for n in range(20)}, 0.02, score)
-        kept += [np.mean(person() >= threshold) <= 0.02 for _ in range(10)]
-    assert 0.95 < np.mean(kept) < 1
+    named = []
+    for _ in range(200):
+        strangers = {str(n): person() for n in range(count)}
+        threshold = openset.threshold_for(strangers, 0.02, score)
+        named += [np.mean(person() >= threshold) for _ in range(20)]
+    assert 0.01 < np.mean(named) < 0.025
+
+
+def test_quantiles_of_students_distribution():
+    for share, freedom, value in ((0.975, 10, 2.2281), (0.999, 7, 4.7853), (0.999, 30, 3.3852)):
+        assert openset.student(share, freedom) == pytest.approx(value, rel=0.01)
 
 
 def test_a_stranger_who_is_always_refused_does_not_lower_the_threshold():
@@ -138,8 +145,23 @@ def test_confidence_and_threshold_agree():
     made = decision.calibrate(gallery, np.ones(200, bool), strangers, 0.0, 0.01, "note")
     assert 0 < made["threshold"] < 1 and made["slope"] > 0
     assert decision.to_similarity(made) == pytest.approx(openset.threshold_for(strangers, 0.01))
+    many = {str(n): random.normal(0, 0.3, 100) for n in range(12)}
+    made = decision.calibrate(gallery, np.ones(200, bool), many, 0.0, 0.01, "note")
     accepts = [row["true_accepts"] for row in made["curve"]]
     assert accepts == sorted(accepts)
+
+
+def test_a_file_promises_nothing_of_strangers_that_few_people_cannot_say():
+    gallery = openset.Answers(np.zeros(50, int), np.linspace(0.5, 1, 50), np.ones(50))
+    random = np.random.default_rng(0)
+    for count, known in ((7, False), (8, True)):
+        strangers = {str(n): random.normal(0, 0.1, 5) for n in range(count)}
+        made = decision.calibrate(gallery, np.ones(50, bool), strangers, 0.0, 0.001, "note")
+        assert ("curve" in made) == ("false_accepts" in made) == known
+        made = decision.calibrate(
+            gallery, np.ones(50, bool), strangers, 0.0, 0.001, "note", stand_ins=True
+        )
+        assert "curve" not in made
 
 
 def test_labels_have_their_own_ids():
