@@ -155,10 +155,10 @@ fn models_in_each_others_place_are_refused() {
     image::RgbImage::new(8, 8).save(&picture).expect("the picture can be written");
     let mut command = celebcam();
     command.arg("identify").arg(&picture).arg("--model").arg(shipped(DETECTOR));
-    assert_fails(&mut command, 78, &["a detector", "a recognizer is needed"]);
+    assert_fails(&mut command, 78, &["its kind is detector", "recognizer is needed"]);
     let mut command = celebcam();
     command.arg("identify").arg(&picture).arg("--detector").arg(shipped(RECOGNIZER));
-    assert_fails(&mut command, 78, &["a recognizer", "a detector is needed"]);
+    assert_fails(&mut command, 78, &["its kind is recognizer", "detector is needed"]);
 }
 
 #[test]
