@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the models that ship: celebrities.onnx with 18 people and celebrities135.onnx with all.
 
-DATA holds celeb24/{train,val,test,unknown}/<name>/*.jpg and cfp/<number>/{frontal,profile}/*.jpg.
+DATA holds celeb24/{train,val,test}/<name>/*.jpg and cfp/<number>/{frontal,profile}/*.jpg.
 Who of cfp is taken, under which name, with which page, says celebrities.tsv.
 """
 
@@ -31,7 +31,8 @@ def table() -> list[list[str]]:
 def assemble(data: Path, folder: Path, everybody: bool) -> None:
     """A folder of people out of links to the pictures."""
     shutil.rmtree(folder, ignore_errors=True)
-    for split in ("train", "val", "test", "unknown"):
+    # No strangers: a model keeps a row for each, and these files go to others.
+    for split in ("train", "val", "test"):
         (folder / split).mkdir(parents=True)
         for person in (data / "celeb24" / split).iterdir():
             (folder / split / person.name).symlink_to(person.resolve())
