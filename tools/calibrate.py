@@ -154,7 +154,7 @@ def main() -> None:
     logits = runner.logits(val.paths, "validation")
     gallery = openset.answers(logits, score)
     right = gallery.best == val.people
-    margin = decision.choose_margin(gallery, right)
+    margin = decision.choose_margin(gallery, right, score)
     left_out = {f"{name} left out": np.array(scores)
                 for name, scores in made.left_out.items()}  # fmt: skip
     strangers = stranger_scores(runner, args.data, score, margin)

@@ -31,6 +31,7 @@ def table() -> list[list[str]]:
 def assemble(data: Path, folder: Path, everybody: bool) -> None:
     """A folder of people out of links to the pictures."""
     shutil.rmtree(folder, ignore_errors=True)
+    # No strangers: a model keeps a row for each, and these files go to others.
     for split in ("train", "val", "test"):
         (folder / split).mkdir(parents=True)
         for person in (data / "celeb24" / split).iterdir():

@@ -317,7 +317,9 @@ def measure(args: argparse.Namespace) -> tuple[dict, dict]:
     strangers = model.strangers()
     scores = {n: a.rejected_below(made["margin"]) for n, (_, a) in strangers.items()}
     figures["strangers"] = shares_named(scores, threshold)
-    figures["wrong_decisions"] = wrong_decisions(part, answers, strangers, made)
+    # A model of means gives none of these a name.
+    misnamed = {} if "impostors" in made else strangers
+    figures["wrong_decisions"] = wrong_decisions(part, answers, misnamed, made)
     if len(strangers) > 1:
         figures["open_set"] = {"curve": curve(gallery, right, scores)}
         if "impostors" not in made:  # Else no stranger had a say in the threshold.

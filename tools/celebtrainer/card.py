@@ -52,6 +52,13 @@ def measured(figures: dict) -> list[str]:
     return lines
 
 
+def strangers(count: int) -> list[str]:
+    """Lines on the strangers whom the file keeps."""
+    if not count:
+        return []
+    return ["", f"So it is with {counted(count, 'stranger')} of unknown/, each kept as a row of numbers to be told from them."]  # fmt: skip
+
+
 def write(model: Path, figures: dict, rows: list[dict]) -> Path:
     """Writes the card beside the model, as <name of the file>.md; `rows` are the manifest's."""
     properties = read(load(model))
@@ -88,6 +95,7 @@ def write(model: Path, figures: dict, rows: list[dict]) -> Path:
         "light and small faces are named less often than the figures say. Twins and look-alikes of",
         "the people in it may get their names. It is made of pictures of people: give it to others",
         "only if those people, and who took the pictures, agree.",
+        *strangers(facts.get("strangers", 0)),
         "",
         "## Make it again",
         "",

@@ -13,8 +13,13 @@ CURVE = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 MARGIN_COST = 0.005
 
 
-def choose_margin(gallery: Answers, right: np.ndarray) -> float:
-    """The margin below which a small share of the right answers lies; wrong ones lie there often."""
+def choose_margin(gallery: Answers, right: np.ndarray, score: str = "cosine") -> float:
+    """The margin below which a small share of the right answers lies; wrong ones lie there often.
+
+    None for a softmax: the lead of a share says nothing that the share does not.
+    """
+    if score == "softmax":
+        return 0.0
     margins = gallery.margin[right]
     if not len(margins) or not np.isfinite(margins).all():
         return 0.0

@@ -136,6 +136,10 @@ def test_the_default_preset_puts_means_on_the_general_embedding(people_folder, t
     assert not (work / "network.pt").exists() and not (work / "predictions.html").exists()
     assert [row["pictures"] for row in figures["strangers"]] and figures["false_accepts"] == 0.001
     assert len(figures["left_out"]) == (people if people > 1 else 0)
+    kept = modelfile.read(onnx.load(out))["training"]["strangers"]
+    assert (f"{kept} strangers of unknown/" in out.with_name("model.onnx.md").read_text()) == (
+        kept > 1
+    )
 
 
 def test_training_without_strangers_calibrates_on_left_out_people(people_folder, tmp_path):
