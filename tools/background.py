@@ -34,6 +34,8 @@ CALIBRATION_PICTURES = 400
 # Pictures of one person of celeb24, and of anybody where strangers are compared.
 MOST_PICTURES = 60
 MOST_PROBES = 10
+# Pictures of a person to whose mean strangers are compared.
+LEAST_PICTURES = 3
 # Pictures in a person's mean where the confidence is fitted.
 MEAN_OF = 5
 
@@ -161,7 +163,7 @@ def main() -> None:
     kept = ~background.misplaced(embeddings, people)
     kept &= ~np.isin(people, list(background.doubles(embeddings[kept], people[kept])))
     embeddings, people = embeddings[kept], people[kept]
-    strangers = background.impostors(embeddings, people, MOST_PROBES)
+    strangers = background.impostors(embeddings, people, LEAST_PICTURES, MOST_PROBES)
     curve = background.tail(strangers)
     same = background.genuine(embeddings, people, MEAN_OF)
     slope, intercept = background.confidence(same, curve)

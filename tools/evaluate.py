@@ -159,10 +159,12 @@ def histogram(answers: openset.Answers, right: np.ndarray, strangers: openset.Sc
 
 
 def curve(gallery: np.ndarray, right: np.ndarray, strangers: openset.Scores) -> list[dict]:
-    """True accepts over false accepts, as the threshold goes down."""
+    """True accepts over false accepts, as the threshold goes down; empty where no stranger is like
+    one person more than like another."""
     scores = np.concatenate(list(strangers.values()))
+    scores = scores[np.isfinite(scores)]
     rows = []
-    for threshold in np.quantile(scores[np.isfinite(scores)], np.linspace(1, 0.5, 200)):
+    for threshold in np.quantile(scores, np.linspace(1, 0.5, 200)) if len(scores) else ():
         rate = openset.false_accepts(strangers, threshold)
         if rate > 0:
             rows.append(

@@ -22,9 +22,10 @@ import numpy as np
 EMBEDDING = 128
 # Shares of false matches in one comparison for which the curve has a point.
 SHARES = [10.0**-k for k in np.arange(0.5, 12.01, 0.5)]
-# The tail is a straight line over the quantiles of a normal distribution; it is fitted between
-# these shares, and followed beyond the second.
+# The tail is a straight line over the quantiles of a normal distribution. It is fitted between these
+# shares, and taken in place of what was measured where that rests on some tens of comparisons.
 FITTED = (1e-2, 1e-5)
+MEASURED = 1e-4
 # Shares of false matches between whose similarities most decisions fall.
 DECIDED = (1e-3, 1e-7)
 # Pictures of two names that are more alike than this show one person.
@@ -93,13 +94,15 @@ def doubles(embeddings: np.ndarray, people: np.ndarray) -> set[int]:
     return found
 
 
-def impostors(embeddings: np.ndarray, people: np.ndarray, most: int) -> np.ndarray:
-    """Cosines of pictures, at most so many of a person, to the means of all other people."""
-    numbers = np.unique(people)
-    means = person_means(embeddings, people)
+def impostors(embeddings: np.ndarray, people: np.ndarray, least: int, most: int) -> np.ndarray:
+    """Cosines of pictures, at most `most` of a person, to the means of other people of whom there are
+    at least `least` pictures: those of one picture are a little farther from everybody."""
+    numbers, counts = np.unique(people, return_counts=True)
+    known = counts >= least
+    means = person_means(embeddings, people)[known]
     probes = np.concatenate([np.flatnonzero(people == p)[:most] for p in numbers])
     cosines = embeddings[probes] @ means.T
-    return cosines[people[probes][:, None] != numbers[None]]
+    return cosines[people[probes][:, None] != numbers[known][None]]
 
 
 def genuine(embeddings: np.ndarray, people: np.ndarray, pictures: int) -> np.ndarray:
@@ -127,11 +130,12 @@ def tail(cosines: np.ndarray) -> list[dict]:
 
     first, last = FITTED
     shares = np.geomspace(first, last, 25)
-    slope, _ = np.polyfit([deviations(s) for s in shares], [measured(s) for s in shares], 1)
-    rows = []
+    line = np.polyfit([deviations(s) for s in shares], [measured(s) for s in shares], 1)
+    rows, cosine = [], -1.0
     for share in SHARES:
-        beyond = max(0.0, deviations(share) - deviations(last)) if share < last else 0.0
-        cosine = measured(max(share, last)) + slope * beyond
+        found = measured(share) if share >= MEASURED else np.polyval(line, deviations(share))
+        # It rises, where the line begins too.
+        cosine = max(cosine + 1e-4, round(float(found), 4))
         rows.append({"false_matches": share, "similarity": round(cosine, 4)})
     return rows[::-1]
 

@@ -37,7 +37,7 @@ def test_what_a_group_shares_tells_nobody_apart():
 def test_the_curve_tells_how_many_strangers_are_accepted():
     features, people = draw(600, 2)
     embeddings = background.unit(features)
-    curve = background.tail(background.impostors(embeddings, people, 2))
+    curve = background.tail(background.impostors(embeddings, people, 2, 2))
     shares = [point["false_matches"] for point in curve]
     similarities = [point["similarity"] for point in curve]
     assert shares == sorted(shares) and similarities == sorted(similarities, reverse=True)
