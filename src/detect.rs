@@ -382,6 +382,22 @@ mod tests {
     }
 
     #[test]
+    fn a_sign_that_no_face_explains_asks_for_a_look_from_farther_away() {
+        let bounds = |x: f32, width: f32| BoundingBox { x, y: 0.0, width, height: width };
+        let face = |x: f32, width: f32, detection_confidence| Face {
+            bounds: bounds(x, width),
+            landmarks: Landmarks::at(Point { x, y: 0.0 }),
+            detection_confidence,
+        };
+        let (detector, sign) = (detector(Search::Whole), bounds(40.0, 120.0));
+        let asks = |faces: &[Face], signs: &[BoundingBox]| detector.may_be_larger(faces, signs);
+        assert!(asks(&[], &[sign]) && asks(&[face(0.0, 60.0, 0.6)], &[sign]));
+        assert!(!asks(&[], &[]) && !asks(&[face(0.0, 60.0, 0.6)], &[]));
+        assert!(!asks(&[face(40.0, 120.0, 0.6)], &[sign]), "the sign is the face");
+        assert!(!asks(&[face(0.0, 60.0, 0.9)], &[sign]), "the face is sure");
+    }
+
+    #[test]
     fn a_large_face_that_is_unsure_needs_that_nobody_is_surer() {
         let face = |width: f32, detection_confidence| Face {
             bounds: BoundingBox { x: 0.0, y: 0.0, width, height: width },

@@ -28,7 +28,7 @@ from PIL import Image
 from torch import nn
 from tqdm import tqdm
 
-from background import half
+from background import cfp_names, half
 from celebtrainer import modelfile, onet, pretrained
 from celebtrainer.bias import session
 from celebtrainer.data import pictures, read_crop
@@ -81,8 +81,7 @@ LICENSE = (
 
 def photos(data: Path, part: int) -> list[Path]:
     """The photos that are learned from."""
-    with open(data / "cfp" / "names.tsv") as file:
-        names = dict(line.rstrip("\n").split("\t")[:2] for line in file)
+    names = cfp_names(data)
     found = [p for p in sorted(data.glob("lfw/*/*.jpg")) if half(p.parent.name) == part]
     found += [p for p in sorted(data.glob("cfp/*/*/*.jpg")) if half(names[p.parent.parent.name]) == part]  # fmt: skip
     return found + sorted(data.glob("fairface/*.jpg")) + sorted(data.glob("photos/*/*.jpg"))

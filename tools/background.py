@@ -63,13 +63,18 @@ def crop(folder: Path, out: Path, binary: str) -> dict[Path, Path]:
     return found
 
 
+def cfp_names(data: Path) -> dict[str, str]:
+    """The names of cfp's people by their folders."""
+    with open(data / "cfp" / "names.tsv") as file:
+        return dict(line.rstrip("\n").split("\t")[:2] for line in file)
+
+
 def people_of(data: Path, work: Path, binary: str, part: int) -> list[tuple[str, Path]]:
     """Names and crops of everybody who is learned from."""
     found = []
     for folder in sorted((data / "celeb24" / "train").iterdir()):
         found += [(plain(folder.name), p) for p in pictures(folder)[:MOST_PICTURES]]
-    with open(data / "cfp" / "names.tsv") as file:
-        names = dict(line.rstrip("\n").split("\t")[:2] for line in file)
+    names = cfp_names(data)
     lfw, cfp = crop(data / "lfw", work / "lfw", binary), crop(data / "cfp", work / "cfp", binary)
     photos = [(photo.parent.name, made) for photo, made in lfw.items()]
     photos += [(names[photo.parent.parent.name], made) for photo, made in cfp.items() if photo.parent.name == "frontal"]  # fmt: skip

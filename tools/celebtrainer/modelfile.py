@@ -133,9 +133,8 @@ class Runner:
     def run(self, crop: np.ndarray) -> dict[str, np.ndarray]:
         """The outputs by name for one uint8 crop [112, 112, 3]."""
         image = crop[None]
-        if (
-            self.input_px != CROP_PX
-        ):  # PyTorch takes seconds to load, and the default preset does without.
+        if self.input_px != CROP_PX:
+            # PyTorch takes seconds to load, and the default preset does without.
             import torch
 
             from .network import resize
