@@ -37,7 +37,7 @@ from celebtrainer.placing import INPUT_PX, WIDTHS, Example, Sampler
 from celebtrainer.similarity import Similarity
 from detector_decode import INPUT_PX as DETECTOR_PX
 from detector_decode import PAD_GRAY, decode, merge
-from export import OPSET, fold_constants
+from export import traced
 from quantize import quantize
 from weights import PACKAGES, Package, fetch, member
 
@@ -258,20 +258,6 @@ class Exported(nn.Module):
         return self.network(image.to(torch.float32).permute(0, 3, 1, 2) - self.middle)
 
 
-def export(network: Network, path: Path) -> None:
-    """Writes the float model."""
-    torch.onnx.export(
-        Exported(network).eval(),
-        (torch.zeros(1, INPUT_PX, INPUT_PX, 3, dtype=torch.uint8),),
-        str(path),
-        dynamo=False,
-        opset_version=OPSET,
-        input_names=["image"],
-        output_names=["place"],
-    )
-    onnx.save(fold_constants(path), path)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder with lfw, cfp, fairface, photos, celeb24")
@@ -299,7 +285,7 @@ def main() -> None:
     sampler = train(network, examples, args.epochs)
 
     source = args.out.with_suffix(".float.onnx")
-    export(network, source)
+    onnx.save(traced(Exported(network), INPUT_PX, source, ["place"]), source)
     random = np.random.default_rng(SEED)
     chosen = [examples[i] for i in random.permutation(count)[:CALIBRATION_PICTURES]]
     drawn = [sampler.plain(example) for example in chosen]

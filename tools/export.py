@@ -96,23 +96,28 @@ def merge_pads(graph: onnx.GraphProto) -> None:
         graph.node.remove(pad)
 
 
-def export(network: Network, input_px: int, path: Path) -> onnx.ModelProto:
-    """Writes the float model."""
-    with torch.inference_mode():
-        outputs = network(torch.zeros(1, input_px, input_px, 3, dtype=torch.uint8))
-    names = ["logits", "embedding"] if isinstance(outputs, tuple) else ["logits"]
+def traced(module: nn.Module, input_px: int, path: Path, outputs: list[str]) -> onnx.ModelProto:
+    """The ONNX model of a module that takes pictures as they are, uint8 [1, side, side, 3]."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            Exported(network).eval(),
+            module.eval(),
             (torch.zeros(1, input_px, input_px, 3, dtype=torch.uint8),),
             str(path),
             dynamo=False,
             opset_version=OPSET,
             input_names=["image"],
-            output_names=names,
+            output_names=outputs,
         )
-    model = fold_constants(path)
+    return fold_constants(path)
+
+
+def export(network: Network, input_px: int, path: Path) -> onnx.ModelProto:
+    """Writes the float model."""
+    with torch.inference_mode():
+        outputs = network(torch.zeros(1, input_px, input_px, 3, dtype=torch.uint8))
+    names = ["logits", "embedding"] if isinstance(outputs, tuple) else ["logits"]
+    model = traced(Exported(network), input_px, path, names)
     merge_pads(model.graph)
     modelfile.drop_unused(model.graph)
     onnx.checker.check_model(model, full_check=True)
