@@ -115,6 +115,10 @@ vm-check: .venv sample ## run the service on an emulated board with a camera tha
 fuzz: ## compare the kernels with the reference on inputs that a fuzzer chooses, for SECONDS
 	tools/repo/fuzz.sh $(SECONDS_TO_FUZZ)
 
+.PHONY: measure
+measure: .venv build ## measure what is promised of strangers and of people who are added, on CELEBCAM_DATA
+	$(PYTHON) tools/measure.py "$$CELEBCAM_DATA/data"
+
 .PHONY: soak
 soak: ## people come and go while everything goes wrong: make soak [FRAMES=200000] [SEED=1]
 	tools/repo/system-packages.sh build

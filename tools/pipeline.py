@@ -108,6 +108,7 @@ def settings(args: argparse.Namespace) -> dict[str, str]:
     file = args.preset if args.preset.endswith(".toml") else preset.PRESETS / f"{args.preset}.toml"
     return {
         "preset": named(str(file)),
+        "embedding": named(str(TOOLS / "pretrained" / "embedding.onnx")),
         "backbone": args.backbone,
         "weights": named(args.weights),
         "trust": "yes" if args.trust else "no",

@@ -6,9 +6,11 @@ use std::time::Instant;
 use rustix::fs::{Access, access};
 
 use super::{Finding, quoted, space};
+use crate::align::Aligner;
 use crate::cli::{GalleryArgs, ModelFiles, RunArgs};
 use crate::commands::{
-    count, gallery_path, load_detector, load_recognizer, open_gallery, rule_in_words, run,
+    count, gallery_path, load_aligner, load_detector, load_recognizer, open_gallery, rule_in_words,
+    run,
 };
 use crate::config::settings::{self, Origin, Setting};
 use crate::detect::{Detector, Search};
@@ -54,10 +56,12 @@ fn who_said(file: Option<&Path>, settings: &[Setting]) -> String {
     text
 }
 
-/// Detector and recognizer, or why there is none.
+/// The networks, or why there is none.
 pub struct Models {
     /// The detector.
     pub detector: Result<Detector>,
+    /// The aligner.
+    pub aligner: Result<Aligner>,
     /// The recognizer.
     pub recognizer: Result<Recognizer>,
     load_ms: f64,
@@ -68,8 +72,9 @@ impl Models {
     pub fn load(args: &RunArgs, engine: &Settings) -> Self {
         let started = Instant::now();
         let detector = load_detector(args.models.detector.as_deref(), Search::Whole, engine);
+        let aligner = load_aligner(engine);
         let recognizer = load_recognizer(&args.models, &args.decision, engine);
-        Self { detector, recognizer, load_ms: started.elapsed().as_secs_f64() * 1e3 }
+        Self { detector, aligner, recognizer, load_ms: started.elapsed().as_secs_f64() * 1e3 }
     }
 
     /// What they are.

@@ -6,6 +6,7 @@ use image::RgbImage;
 
 use super::Finding;
 use super::files::Models;
+use crate::align::Aligner;
 use crate::commands::count;
 use crate::config;
 use crate::detect::Detector;
@@ -24,10 +25,12 @@ const PICTURE_PX: (u32, u32) = (640, 480);
 
 /// What the models take for a picture of the source, or for a made-up one.
 pub fn check(models: &Models, picture: Option<&RgbImage>, threads: usize) -> Finding {
-    let (Ok(detector), Ok(recognizer)) = (&models.detector, &models.recognizer) else {
+    let (Ok(detector), Ok(aligner), Ok(recognizer)) =
+        (&models.detector, &models.aligner, &models.recognizer)
+    else {
         return Finding::skipped("there are no models to run");
     };
-    match measure(detector, recognizer, picture) {
+    match measure(detector, aligner, recognizer, picture) {
         Ok(measured) => judge(&measured, threads),
         Err(error) => Finding::failure(
             error.to_string(),
@@ -47,6 +50,7 @@ struct Measured {
 
 fn measure(
     detector: &Detector,
+    aligner: &Aligner,
     recognizer: &Recognizer,
     picture: Option<&RgbImage>,
 ) -> Result<Measured> {
@@ -58,7 +62,12 @@ fn measure(
         Ok(())
     })?;
     let crop = FaceCrop::from_warped(picture::made_up(CROP_SIZE_PX, CROP_SIZE_PX));
-    let face_ms = median_ms(|| recognizer.features(&crop).map(drop))?;
+    let (width, height) = aligner.model().input_size();
+    let square = picture::made_up(width, height);
+    let face_ms = median_ms(|| {
+        aligner.model().run(&square)?;
+        recognizer.features(&crop).map(drop)
+    })?;
     Ok(Measured { look_ms, face_ms, faces: picture.map(|_| faces) })
 }
 
