@@ -82,9 +82,17 @@ class Measure:
     def cfp(self) -> dict[str, str]:
         """Folders and names of the people of cfp who are measured."""
         part = half_of(self.embedding)
-        known = {plain(f.name) for f in (self.data / "celeb24" / "train").iterdir()}
+        known = self.own()
         found = cfp_names(self.data)
         return {f: n for f, n in found.items() if half(n) == part and plain(n) not in known}
+
+    def own(self) -> dict[str, str]:
+        """The model's people by their plain names; of more than two words the first and last do too."""
+        labels = modelfile.read(modelfile.load(self.model))["labels"]
+        names = [entry["name"] for entry in labels]
+        return {plain(n): n for n in names} | {
+            plain(n.split()[0] + n.split()[-1]): n for n in names
+        }
 
     def embed(self, paths: list[Path], title: str) -> np.ndarray:
         return modelfile.Runner(self.embedding).outputs_of(paths, title, "embedding")
@@ -186,6 +194,8 @@ class Gallery:
 
     def rates(self, title: str, photos: dict[Path, str | None], crops: bool = False) -> None:
         """Prints how many photos get the right name; of a stranger the name is None."""
+        if not photos:
+            return
         said = self.said(list(photos), crops)
         named = {p: line["name"] for p, line in said.items() if line["name"] is not None}
         right = sum(photos[p] == name for p, name in named.items())
@@ -208,12 +218,11 @@ class Gallery:
 def shipped(on: Measure, folder: Path) -> None:
     """The model's own people, before their test pictures and strangers."""
     gallery = Gallery(on, folder)
-    own = modelfile.read(modelfile.load(on.model))["labels"]
-    names = {plain(entry["name"]): entry["name"] for entry in own}
+    names = on.own()
     test = {p: names[plain(f.name)] for f in sorted((on.data / "celeb24" / "test").iterdir()) for p in pictures(f)}  # fmt: skip
-    print(f"the {len(own)} people of {on.model.name}:")
+    print(f"the {len(set(names.values()))} people of {on.model.name}:")
     gallery.rates("celeb24/test", test, crops=True)
-    gallery.rates("strangers of lfw", strangers(on, set(names)), crops=True)
+    gallery.rates("strangers of lfw", strangers(on, set()), crops=True)
     cfp = {
         kind: {p: names.get(plain(name)) for number, name in cfp_names(on.data).items() if plain(name) in names for p in pictures(on.data / "cfp" / number / kind)}
         for kind in ("frontal", "profile")
@@ -259,7 +268,7 @@ def left_out(on: Measure, folders: set[str]) -> None:
 
 def strangers(on: Measure, known: set[str]) -> dict[Path, str | None]:
     """Crops of the people of lfw who are measured and not known."""
-    made = on.crops("lfw")
+    made, known = on.crops("lfw"), known | set(on.own())
     return {made[p]: None for name, photos in on.lfw().items() if plain(name) not in known for p in photos if p in made}  # fmt: skip
 
 
