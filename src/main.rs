@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use celebcam::cli::{Cli, Command};
 use celebcam::config::settings::{self, Failure, Setting};
 use celebcam::service::journal;
-use celebcam::{commands, error::Error};
+use celebcam::{commands, error::Error, shown};
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format_args!("{error:#}"));
+            say(&shown::with_causes(&error));
             let code = error.downcast_ref::<Error>().map_or(1, Error::exit_code);
             ExitCode::from(code)
         }
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 /// Says why the program ends, if anybody listens.
 fn say(error: &dyn Display) {
     let prefix = if journal::is_on_stderr() { "<3>" } else { "celebcam: " };
-    let _ = writeln!(std::io::stderr(), "{prefix}{error}");
+    let _ = writeln!(std::io::stderr(), "{prefix}{}", shown::line(error));
 }
 
 /// What a panic said.
@@ -78,11 +78,19 @@ fn start_logging(verbose: u8, quiet: bool) {
     };
     let filter = env_logger::Env::default().default_filter_or(level);
     let mut logger = env_logger::Builder::from_env(filter);
-    logger.format_target(false).format_timestamp_secs();
     if journal::is_on_stderr() {
-        logger.format(journal::write);
+        logger.format(|out, record| journal::write(out, record));
+    } else {
+        logger.format(|out, record| {
+            let (time, level) = (out.timestamp_seconds(), record.level());
+            let style = out.default_level_style(level);
+            writeln!(out, "[{time} {style}{level:<5}{style:#}] {}", shown::line(record.args()))
+        });
     }
     logger.init();
+    for warning in settings::unknown_variables(std::env::vars_os().map(|(name, _)| name)) {
+        log::warn!("{warning}");
+    }
     // A dependency that panics is caught where it is called and reported there in words.
     std::panic::set_hook(Box::new(|panic| log::debug!("{panic}")));
 }

@@ -94,6 +94,10 @@ impl EventSink for HookSink {
         Ok(())
     }
 
+    fn close(&mut self, until: Instant) {
+        self.worker.close(until);
+    }
+
     fn finish(&mut self, until: Instant) -> io::Result<()> {
         // Commands have until then to end by themselves.
         let killed = until + 2 * config::ON_EVENT_LAST_GRACE;

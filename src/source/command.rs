@@ -13,6 +13,7 @@ use super::raw::RawFrame;
 use super::spare::Spare;
 use crate::error::{Error, Result};
 use crate::process::{self, GRACE, Group};
+use crate::shown::program_name;
 
 /// Longest time without a frame; libcamera takes some seconds to start.
 const FRAME_DEADLINE: Duration = Duration::from_secs(10);
@@ -26,7 +27,8 @@ const MESSAGE_LIMIT_BYTES: u64 = 2048;
 /// Starts the program of `line`.
 pub fn open(line: &str, recording: bool) -> Result<LiveSource<CommandFeed>> {
     let argv = process::split(line)?;
-    LiveSource::open(CommandFeed { argv, name: line.to_string(), recording })
+    let name = program_name(&argv);
+    LiveSource::open(CommandFeed { argv, name, recording })
 }
 
 /// Reads standard input.

@@ -14,6 +14,9 @@ use crate::process::{GRACE, Group};
 /// How much is kept of the end of what a command says.
 const MESSAGE_LIMIT_BYTES: usize = 2048;
 
+/// Settings that may hold the password of a camera, which is no matter of a command's.
+const SECRET_VARIABLES: [&str; 2] = ["CELEBCAM_CAMERA", "CELEBCAM_COMMAND"];
+
 /// A command in a process group of its own.
 pub(super) struct Running {
     group: Group,
@@ -41,6 +44,9 @@ impl Running {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),
             };
+        }
+        for variable in SECRET_VARIABLES {
+            command.env_remove(variable);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut group = Group::spawn(&mut command)?;

@@ -1,0 +1,325 @@
+//! Secrets in command lines and addresses.
+
+use std::path::Path;
+
+/// What stands in the place of a secret.
+const MASK: &str = "***";
+
+/// Parts of a key whose value is a secret, wherever they stand in it.
+const SECRET_PARTS: [&str; 10] = [
+    "passw",
+    "passphrase",
+    "passcode",
+    "secret",
+    "token",
+    "credential",
+    "pwd",
+    "psw",
+    "apikey",
+    "authorization",
+];
+
+/// Words of a key whose value is a secret.
+const SECRET_WORDS: [&str; 10] =
+    ["pass", "pas", "pw", "key", "auth", "sig", "signature", "session", "cookie", "jwt"];
+
+/// The text with `***` for every secret that its form gives away: user and password of an address, the
+/// value of a key such as `password=` or `Authorization:`, and of an option such as `-u user:password`.
+pub fn masked(text: &str) -> String {
+    mask_options(&mask_values(&mask_addresses(text)))
+}
+
+/// A short name without secrets for a program and its arguments: the program, and the first address
+/// among the arguments, without its query.
+pub fn program_name(argv: &[String]) -> String {
+    let program = argv.first().map_or("", String::as_str);
+    let program = Path::new(program).file_name().map_or(program.into(), |it| it.to_string_lossy());
+    let address = argv.iter().skip(1).find_map(|argument| {
+        let masked = masked(argument);
+        let start = scheme_start(&masked, masked.find("://")?);
+        let address = &masked[start..];
+        let end = address.find(|letter| ends_word(letter) || matches!(letter, '?' | '#'));
+        Some(address[..end.unwrap_or(address.len())].to_owned())
+    });
+    match address {
+        Some(address) => format!("{program} {address}"),
+        None => program.into_owned(),
+    }
+}
+
+fn is_quote(letter: char) -> bool {
+    matches!(letter, '"' | '\'' | '`')
+}
+
+fn ends_word(letter: char) -> bool {
+    letter.is_whitespace() || is_quote(letter)
+}
+
+/// Where the scheme before the `://` at `colon` starts.
+fn scheme_start(text: &str, colon: usize) -> usize {
+    let of_scheme = |letter: char| letter.is_ascii_alphanumeric() || "+-.".contains(letter);
+    text[..colon].trim_end_matches(of_scheme).len()
+}
+
+/// `rtsp://admin:word@host/` becomes `rtsp://***@host/`, `admin:word@host` becomes `***@host`.
+fn mask_addresses(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    for word in text.split_inclusive(char::is_whitespace) {
+        let mut rest = word;
+        while let Some(colon) = rest.find("://") {
+            let (scheme, address) = rest.split_at(colon + 3);
+            let next = address.find("://").map_or(address.len(), |it| scheme_start(address, it));
+            masked.push_str(scheme);
+            mask_address(&address[..next], &mut masked);
+            rest = &address[next..];
+        }
+        let quotes = rest.len() - rest.trim_start_matches(is_quote).len();
+        match rest.rsplit_once('@') {
+            Some((user, host)) if holds_password(user) => {
+                masked.push_str(&format!("{}{MASK}@{host}", &rest[..quotes]));
+            }
+            _ => masked.push_str(rest),
+        }
+    }
+    masked
+}
+
+/// Whether this is a user, a colon and a password.
+fn holds_password(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(user, word)| !user.is_empty() && !word.is_empty())
+}
+
+/// Adds what stands behind the scheme of an address to `masked`, without what it says of the user.
+fn mask_address(rest: &str, masked: &mut String) {
+    let host = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let end = match host.rfind('@') {
+        Some(at) => Some(at),
+        // A password that holds what ends the name of a host.
+        None if !has_port(host) => rest.rfind('@'),
+        None => None,
+    };
+    if end.is_some() {
+        masked.push_str(MASK);
+    }
+    masked.push_str(&rest[end.unwrap_or(0)..]);
+}
+
+/// Whether nothing or a number stands behind the last colon.
+fn has_port(host: &str) -> bool {
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    host.ends_with(']') || port.chars().all(|digit| digit.is_ascii_digit())
+}
+
+/// Whether the value of a key or an option is a secret.
+fn is_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    let mut words = key.split(|letter: char| !letter.is_ascii_alphanumeric());
+    SECRET_PARTS.iter().any(|part| key.contains(part))
+        || words.any(|word| {
+            SECRET_WORDS.contains(&word)
+                || ["pass", "pas", "pw", "key"].iter().any(|end| word.ends_with(end))
+        })
+}
+
+/// Whether what follows such a word and a colon is a secret.
+fn is_secret_header(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    SECRET_PARTS.iter().any(|part| key.contains(part))
+        || ["cookie", "-key", "_key"].iter().any(|end| key.ends_with(end))
+}
+
+/// Masks the values of `key=value` and `Key: value`.
+fn mask_values(text: &str) -> String {
+    let of_key = |letter: char| letter.is_ascii_alphanumeric() || "_-.".contains(letter);
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['=', ':']) {
+        let (head, tail) = rest.split_at(at + 1);
+        masked.push_str(head);
+        let before = head[..at].trim_end_matches('"');
+        let key = &before[before.trim_end_matches(of_key).len()..];
+        let is_header = head.ends_with(':') && !tail.starts_with("//");
+        let taken = if is_header {
+            if is_secret_header(key) { mask_value(tail, is_quote, &mut masked) } else { 0 }
+        } else if is_secret(key) {
+            let ends = |letter: char| ends_word(letter) || letter == '&';
+            mask_value(tail, ends, &mut masked)
+        } else {
+            0
+        };
+        rest = &tail[taken..];
+    }
+    masked + rest
+}
+
+/// Adds the mask for the value at the start of `text`, which may be quoted and otherwise ends as `ends`
+/// says; gives the bytes that it takes.
+fn mask_value(text: &str, ends: impl Fn(char) -> bool, masked: &mut String) -> usize {
+    let blank = text.len() - text.trim_start_matches(' ').len();
+    let value = &text[blank..];
+    let quote = value.chars().next().filter(|&letter| is_quote(letter));
+    let quoted = quote.and_then(|quote| Some((quote, value[1..].find(quote)?)));
+    let (quote, length) = match quoted {
+        Some((quote, length)) => (quote.to_string(), length + 2),
+        None => (String::new(), value.find(ends).unwrap_or(value.len())),
+    };
+    if length == 0 {
+        return 0;
+    }
+    masked.push_str(&text[..blank]);
+    masked.push_str(&format!("{quote}{MASK}{quote}"));
+    blank + length
+}
+
+/// The words of a command line, each with the blanks behind it. A quote at the start of a word holds it
+/// together.
+fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let quoted =
+            is_quote(first).then(|| rest[1..].find(first)).flatten().map_or(0, |end| end + 2);
+        let end = rest[quoted..].find(char::is_whitespace).map_or(rest.len(), |end| quoted + end);
+        let blanks = rest[end..].len() - rest[end..].trim_start().len();
+        let (word, after) = rest.split_at(end + blanks);
+        words.push(word);
+        rest = after;
+    }
+    words
+}
+
+/// Masks what stands behind the options that take secrets.
+fn mask_options(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut takes = Takes::Nothing;
+    for word in words(text) {
+        let bare = word.trim_end();
+        let inner = bare.trim_matches(is_quote);
+        let is_masked = match takes {
+            Takes::Nothing => false,
+            Takes::Login => holds_password(inner),
+            Takes::SecretOrPort => inner.parse::<u32>().is_err(),
+            Takes::Secret => true,
+        };
+        takes = Takes::of(inner);
+        if is_masked && !inner.is_empty() {
+            masked.push_str(&word.replacen(inner, MASK, 1));
+        } else if let Some(login) = attached_login(inner) {
+            masked.push_str(&word.replacen(login, MASK, 1));
+        } else if inner.len() < bare.len() && inner.contains(char::is_whitespace) {
+            masked.push_str(&word.replacen(inner, &mask_options(inner), 1));
+        } else {
+            masked.push_str(word);
+        }
+    }
+    masked
+}
+
+/// What the word after an option is.
+#[derive(Clone, Copy)]
+enum Takes {
+    Nothing,
+    /// A user, with a password or without.
+    Login,
+    Secret,
+    /// A number is a port.
+    SecretOrPort,
+}
+
+impl Takes {
+    fn of(word: &str) -> Self {
+        let Some(name) = word.strip_prefix('-').map(|name| name.trim_start_matches('-')) else {
+            return Self::Nothing;
+        };
+        match name {
+            _ if name.contains('=') => Self::Nothing,
+            "u" | "U" | "user" | "proxy-user" => Self::Login,
+            "P" => Self::SecretOrPort,
+            _ if is_secret(name) => Self::Secret,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// The user and password in `-uuser:password` and `--user=user:password`.
+fn attached_login(word: &str) -> Option<&str> {
+    let options = ["--user=", "--proxy-user=", "-u", "-U"];
+    let login = options.iter().find_map(|option| word.strip_prefix(option))?;
+    (!login.starts_with('-') && holds_password(login)).then_some(login)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_lose_user_and_password() {
+        for (text, expected) in [
+            ("rtsp://admin:S3cret@10.0.0.5/stream1", "rtsp://***@10.0.0.5/stream1"),
+            ("x RTSP://admin@host:554/a, b", "x RTSP://***@host:554/a, b"),
+            ("rtsp://a:p@ss@[fe80::1]:554/x", "rtsp://***@[fe80::1]:554/x"),
+            ("rtsp://a:p/a?s#s@host/x", "rtsp://***@host/x"),
+            ("'http://a:b@h/1' `https://c:d@h/2`", "'http://***@h/1' `https://***@h/2`"),
+            ("location=rtsp://a:b@h/1?x=1", "location=rtsp://***@h/1?x=1"),
+            ("http://h/a?user=u&pwd=S3cret&x=1", "http://h/a?user=u&pwd=***&x=1"),
+            ("http://h/user=a&password=S3cret_c=1.sdp", "http://h/user=a&password=***"),
+            ("http://h:80/@user/x http://[::1]:80/a", "http://h:80/@user/x http://[::1]:80/a"),
+            ("'admin:S3cret@cam/x' ann@example.org", "'***@cam/x' ann@example.org"),
+            ("\"rtsp://a:b'c\\d@h/1\"", "\"rtsp://***@h/1\""),
+            ("http://h/1,http://a:b@h/2", "http://h/1,http://***@h/2"),
+            ("rtsp://***@host/x", "rtsp://***@host/x"),
+        ] {
+            assert_eq!(masked(text), expected);
+        }
+    }
+
+    #[test]
+    fn options_and_headers_lose_their_values() {
+        for (text, expected) in [
+            ("curl -u user:s3cret http://h", "curl -u *** http://h"),
+            ("curl -u 'user:my s3cret' x", "curl -u '***' x"),
+            ("curl -uuser:s3cret x --user=a:b", "curl -u*** x --user=***"),
+            ("wget --user ann --password 1234 x", "wget --user ann --password *** x"),
+            ("wget --http-password=s3cret x", "wget --http-password=*** x"),
+            ("gst user-pw=s3cret ! x password='a b'", "gst user-pw=*** ! x password='***'"),
+            ("mosquitto_pub -u ann -P s3cret -p 1883", "mosquitto_pub -u ann -P *** -p 1883"),
+            ("sh -c 'curl -u a:b http://h' x", "sh -c 'curl -u *** http://h' x"),
+            ("curl -H 'Authorization: Basic abc=' x", "curl -H 'Authorization: ***' x"),
+            ("-d '{\"token\": \"s3cret\", \"a\": 1}'", "-d '{\"token\": \"***\", \"a\": 1}'"),
+            ("command = \"curl -u a:b h\"", "command = \"curl -u *** h\""),
+            ("python -u cam.py, it isn't -u a:b", "python -u cam.py, it isn't -u ***"),
+        ] {
+            assert_eq!(masked(text), expected);
+            assert_eq!(masked(expected), expected, "once is enough");
+        }
+    }
+
+    #[test]
+    fn other_text_stays_as_it_is() {
+        for text in [
+            "2026-11-24T10:15:30.123Z  Tom Hanks is here (97 %)",
+            "photos/a.jpg: face 1 of 2: unknown (nearest Keanu Reeves 0 %), box 905,72 127x127",
+            "rpicam-vid -t 0 --width 640 --codec mjpeg -o -",
+            "settings /etc/celebcam/celebcam.toml: line 2: no such key: it's `fps`",
+            "",
+        ] {
+            assert_eq!(masked(text), text);
+        }
+    }
+
+    #[test]
+    fn programs_have_short_names_without_secrets() {
+        for (line, name) in [
+            ("rpicam-vid -t 0 --codec mjpeg -o -", "rpicam-vid"),
+            (
+                "./cam.sh -i rtsp://a:S3cret@10.0.0.5/1?k=v -f mjpeg -",
+                "cam.sh rtsp://***@10.0.0.5/1",
+            ),
+            ("/usr/bin/curl -u user:S3cret http://cam/stream", "curl http://cam/stream"),
+            ("sh -c 'ffmpeg -i \"rtsp://a:b@h/1\" -f mjpeg -'", "sh rtsp://***@h/1"),
+            ("ffmpeg -i rtsp://a:b?c@h/1", "ffmpeg rtsp://***@h/1"),
+        ] {
+            assert_eq!(program_name(&shlex::split(line).unwrap()), name);
+        }
+    }
+}
