@@ -68,7 +68,7 @@ check-format: .venv
 	.venv/bin/ruff format --config tools/ruff.toml --check tests/vm
 
 .PHONY: check-rust
-check-rust: sample ## lints, docs and tests of the binary on this machine
+check-rust: sample libraries ## lints, docs and tests of the binary on this machine
 	tools/repo/system-packages.sh build
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps
@@ -78,6 +78,10 @@ check-rust: sample ## lints, docs and tests of the binary on this machine
 check-tools: .venv ## tests of the trainer
 	cargo build $(CARGO_FLAGS)
 	$(PYTHON) -m pytest -q tools/tests
+
+.PHONY: libraries
+libraries: ## check licences and advisories of the libraries: make libraries [ADVISORIES=copy of rustsec/advisory-db]
+	python3 tools/repo/libraries.py $(if $(ADVISORIES),"$(ADVISORIES)")
 
 .PHONY: check-boards
 check-boards: sample ## the tests on emulated boards

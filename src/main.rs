@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     // What the doctor sees is in its lines.
     let quiet = matches!(cli.command, Command::Doctor(_)) && cli.verbose == 0;
     start_logging(cli.verbose, cli.quiet || quiet);
+    warn_of_settings(&cli);
     let ended = catch_unwind(|| run(&cli, &settings)).unwrap_or_else(|panic| {
         Err(anyhow::anyhow!("this is a fault of celebcam, please report it: {}", words(&*panic)))
     });
@@ -88,11 +89,20 @@ fn start_logging(verbose: u8, quiet: bool) {
         });
     }
     logger.init();
+    // A dependency that panics is caught where it is called and reported there in words.
+    std::panic::set_hook(Box::new(|panic| log::debug!("{panic}")));
+}
+
+/// Warns of settings that somebody made and that have no effect.
+fn warn_of_settings(cli: &Cli) {
     for warning in settings::unknown_variables(std::env::vars_os().map(|(name, _)| name)) {
         log::warn!("{warning}");
     }
-    // A dependency that panics is caught where it is called and reported there in words.
-    std::panic::set_hook(Box::new(|panic| log::debug!("{panic}")));
+    let file = settings::file_path(cli.config.as_deref(), &|name| std::env::var_os(name));
+    let withheld = settings::withheld().filter(|_| file.is_none());
+    if let (Command::Run(_) | Command::Config(_), Some(path)) = (&cli.command, withheld) {
+        log::warn!("{} is left out: it is not for this user to read", path.display());
+    }
 }
 
 /// Whether the reader of our output has gone, as `celebcam identify ... | head -1` does.

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 mod secret;
 
-pub use secret::{masked, program_name};
+pub use secret::{Secrets, masked, program_name};
 
 /// Characters that show nothing by themselves, first and last of each range: Unicode's
 /// `Default_Ignorable_Code_Point`, the marks of interlinear notes, and the blank of Braille.

@@ -8,8 +8,8 @@ use crate::cli::ConfigArgs;
 use crate::config::settings::{Kind, Origin, Setting};
 use crate::shown::{masked, write_line};
 
-/// Column of the origins.
-const ORIGIN_COLUMN: usize = 36;
+/// Column behind which the origins stand.
+const ORIGIN_COLUMN: usize = 35;
 
 /// Prints the settings as a settings file, after checking them as `run` does; secrets are masked.
 ///
@@ -34,11 +34,11 @@ pub fn execute(args: &ConfigArgs, settings: &[Setting]) -> anyhow::Result<ExitCo
 fn line(setting: &Setting) -> String {
     let key = &setting.key;
     if setting.values.is_empty() {
-        return format!("{:ORIGIN_COLUMN$}# not set", format!("# {key} ="));
+        return format!("{:ORIGIN_COLUMN$} # not set", format!("# {key} ="));
     }
     let assignment = format!("{key} = {}", value(setting));
     let mark = if setting.origin == Origin::Default { "# " } else { "" };
-    format!("{:ORIGIN_COLUMN$}# {}", format!("{mark}{assignment}"), setting.origin)
+    format!("{:ORIGIN_COLUMN$} # {}", format!("{mark}{assignment}"), setting.origin)
 }
 
 fn value(setting: &Setting) -> String {

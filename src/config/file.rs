@@ -109,6 +109,12 @@ pub fn default_path(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Op
     folders.map(|folder| folder.join(NAME)).find(|path| may_be_read(path))
 }
 
+/// The file of the system where there is one that is kept from this user.
+pub fn withheld() -> Option<PathBuf> {
+    let path = Path::new("/etc").join(NAME);
+    (path.exists() && !may_be_read(&path)).then_some(path)
+}
+
 /// Whether there is something at `path` that is not kept from this user: that of the service may hold
 /// passwords.
 fn may_be_read(path: &Path) -> bool {

@@ -11,6 +11,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
+pub use super::file::withheld;
 use super::file::{self, SettingsFile};
 use crate::cli::Cli;
 use crate::error::{Error, Result};
@@ -185,8 +186,20 @@ fn variable(key: &str) -> String {
 }
 
 /// Variables for other things than settings: how it is run and tested, and what commands are told.
-const OTHER_VARIABLES: [&str; 10] =
-    ["CONFIG", "ISA", "DATA", "RUNNER", "GROUP", "EVENT", "TRACK", "NAME", "ID", "CONFIDENCE"];
+const OTHER_VARIABLES: [&str; 12] = [
+    "CONFIG",
+    "ISA",
+    "DATA",
+    "RUNNER",
+    "VM",
+    "UPDATE_GOLDEN",
+    "GROUP",
+    "EVENT",
+    "TRACK",
+    "NAME",
+    "ID",
+    "CONFIDENCE",
+];
 
 /// A sentence for each of the `names` of the environment that looks like a setting and is none.
 pub fn unknown_variables(names: impl Iterator<Item = OsString>) -> Vec<String> {

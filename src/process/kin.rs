@@ -19,6 +19,9 @@ pub const MARK: &str = "CELEBCAM_GROUP";
 /// Longest time for the system to end processes that are killed.
 const ENDED_WITHIN: Duration = Duration::from_millis(200);
 
+/// Time between two looks for processes that have lost their parent and ended by themselves.
+const REAP_EVERY: Duration = Duration::from_secs(60);
+
 /// A program that this process has started and not reaped.
 #[derive(Debug, Clone)]
 pub struct Leader {
@@ -51,6 +54,13 @@ pub fn start(command: &mut Command) -> io::Result<(Child, Leader)> {
         if let Err(error) = set_child_subreaper(Some(getpid())) {
             log::debug!("processes that leave their group cannot be kept: {error}");
         }
+        // Without a thread to give they are reaped when the next program ends.
+        let _ = std::thread::Builder::new().name("kin".to_owned()).spawn(|| {
+            loop {
+                std::thread::sleep(REAP_EVERY);
+                reap(&running());
+            }
+        });
     });
     let mark = new_mark();
     let mut running = running();
@@ -89,26 +99,28 @@ pub fn kill_all() {
 /// Kills and reaps the children of this process that belong to `leader`; gives how many are left.
 fn kill_orphans(leader: &Leader, running: &[Leader]) -> usize {
     let mut left = 0;
-    for (pid, stat) in children() {
-        if pid == leader.pid || running.iter().any(|other| other.pid == pid) {
+    for (pid, stat) in orphans(running) {
+        if pid == leader.pid || stat.has_ended || !belongs(pid, &stat, leader, running) {
             continue;
         }
-        if !stat.has_ended {
-            if !belongs(pid, &stat, leader, running) {
-                continue;
-            }
-            // Nobody else reaps it, so the number is still its own.
-            if let Err(error) = kill_process(pid, Signal::KILL) {
-                log::debug!("cannot kill process {}: {error}", pid.as_raw_nonzero());
-                continue;
-            }
-        }
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        if let Ok(None) = waitid(WaitId::Pid(pid), options) {
-            left += 1;
+        // Nobody else reaps it, so the number is still its own.
+        match kill_process(pid, Signal::KILL) {
+            Ok(()) => left += 1,
+            Err(error) => log::debug!("cannot kill process {}: {error}", pid.as_raw_nonzero()),
         }
     }
+    reap(running);
     left
+}
+
+/// Reaps the children of this process that have lost their parent and ended.
+fn reap(running: &[Leader]) {
+    for (pid, _) in orphans(running).filter(|(_, stat)| stat.has_ended) {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        if let Err(error) = waitid(WaitId::Pid(pid), options) {
+            log::debug!("cannot reap process {}: {error}", pid.as_raw_nonzero());
+        }
+    }
 }
 
 /// Whether a child that lost its parent is of `leader`: as its mark says or, where that was wiped away,
@@ -126,8 +138,8 @@ fn belongs(pid: Pid, stat: &Stat, leader: &Leader, running: &[Leader]) -> bool {
     }
 }
 
-/// The children of this process.
-fn children() -> impl Iterator<Item = (Pid, Stat)> {
+/// The children of this process that another one has started.
+fn orphans(running: &[Leader]) -> impl Iterator<Item = (Pid, Stat)> {
     let own = getpid().as_raw_nonzero().get();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let number = |entry: fs::DirEntry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?);
@@ -135,6 +147,7 @@ fn children() -> impl Iterator<Item = (Pid, Stat)> {
         .filter_map(number)
         .filter_map(|pid| Some((pid, Stat::of(pid)?)))
         .filter(move |(_, stat)| stat.parent == own)
+        .filter(|(pid, _)| running.iter().all(|leader| leader.pid != *pid))
 }
 
 /// What the system says of a process.

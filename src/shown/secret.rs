@@ -5,6 +5,9 @@ use std::path::Path;
 /// What stands in the place of a secret.
 const MASK: &str = "***";
 
+/// Fewest characters of a secret that is looked for in other text.
+const SHORTEST: usize = 4;
+
 /// Parts of a key whose value is a secret, wherever they stand in it.
 const SECRET_PARTS: [&str; 10] = [
     "passw",
@@ -26,7 +29,43 @@ const SECRET_WORDS: [&str; 10] =
 /// The text with `***` for every secret that its form gives away: user and password of an address, the
 /// value of a key such as `password=` or `Authorization:`, and of an option such as `-u user:password`.
 pub fn masked(text: &str) -> String {
-    mask_options(&mask_values(&mask_addresses(text)))
+    Masker::default().mask(text)
+}
+
+/// The secrets in a command line, which its program may tell in any form.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets(Vec<String>);
+
+impl Secrets {
+    /// Those that [`masked`] masks in the line `argv`.
+    pub fn of(argv: &[String]) -> Self {
+        let mut masker = Masker::default();
+        // As one line, for what stands behind an option, and one by one, for what holds blanks.
+        let quoted = argv.iter().map(|word| shlex::try_quote(word).unwrap_or_default());
+        masker.mask(&quoted.collect::<Vec<_>>().join(" "));
+        for word in argv {
+            masker.mask(word);
+        }
+        let mut found = masker.found;
+        let words = found.iter().filter_map(|login| Some(login.split_once(':')?.1.to_owned()));
+        let words: Vec<String> = words.collect();
+        found.extend(words);
+        found.retain(|secret| secret.chars().count() >= SHORTEST && secret != MASK);
+        // The longer first: a part of one may be another.
+        found.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self(found)
+    }
+
+    /// The text without them.
+    pub fn cut(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
+    }
+}
+
+/// Masks a text and keeps what it has masked.
+#[derive(Default)]
+struct Masker {
+    found: Vec<String>,
 }
 
 /// A short name without secrets for a program and its arguments: the program, and the first address
@@ -61,27 +100,101 @@ fn scheme_start(text: &str, colon: usize) -> usize {
     text[..colon].trim_end_matches(of_scheme).len()
 }
 
-/// `rtsp://admin:word@host/` becomes `rtsp://***@host/`, `admin:word@host` becomes `***@host`.
-fn mask_addresses(text: &str) -> String {
-    let mut masked = String::with_capacity(text.len());
-    for word in text.split_inclusive(char::is_whitespace) {
-        let mut rest = word;
-        while let Some(colon) = rest.find("://") {
-            let (scheme, address) = rest.split_at(colon + 3);
-            let next = address.find("://").map_or(address.len(), |it| scheme_start(address, it));
-            masked.push_str(scheme);
-            mask_address(&address[..next], &mut masked);
-            rest = &address[next..];
-        }
-        let quotes = rest.len() - rest.trim_start_matches(is_quote).len();
-        match rest.rsplit_once('@') {
-            Some((user, host)) if holds_password(user) => {
-                masked.push_str(&format!("{}{MASK}@{host}", &rest[..quotes]));
-            }
-            _ => masked.push_str(rest),
-        }
+impl Masker {
+    fn mask(&mut self, text: &str) -> String {
+        let text = self.mask_addresses(text);
+        let text = self.mask_values(&text);
+        self.mask_options(&text)
     }
-    masked
+
+    /// The mask for a secret.
+    fn note(&mut self, secret: &str) -> &'static str {
+        self.found.push(secret.to_owned());
+        MASK
+    }
+
+    /// `rtsp://admin:word@host/` becomes `rtsp://***@host/`, `admin:word@host` becomes `***@host`.
+    fn mask_addresses(&mut self, text: &str) -> String {
+        let mut masked = String::with_capacity(text.len());
+        for word in text.split_inclusive(char::is_whitespace) {
+            let mut rest = word;
+            while let Some(colon) = rest.find("://") {
+                let (scheme, address) = rest.split_at(colon + 3);
+                let next = address.find("://").map(|it| scheme_start(address, it));
+                let (address, after) = address.split_at(next.unwrap_or(address.len()));
+                let user = user_of(address);
+                masked.push_str(scheme);
+                if !user.is_empty() {
+                    masked.push_str(self.note(user));
+                }
+                masked.push_str(&address[user.len()..]);
+                rest = after;
+            }
+            let bare = rest.trim_start_matches(is_quote);
+            match bare.rsplit_once('@') {
+                Some((user, host)) if holds_password(user) => {
+                    masked.push_str(&rest[..rest.len() - bare.len()]);
+                    masked.push_str(self.note(user));
+                    masked.push_str(&format!("@{host}"));
+                }
+                _ => masked.push_str(rest),
+            }
+        }
+        masked
+    }
+
+    /// Masks the values of `key=value` and `Key: value`.
+    fn mask_values(&mut self, text: &str) -> String {
+        let of_key = |letter: char| letter.is_ascii_alphanumeric() || "_-.".contains(letter);
+        let mut masked = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find(['=', ':']) {
+            let (head, tail) = rest.split_at(at + 1);
+            masked.push_str(head);
+            let before = head[..at].trim_end_matches('"');
+            let key = &before[before.trim_end_matches(of_key).len()..];
+            let value = if head.ends_with(':') {
+                let is_header = !tail.starts_with("//") && is_secret_header(key);
+                is_header.then(|| value_of(tail, is_quote))
+            } else {
+                let ends = |letter: char| ends_word(letter) || letter == '&';
+                is_secret(key).then(|| value_of(tail, ends))
+            };
+            let (start, end) = value.unwrap_or_default();
+            masked.push_str(&tail[..start]);
+            if start < end {
+                masked.push_str(self.note(&tail[start..end]));
+            }
+            rest = &tail[end..];
+        }
+        masked + rest
+    }
+
+    /// Masks what stands behind the options that take secrets.
+    fn mask_options(&mut self, text: &str) -> String {
+        let mut masked = String::with_capacity(text.len());
+        let mut takes = Takes::Nothing;
+        for word in words(text) {
+            let bare = word.trim_end();
+            let inner = bare.trim_matches(is_quote);
+            let is_secret = match takes {
+                Takes::Nothing => false,
+                Takes::Login => holds_password(inner),
+                Takes::SecretOrPort => inner.parse::<u32>().is_err(),
+                Takes::Secret => true,
+            };
+            takes = Takes::of(inner);
+            let secret = if is_secret { Some(inner) } else { attached_login(inner) };
+            if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
+                masked.push_str(&word.replacen(secret, self.note(secret), 1));
+            } else if inner.len() < bare.len() && inner.contains(char::is_whitespace) {
+                masked.push_str(&word.replacen(inner, &self.mask_options(inner), 1));
+            } else {
+                masked.push_str(word);
+            }
+        }
+        masked
+    }
 }
 
 /// Whether this is a user, a colon and a password.
@@ -89,19 +202,16 @@ fn holds_password(text: &str) -> bool {
     text.split_once(':').is_some_and(|(user, word)| !user.is_empty() && !word.is_empty())
 }
 
-/// Adds what stands behind the scheme of an address to `masked`, without what it says of the user.
-fn mask_address(rest: &str, masked: &mut String) {
-    let host = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+/// What an address, given without its scheme, says of the user.
+fn user_of(address: &str) -> &str {
+    let host = &address[..address.find(['/', '?', '#']).unwrap_or(address.len())];
     let end = match host.rfind('@') {
-        Some(at) => Some(at),
+        Some(at) => at,
         // A password that holds what ends the name of a host.
-        None if !has_port(host) => rest.rfind('@'),
-        None => None,
+        None if !has_port(host) => address.rfind('@').unwrap_or(0),
+        None => 0,
     };
-    if end.is_some() {
-        masked.push_str(MASK);
-    }
-    masked.push_str(&rest[end.unwrap_or(0)..]);
+    &address[..end]
 }
 
 /// Whether nothing or a number stands behind the last colon.
@@ -112,13 +222,12 @@ fn has_port(host: &str) -> bool {
 
 /// Whether the value of a key or an option is a secret.
 fn is_secret(key: &str) -> bool {
+    const ENDS: [&str; 4] = ["pass", "pas", "pw", "key"];
     let key = key.to_ascii_lowercase();
     let mut words = key.split(|letter: char| !letter.is_ascii_alphanumeric());
     SECRET_PARTS.iter().any(|part| key.contains(part))
-        || words.any(|word| {
-            SECRET_WORDS.contains(&word)
-                || ["pass", "pas", "pw", "key"].iter().any(|end| word.ends_with(end))
-        })
+        || words
+            .any(|word| SECRET_WORDS.contains(&word) || ENDS.iter().any(|end| word.ends_with(end)))
 }
 
 /// Whether what follows such a word and a colon is a secret.
@@ -128,47 +237,16 @@ fn is_secret_header(key: &str) -> bool {
         || ["cookie", "-key", "_key"].iter().any(|end| key.ends_with(end))
 }
 
-/// Masks the values of `key=value` and `Key: value`.
-fn mask_values(text: &str) -> String {
-    let of_key = |letter: char| letter.is_ascii_alphanumeric() || "_-.".contains(letter);
-    let mut masked = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(['=', ':']) {
-        let (head, tail) = rest.split_at(at + 1);
-        masked.push_str(head);
-        let before = head[..at].trim_end_matches('"');
-        let key = &before[before.trim_end_matches(of_key).len()..];
-        let is_header = head.ends_with(':') && !tail.starts_with("//");
-        let taken = if is_header {
-            if is_secret_header(key) { mask_value(tail, is_quote, &mut masked) } else { 0 }
-        } else if is_secret(key) {
-            let ends = |letter: char| ends_word(letter) || letter == '&';
-            mask_value(tail, ends, &mut masked)
-        } else {
-            0
-        };
-        rest = &tail[taken..];
-    }
-    masked + rest
-}
-
-/// Adds the mask for the value at the start of `text`, which may be quoted and otherwise ends as `ends`
-/// says; gives the bytes that it takes.
-fn mask_value(text: &str, ends: impl Fn(char) -> bool, masked: &mut String) -> usize {
-    let blank = text.len() - text.trim_start_matches(' ').len();
-    let value = &text[blank..];
+/// Where the value at the start of `text` starts and ends, which may be quoted and otherwise ends as
+/// `ends` says.
+fn value_of(text: &str, ends: impl Fn(char) -> bool) -> (usize, usize) {
+    let start = text.len() - text.trim_start_matches(' ').len();
+    let value = &text[start..];
     let quote = value.chars().next().filter(|&letter| is_quote(letter));
-    let quoted = quote.and_then(|quote| Some((quote, value[1..].find(quote)?)));
-    let (quote, length) = match quoted {
-        Some((quote, length)) => (quote.to_string(), length + 2),
-        None => (String::new(), value.find(ends).unwrap_or(value.len())),
-    };
-    if length == 0 {
-        return 0;
+    match quote.and_then(|quote| value[1..].find(quote)) {
+        Some(length) => (start + 1, start + 1 + length),
+        None => (start, start + value.find(ends).unwrap_or(value.len())),
     }
-    masked.push_str(&text[..blank]);
-    masked.push_str(&format!("{quote}{MASK}{quote}"));
-    blank + length
 }
 
 /// The words of a command line, each with the blanks behind it. A quote at the start of a word holds it
@@ -177,8 +255,8 @@ fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let quoted =
-            is_quote(first).then(|| rest[1..].find(first)).flatten().map_or(0, |end| end + 2);
+        let closing = is_quote(first).then(|| rest[1..].find(first)).flatten();
+        let quoted = closing.map_or(0, |end| end + 2);
         let end = rest[quoted..].find(char::is_whitespace).map_or(rest.len(), |end| quoted + end);
         let blanks = rest[end..].len() - rest[end..].trim_start().len();
         let (word, after) = rest.split_at(end + blanks);
@@ -186,33 +264,6 @@ fn words(text: &str) -> Vec<&str> {
         rest = after;
     }
     words
-}
-
-/// Masks what stands behind the options that take secrets.
-fn mask_options(text: &str) -> String {
-    let mut masked = String::with_capacity(text.len());
-    let mut takes = Takes::Nothing;
-    for word in words(text) {
-        let bare = word.trim_end();
-        let inner = bare.trim_matches(is_quote);
-        let is_masked = match takes {
-            Takes::Nothing => false,
-            Takes::Login => holds_password(inner),
-            Takes::SecretOrPort => inner.parse::<u32>().is_err(),
-            Takes::Secret => true,
-        };
-        takes = Takes::of(inner);
-        if is_masked && !inner.is_empty() {
-            masked.push_str(&word.replacen(inner, MASK, 1));
-        } else if let Some(login) = attached_login(inner) {
-            masked.push_str(&word.replacen(login, MASK, 1));
-        } else if inner.len() < bare.len() && inner.contains(char::is_whitespace) {
-            masked.push_str(&word.replacen(inner, &mask_options(inner), 1));
-        } else {
-            masked.push_str(word);
-        }
-    }
-    masked
 }
 
 /// What the word after an option is.
@@ -292,6 +343,15 @@ mod tests {
             assert_eq!(masked(text), expected);
             assert_eq!(masked(expected), expected, "once is enough");
         }
+    }
+
+    #[test]
+    fn what_a_program_says_of_its_own_secrets_is_cut() {
+        let line = "cam -u 'ann:s3cret' rtsp://a:S3cret@h/1 -P 'my word' -i x:y1@h -p 554";
+        let secrets = Secrets::of(&shlex::split(line).unwrap());
+        let said = "no s3cret, ann:s3cret, S3cret or my word at 554 for ann, y1";
+        assert_eq!(secrets.cut(said), "no ***, ***, *** or *** at 554 for ann, y1");
+        assert_eq!(Secrets::of(&[]).cut(said), said);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A command for each event: a bounded number at a time, each for a bounded time.
 
 mod running;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::io;

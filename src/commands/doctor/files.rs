@@ -46,7 +46,10 @@ fn who_said(file: Option<&Path>, settings: &[Setting]) -> String {
             let in_file = said(|origin| matches!(origin, Origin::File(_)));
             format!("{} of {}", count(in_file, "setting", "settings"), path.display())
         }
-        None => "no settings file".to_owned(),
+        None => match settings::withheld() {
+            Some(path) => format!("{} is not for this user to read", path.display()),
+            None => "no settings file".to_owned(),
+        },
     };
     for (number, whose) in [
         (said(|origin| matches!(origin, Origin::Environment(_))), "the environment"),
