@@ -119,6 +119,10 @@ vm-check: .venv sample ## run the service on an emulated board with a camera tha
 fuzz: ## compare the kernels with the reference on inputs that a fuzzer chooses, for SECONDS
 	tools/repo/fuzz.sh $(SECONDS_TO_FUZZ)
 
+.PHONY: cases
+cases: build ## try the inputs in CELEBCAM_DATA on which celebcam failed once
+	tests/cases.sh
+
 .PHONY: soak
 soak: ## people come and go while everything goes wrong: make soak [FRAMES=200000] [SEED=1]
 	tools/repo/system-packages.sh build

@@ -14,7 +14,7 @@ if [ "${1:-}" = -b ]; then
   shift 2
 fi
 binary=$(realpath "$binary")
-cases=$(realpath "${CELEBCAM_DATA:-../shared}/cases")
+cases=$(realpath -e "${CELEBCAM_DATA:-../shared}/cases") || exit
 for variable in "${!CELEBCAM_@}"; do unset "$variable"; done
 export CELEBCAM_CONFIG=/dev/null
 
@@ -63,10 +63,10 @@ case_attack_terminal_escape() {
 case_attack_secret_in_events() {
   timeout 6 "$binary" -v run --format json --command "cat '$known' -u user:s3cret http://cam/stream" >out 2>log
   timeout 6 "$binary" run --command "sh -c 'cat $known; sleep 2' -u user:s3cret --password=s3cret" >>out 2>>log
-  celebcam doctor --command "sh -c 'echo \$1 >&2; exit 3' x user:s3cret -u user:s3cret" >>out 2>>log
+  celebcam doctor --command "sh -c 'echo \$1 >&2; exit 3' -u user:s3cret" >>out 2>>log
   celebcam config --on-event "true -H 'Authorization: Bearer s3cret'" >>out 2>>log
   CELEBCAM_COMMAND="open 'quote -u user:s3cret" celebcam run >>out 2>>log
-  lacks out s3cret && lacks log s3cret
+  lacks out s3cret && lacks log s3cret && holds out 'http://cam/stream'
 }
 
 case_attack_snapshot_world_readable() {

@@ -189,4 +189,7 @@ fn a_wrong_argument_is_shown_without_secrets_and_control_characters() {
         let said = error.render().to_string();
         assert!(!said.contains('\u{1b}') && !said.contains("S3cret"), "{said}");
     }
+    assert!(command().find_subcommand("run").is_some_and(|run| {
+        run.get_arguments().all(|arg| arg.get_env().is_none() || arg.is_hide_env_values_set())
+    }));
 }

@@ -100,7 +100,7 @@ fn not_writable(folder: &Path) -> Option<Finding> {
     }
     let found = format!("snapshots cannot be written to {}", folder.display());
     let advice = if is_folder {
-        format!("Give this user the folder: sudo install -d -o \"$USER\" {}", quoted(folder))
+        format!("Give this user the folder: sudo install -d -m 700 -o \"$USER\" {}", quoted(folder))
     } else {
         "That is no folder; name another with --snapshot.".to_owned()
     };
