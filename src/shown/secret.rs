@@ -27,9 +27,12 @@ const SECRET_WORDS: [&str; 10] =
     ["pass", "pas", "pw", "key", "auth", "sig", "signature", "session", "cookie", "jwt"];
 
 /// The text with `***` for every secret that its form gives away: user and password of an address, the
-/// value of a key such as `password=` or `Authorization:`, and of an option such as `-u user:password`.
+/// value of a key such as `password=` or `Authorization:`, and of an option such as `-u user:password`;
+/// and where such a secret stands once more.
 pub fn masked(text: &str) -> String {
-    Masker::default().mask(text)
+    let mut masker = Masker::default();
+    let masked = masker.mask(text);
+    Secrets::new(masker.found).cut(&masked)
 }
 
 /// The secrets in a command line, which its program may tell in any form.
@@ -46,7 +49,10 @@ impl Secrets {
         for word in argv {
             masker.mask(word);
         }
-        let mut found = masker.found;
+        Self::new(masker.found)
+    }
+
+    fn new(mut found: Vec<String>) -> Self {
         let words = found.iter().filter_map(|login| Some(login.split_once(':')?.1.to_owned()));
         let words: Vec<String> = words.collect();
         found.extend(words);
@@ -124,8 +130,10 @@ impl Masker {
                 let (address, after) = address.split_at(next.unwrap_or(address.len()));
                 let user = user_of(address);
                 masked.push_str(scheme);
-                if !user.is_empty() {
+                if holds_password(user) {
                     masked.push_str(self.note(user));
+                } else if !user.is_empty() {
+                    masked.push_str(MASK);
                 }
                 masked.push_str(&address[user.len()..]);
                 rest = after;
@@ -338,6 +346,7 @@ mod tests {
             ("curl -H 'Authorization: Basic abc=' x", "curl -H 'Authorization: ***' x"),
             ("-d '{\"token\": \"s3cret\", \"a\": 1}'", "-d '{\"token\": \"***\", \"a\": 1}'"),
             ("command = \"curl -u a:b h\"", "command = \"curl -u *** h\""),
+            ("sh -c 'echo ann:s3cret, s3cret' -u ann:s3cret", "sh -c 'echo ***, ***' -u ***"),
             ("python -u cam.py, it isn't -u a:b", "python -u cam.py, it isn't -u ***"),
         ] {
             assert_eq!(masked(text), expected);
