@@ -80,7 +80,7 @@ fn start_logging(verbose: u8, quiet: bool) {
     let filter = env_logger::Env::default().default_filter_or(level);
     let mut logger = env_logger::Builder::from_env(filter);
     if journal::is_on_stderr() {
-        logger.format(|out, record| journal::write(out, record));
+        logger.format(journal::write);
     } else {
         logger.format(|out, record| {
             let (time, level) = (out.timestamp_seconds(), record.level());
