@@ -68,7 +68,7 @@ check-format: .venv
 	.venv/bin/ruff format --config tools/ruff.toml --check tests/vm
 
 .PHONY: check-rust
-check-rust: sample ## lints, docs and tests of the binary on this machine
+check-rust: sample libraries ## lints, docs and tests of the binary on this machine
 	tools/repo/system-packages.sh build
 	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps
@@ -78,6 +78,10 @@ check-rust: sample ## lints, docs and tests of the binary on this machine
 check-tools: .venv ## tests of the trainer
 	cargo build $(CARGO_FLAGS)
 	$(PYTHON) -m pytest -q tools/tests
+
+.PHONY: libraries
+libraries: ## check licences and advisories of the libraries: make libraries [ADVISORIES=copy of rustsec/advisory-db]
+	python3 tools/repo/libraries.py $(if $(ADVISORIES),"$(ADVISORIES)")
 
 .PHONY: check-boards
 check-boards: sample ## the tests on emulated boards
@@ -118,6 +122,10 @@ fuzz: ## compare the kernels with the reference on inputs that a fuzzer chooses,
 .PHONY: measure
 measure: .venv build ## measure what is promised of strangers and of people who are added, on CELEBCAM_DATA
 	$(PYTHON) tools/measure.py "$$CELEBCAM_DATA/data"
+
+.PHONY: cases
+cases: build ## try the inputs in CELEBCAM_DATA on which celebcam failed once
+	tests/cases.sh
 
 .PHONY: soak
 soak: ## people come and go while everything goes wrong: make soak [FRAMES=200000] [SEED=1]

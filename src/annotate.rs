@@ -1,14 +1,55 @@
 //! Draws faces and names on a picture.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
 use image::{Rgb, RgbImage};
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 use crate::face::BoundingBox;
 use crate::observe::Observation;
+use crate::shown::is_invisible;
 
 const NAMED: Rgb<u8> = Rgb([64, 200, 96]);
 const UNKNOWN: Rgb<u8> = Rgb([176, 176, 176]);
 const INK: Rgb<u8> = Rgb([16, 16, 16]);
+
+/// Drawn for a letter that the font lacks.
+const NO_LETTER: char = '?';
+
+/// Names that the font lacks letters of; each is told once.
+#[derive(Debug, Default)]
+pub struct Undrawable(Mutex<HashSet<String>>);
+
+impl Undrawable {
+    /// Warns when `name` is drawn with question marks.
+    pub fn note(&self, name: &str) {
+        if !name.contains(NO_LETTER) && letters(name).contains(&NO_LETTER) {
+            let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.insert(name.to_owned()) {
+                log::warn!(
+                    "the name {name} cannot be drawn: the font has Latin letters only, and question \
+                     marks stand for the others"
+                );
+            }
+        }
+    }
+}
+
+/// What is drawn of a text: letters of the font, those with other marks without them.
+fn letters(text: &str) -> Vec<char> {
+    let is_drawn =
+        |letter: char| get_raster(letter, FontWeight::Bold, RasterHeight::Size16).is_some();
+    text.nfc()
+        .filter(|&letter| !is_combining_mark(letter) && !is_invisible(letter))
+        .map(|letter| {
+            let plain = std::iter::once(letter).chain(std::iter::once(letter).nfkd());
+            plain.take(2).find(|&letter| is_drawn(letter)).unwrap_or(NO_LETTER)
+        })
+        .collect()
+}
 
 /// Draws a box around each face, with the name and confidence of those that have one.
 pub fn annotate(rgb: &mut RgbImage, observations: &[Observation]) {
@@ -20,7 +61,7 @@ pub fn annotate(rgb: &mut RgbImage, observations: &[Observation]) {
     }
     let mut taken: Vec<Rectangle> = Vec::new();
     for observation in observations {
-        let text = caption(observation);
+        let text = letters(&caption(observation));
         let place = place_caption(rgb, &observation.face.bounds, &text, height, &taken);
         draw_caption(rgb, &text, place, height, color(observation));
         taken.push(place);
@@ -31,7 +72,7 @@ pub fn annotate(rgb: &mut RgbImage, observations: &[Observation]) {
 pub fn annotate_named(rgb: &mut RgbImage, bounds: &BoundingBox, name: &str, confidence: f32) {
     let height = text_height(rgb);
     draw_box(rgb, bounds, stroke(height), NAMED);
-    let text = named(name, confidence);
+    let text = letters(&named(name, confidence));
     let place = place_caption(rgb, bounds, &text, height, &[]);
     draw_caption(rgb, &text, place, height, NAMED);
 }
@@ -113,12 +154,12 @@ fn draw_box(rgb: &mut RgbImage, bounds: &BoundingBox, stroke: i64, color: Rgb<u8
 fn place_caption(
     rgb: &RgbImage,
     bounds: &BoundingBox,
-    text: &str,
+    text: &[char],
     height: RasterHeight,
     taken: &[Rectangle],
 ) -> Rectangle {
     let advance = get_raster_width(FontWeight::Bold, height) as i64;
-    let width = advance * (text.chars().count() as i64 + 1);
+    let width = advance * (text.len() as i64 + 1);
     let tall = height.val() as i64 + 4;
     let left = (bounds.x as i64).min(i64::from(rgb.width()) - width).max(0);
     let lowest = (i64::from(rgb.height()) - tall).max(0);
@@ -140,17 +181,15 @@ fn place_caption(
 
 fn draw_caption(
     rgb: &mut RgbImage,
-    text: &str,
+    text: &[char],
     place: Rectangle,
     height: RasterHeight,
     background: Rgb<u8>,
 ) {
     fill(rgb, place, background);
     let advance = get_raster_width(FontWeight::Bold, height) as i64;
-    for (index, character) in text.chars().enumerate() {
-        let glyph = get_raster(character, FontWeight::Bold, height)
-            .or_else(|| get_raster('?', FontWeight::Bold, height));
-        let Some(glyph) = glyph else { continue };
+    for (index, &letter) in text.iter().enumerate() {
+        let Some(glyph) = get_raster(letter, FontWeight::Bold, height) else { continue };
         let left = place.left + advance / 2 + index as i64 * advance;
         for (y, row) in glyph.rows().enumerate() {
             for (x, &intensity) in row.iter().enumerate() {
@@ -207,6 +246,24 @@ mod tests {
     }
 
     #[test]
+    fn letters_are_drawn_with_the_marks_that_the_font_has_and_others_are_told_once() {
+        let drawn = |name: &str| letters(name).into_iter().collect::<String>();
+        for (name, expected) in [
+            ("Ann 93 %", "Ann 93 %"),
+            ("Zoe\u{308} Łuka", "Zoë Łuka"),
+            ("Nguyễn Văn Đạt", "Nguyen Văn Đat"),
+            ("\u{feff}Ａｎｎ", "Ann"),
+            ("李娜", "??"),
+            ("Иван", "????"),
+        ] {
+            assert_eq!(drawn(name), expected);
+        }
+        let undrawable = Undrawable::default();
+        ["Nguyễn", "Who?", "李娜", "李娜"].iter().for_each(|name| undrawable.note(name));
+        assert_eq!(undrawable.0.lock().unwrap().len(), 1);
+    }
+
+    #[test]
     fn boxes_at_and_over_the_edge_of_tiny_pictures_are_harmless() {
         for (width, height) in [(1, 1), (3, 500), (500, 3)] {
             let mut picture = RgbImage::new(width, height);
@@ -219,8 +276,9 @@ mod tests {
     fn captions_of_neighbours_do_not_cover_each_other() {
         let picture = RgbImage::new(400, 300);
         let bounds = BoundingBox { x: 100.0, y: 100.0, width: 40.0, height: 40.0 };
-        let first = place_caption(&picture, &bounds, "unknown", RasterHeight::Size16, &[]);
-        let second = place_caption(&picture, &bounds, "unknown", RasterHeight::Size16, &[first]);
+        let text = letters("unknown");
+        let first = place_caption(&picture, &bounds, &text, RasterHeight::Size16, &[]);
+        let second = place_caption(&picture, &bounds, &text, RasterHeight::Size16, &[first]);
         assert!(!first.overlaps(&second));
     }
 }

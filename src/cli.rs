@@ -15,7 +15,7 @@ mod values;
 pub use doctor::DoctorArgs;
 pub use people::{EnrollArgs, PeopleArgs, PeopleChange};
 pub use run::{ConfigArgs, ReactionArgs, RunArgs, SourceArgs};
-use values::share;
+use values::{path, share};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,7 +53,7 @@ pub struct Cli {
     pub quiet: bool,
     /// Settings file to use in place of ~/.config/celebcam/celebcam.toml or
     /// /etc/celebcam/celebcam.toml
-    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, value_name = "FILE", value_parser = path(), value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
@@ -90,10 +90,10 @@ pub enum Command {
 #[command(next_help_heading = "Models")]
 pub struct ModelFiles {
     /// Recognizer to use in place of the built-in one (ONNX, made by the trainer)
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_parser = path(), value_hint = ValueHint::FilePath)]
     pub model: Option<PathBuf>,
     /// Face detector to use in place of the built-in one (ONNX)
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_parser = path(), value_hint = ValueHint::FilePath)]
     pub detector: Option<PathBuf>,
 }
 
@@ -103,7 +103,7 @@ pub struct ModelFiles {
 pub struct GalleryArgs {
     /// File of the people that were added with `celebcam enroll` [default: celebcam/gallery in the
     /// user's folder for data, or `gallery` in the folder of the service]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_parser = path(), value_hint = ValueHint::FilePath)]
     pub gallery: Option<PathBuf>,
 }
 
@@ -167,7 +167,7 @@ pub struct IdentifyArgs {
     #[arg(long, conflicts_with = "annotate")]
     pub crops: bool,
     /// Write copies of the photos with boxes and names into this folder
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", value_parser = path(), value_hint = ValueHint::DirPath)]
     pub annotate: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
@@ -190,13 +190,13 @@ pub struct CropArgs {
     #[arg(required = true, value_name = "PHOTO|DIR", value_hint = ValueHint::AnyPath)]
     pub inputs: Vec<PathBuf>,
     /// Folder for the crops; folders below an input folder are kept
-    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, short, value_name = "DIR", value_parser = path(), value_hint = ValueHint::DirPath)]
     pub out: PathBuf,
     /// Cut out every face, not only the largest of each photo
     #[arg(long)]
     pub all: bool,
     /// Face detector to use in place of the built-in one (ONNX)
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_parser = path(), value_hint = ValueHint::FilePath)]
     pub detector: Option<PathBuf>,
 }
 

@@ -16,6 +16,7 @@ use crate::gallery::place;
 use crate::models;
 use crate::observe::Observer;
 use crate::recognize::{Demand, Recognizer, Rule};
+use crate::shown;
 
 pub mod bench;
 pub mod cameras;
@@ -25,12 +26,20 @@ pub mod doctor;
 pub mod enroll;
 pub mod identify;
 pub mod model;
+mod outputs;
 pub mod people;
 pub mod run;
 
 /// Says a line to whoever sits at the terminal, if anybody does.
 fn say(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = shown::write_line(&mut std::io::stderr(), line);
+}
+
+/// Prints a line on standard output.
+fn print(line: impl Display) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let printed = shown::write_line(&mut out, line).and_then(|()| out.flush());
+    printed.map_err(|source| Error::Output { path: PathBuf::from("standard output"), source })
 }
 
 /// Exit code when an input was missing or unreadable (`EX_NOINPUT`).
@@ -128,11 +137,4 @@ fn progress_bar(count: usize) -> ProgressBar {
         bar.set_style(style);
     }
     bar
-}
-
-/// Creates the folders above `path`.
-fn create_parent(path: &Path) -> Result<()> {
-    let Some(parent) = path.parent() else { return Ok(()) };
-    std::fs::create_dir_all(parent)
-        .map_err(|source| Error::Output { path: parent.to_owned(), source })
 }

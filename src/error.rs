@@ -41,6 +41,9 @@ pub enum Error {
     /// A frame source broke while it ran.
     #[error("{0}")]
     Source(String),
+    /// The command line asks for what would do harm.
+    #[error("{0}")]
+    Usage(String),
     /// The settings contradict each other or are out of range.
     #[error("{0}")]
     Config(String),
@@ -61,6 +64,7 @@ impl Error {
     /// Exit code of the process when this error ends it, after `sysexits.h` where it has one.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Usage(_) => 2,
             Self::Input { .. } => 66,
             Self::NoCamera(_) => 69,
             Self::Config(_) | Self::Model { .. } | Self::Gallery { .. } => 78,

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use celebcam::cli::{Cli, Command};
 use celebcam::config::settings::{self, Failure, Setting};
 use celebcam::service::journal;
-use celebcam::{commands, error::Error};
+use celebcam::{commands, error::Error, shown};
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     // What the doctor sees is in its lines.
     let quiet = matches!(cli.command, Command::Doctor(_)) && cli.verbose == 0;
     start_logging(cli.verbose, cli.quiet || quiet);
+    warn_of_settings(&cli);
     let ended = catch_unwind(|| run(&cli, &settings)).unwrap_or_else(|panic| {
         Err(anyhow::anyhow!("this is a fault of celebcam, please report it: {}", words(&*panic)))
     });
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format_args!("{error:#}"));
+            say(&shown::with_causes(&error));
             let code = error.downcast_ref::<Error>().map_or(1, Error::exit_code);
             ExitCode::from(code)
         }
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
 /// Says why the program ends, if anybody listens.
 fn say(error: &dyn Display) {
     let prefix = if journal::is_on_stderr() { "<3>" } else { "celebcam: " };
-    let _ = writeln!(std::io::stderr(), "{prefix}{error}");
+    let _ = writeln!(std::io::stderr(), "{prefix}{}", shown::line(error));
 }
 
 /// What a panic said.
@@ -78,13 +79,30 @@ fn start_logging(verbose: u8, quiet: bool) {
     };
     let filter = env_logger::Env::default().default_filter_or(level);
     let mut logger = env_logger::Builder::from_env(filter);
-    logger.format_target(false).format_timestamp_secs();
     if journal::is_on_stderr() {
         logger.format(journal::write);
+    } else {
+        logger.format(|out, record| {
+            let (time, level) = (out.timestamp_seconds(), record.level());
+            let style = out.default_level_style(level);
+            writeln!(out, "[{time} {style}{level:<5}{style:#}] {}", shown::line(record.args()))
+        });
     }
     logger.init();
     // A dependency that panics is caught where it is called and reported there in words.
     std::panic::set_hook(Box::new(|panic| log::debug!("{panic}")));
+}
+
+/// Warns of settings that somebody made and that have no effect.
+fn warn_of_settings(cli: &Cli) {
+    for warning in settings::unknown_variables(std::env::vars_os().map(|(name, _)| name)) {
+        log::warn!("{warning}");
+    }
+    let file = settings::file_path(cli.config.as_deref(), &|name| std::env::var_os(name));
+    let withheld = settings::withheld().filter(|_| file.is_none());
+    if let (Command::Run(_) | Command::Config(_), Some(path)) = (&cli.command, withheld) {
+        log::warn!("{} is left out: it is not for this user to read", path.display());
+    }
 }
 
 /// Whether the reader of our output has gone, as `celebcam identify ... | head -1` does.

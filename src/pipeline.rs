@@ -14,6 +14,7 @@ use crate::motion::Motion;
 use crate::observe::{Observation, Observe};
 use crate::process;
 use crate::service::{StatusRequest, Supervisor};
+use crate::shown;
 use crate::sink::EventSink;
 use crate::source::{FrameSource, Received};
 use crate::stop::StopFlag;
@@ -320,7 +321,7 @@ impl<'a> Pipeline<'a> {
 
     fn event(&self, kind: EventKind) -> Event {
         Event {
-            camera: Some(self.source.name().to_string()),
+            camera: Some(shown::masked(self.source.name())),
             ..Event::new(kind, SystemTime::now())
         }
     }

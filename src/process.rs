@@ -12,6 +12,10 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 
 use crate::error::{Error, Result};
 
+mod kin;
+
+pub use kin::{MARK, kill_all};
+
 /// How long a program has to end by itself after it was asked to.
 pub const GRACE: Duration = Duration::from_millis(500);
 
@@ -72,11 +76,13 @@ pub fn check_program(program: &str) -> std::result::Result<(), String> {
     ))
 }
 
-/// A running program in a process group of its own, which ends with it: when the group is dropped
-/// before [`end`](Self::end), it is asked to end and then killed.
+/// A running program in a process group of its own. Everything that it has started ends with it, also
+/// what left the group; only a process of another user is out of reach. When the group is dropped before
+/// [`end`](Self::end), it is asked to end and then killed.
 #[derive(Debug)]
 pub struct Group {
     child: Child,
+    kin: kin::Leader,
     reaped: bool,
 }
 
@@ -88,8 +94,8 @@ impl Group {
     pub fn spawn(command: &mut Command) -> io::Result<Self> {
         // The camera's driver library opens devices so that programs started later inherit them.
         close_fds::set_fds_cloexec_threadsafe(3, &[]);
-        let child = command.process_group(0).spawn()?;
-        Ok(Self { child, reaped: false })
+        let (child, kin) = kin::start(command.process_group(0))?;
+        Ok(Self { child, kin, reaped: false })
     }
 
     /// The program, for its standard streams.
@@ -131,7 +137,8 @@ impl Group {
         }
     }
 
-    /// Kills what is left of the group and waits for the program, which has ended or does so now.
+    /// Kills what is left of the group and whatever has left it, and waits for the program, which has
+    /// ended or does so now.
     ///
     /// # Errors
     /// What the system says.
@@ -139,6 +146,7 @@ impl Group {
         self.signal(Signal::KILL);
         let status = self.child.wait();
         self.reaped = true;
+        kin::end(&self.kin);
         status
     }
 
@@ -183,6 +191,48 @@ mod tests {
         let mut group = Group::spawn(Command::new("sh").args(["-c", &script])).unwrap();
         assert!(group.ends_within(Duration::from_secs(60)));
         assert!(group.end().unwrap().success());
+    }
+
+    fn is_alive(pid: &str) -> bool {
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        !(state.is_empty() || state.contains(") Z "))
+    }
+
+    /// A program that starts two processes of sessions of their own and one without any environment, and
+    /// then does `last`; gives the numbers of the first two and of the third.
+    fn with_daemons(folder: &Path, last: &str) -> (Group, Vec<String>, Vec<String>) {
+        let script = format!(
+            r#"exec >/dev/null 2>&1 </dev/null; cd "$0"
+            setsid sh -c 'setsid sleep 600 & echo $$ $! > new; mv new marked; wait' &
+            env -i setsid sh -c 'echo $$ > wiped.new; mv wiped.new wiped; sleep 600' &
+            while ! [ -e marked -a -e wiped ]; do sleep 0.01; done; {last}"#
+        );
+        let mut command = Command::new("sh");
+        let group = Group::spawn(command.args(["-c", &script]).arg(folder)).unwrap();
+        let until = Instant::now() + Duration::from_secs(60);
+        let pids = |name: &str| loop {
+            if let Ok(pids) = std::fs::read_to_string(folder.join(name)) {
+                return pids.split_whitespace().map(str::to_owned).collect();
+            }
+            assert!(Instant::now() < until, "no {name}");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let (marked, wiped) = (pids("marked"), pids("wiped"));
+        (group, marked, wiped)
+    }
+
+    #[test]
+    fn what_leaves_the_group_ends_with_the_program_and_what_others_started_does_not() {
+        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let (mut other, others, _) = with_daemons(folders[0].path(), "sleep 600");
+        let (mut group, escaped, wiped) = with_daemons(folders[1].path(), "exit 0");
+        assert!(group.ends_within(Duration::from_secs(60)));
+        assert!(escaped.len() == 2 && escaped.iter().all(|pid| is_alive(pid)), "{escaped:?}");
+        assert!(group.end().unwrap().success());
+        assert!(!escaped.iter().chain(&wiped).any(|pid| is_alive(pid)), "{escaped:?} {wiped:?}");
+        assert!(others.len() == 2 && others.iter().all(|pid| is_alive(pid)), "{others:?}");
+        other.end().unwrap();
+        assert!(!others.iter().any(|pid| is_alive(pid)), "{others:?}");
     }
 
     #[test]

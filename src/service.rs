@@ -9,6 +9,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::error::{Error, Result};
+use crate::process;
 use crate::stop::StopFlag;
 
 pub mod journal;
@@ -93,7 +94,7 @@ fn ask_to_stop(flag: &StopFlag, first_asked: &mut Option<Instant>) {
         Some(first) if first.elapsed() < ONE_SIGNAL => return,
         Some(_) => {
             log::warn!("second signal, ending at once");
-            std::process::exit(FORCED_EXIT_CODE);
+            end_now();
         }
     }
     log::info!("stopping");
@@ -101,6 +102,12 @@ fn ask_to_stop(flag: &StopFlag, first_asked: &mut Option<Instant>) {
     std::thread::spawn(|| {
         std::thread::sleep(STOP_WITHIN);
         log::warn!("still not stopped, ending now");
-        std::process::exit(FORCED_EXIT_CODE);
+        end_now();
     });
+}
+
+/// Ends the process with all that it has started.
+fn end_now() -> ! {
+    process::kill_all();
+    std::process::exit(FORCED_EXIT_CODE)
 }

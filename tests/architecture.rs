@@ -54,3 +54,36 @@ fn only_the_camera_knows_nokhwa() {
 fn unsafe_code_stays_in_the_kernels() {
     assert_eq!(uses("unsafe ", &["engine/int8/"]), [""; 0]);
 }
+
+/// [`uses`] without those in unit tests.
+fn uses_at_work(word: &str, allowed: &[&str]) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let in_test = |place: &String| {
+        let mut parts = place.splitn(3, ':');
+        let (name, line) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let text = fs::read_to_string(root.join(name)).expect("the source can be read");
+        let tests = text.lines().position(|line| line == "mod tests {").unwrap_or(usize::MAX);
+        name.ends_with("tests.rs") || line.parse().is_ok_and(|line: usize| line > tests)
+    };
+    uses(word, allowed).into_iter().filter(|place| !in_test(place)).collect()
+}
+
+#[test]
+fn lines_for_people_are_written_in_one_way() {
+    assert_eq!(uses_at_work("print!(", &[]), [""; 0]);
+    assert_eq!(uses_at_work("println!", &[]), [""; 0]);
+}
+
+#[test]
+fn programs_are_started_in_one_place() {
+    assert_eq!(uses_at_work(".spawn()", &["process"]), [""; 0]);
+    assert!(!uses(".spawn()", &[]).is_empty(), "the search finds what is there");
+}
+
+#[test]
+fn files_are_made_in_one_place() {
+    for word in ["fs::write(", "File::create(", "create_dir", "OpenOptions"] {
+        assert_eq!(uses_at_work(word, &["files.rs", "gallery/store/replace.rs"]), [""; 0]);
+    }
+    assert!(!uses_at_work("OpenOptions", &[]).is_empty(), "the search finds what is there");
+}

@@ -220,6 +220,20 @@ fn every_frame_is_worked_on_while_the_gallery_changes() {
 }
 
 #[test]
+fn a_change_that_cannot_be_told_is_no_fault() {
+    let device = Device::new();
+    fill(&device.gallery(), &["Ann"]);
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("the system has one");
+    let mut rename = device.celebcam(&["people", "rename", "Ann", "Bob"]);
+    let output = rename.stdout(full).output().expect("celebcam runs");
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    assert!(log.contains("cannot write standard output") && !log.contains("fault"), "{log}");
+    assert_eq!(log.matches("No space left").count(), 1, "{log}");
+    assert_eq!(device.people(), ["Bob"]);
+}
+
+#[test]
 fn the_search_is_measured() {
     let mut command = celebcam();
     command.args(["bench", "--gallery", "1000", "--runs", "5", "--format", "json"]);

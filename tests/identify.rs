@@ -336,3 +336,41 @@ fn an_annotated_picture_that_cannot_be_written_is_an_error() {
     command.arg("identify").arg(&path).arg("--annotate").arg(&blocked);
     assert_fails(&mut command, 1, &["cannot write"]);
 }
+
+#[test]
+fn a_copy_replaces_no_photo_and_no_other_copy() {
+    let folder = folder();
+    let picture = jpeg(&RgbImage::new(64, 48), None);
+    for sub in ["a", "b"] {
+        fs::create_dir(folder.path().join(sub)).expect("a folder can be made");
+        write(&folder, &format!("{sub}/x.jpg"), &picture);
+    }
+    let run = |arguments: &[&str], words: &str| {
+        assert_fails(celebcam().current_dir(folder.path()).args(arguments), 2, &[words]);
+    };
+    for out in ["a", "b/../a", "./a/"] {
+        run(&["identify", "a", "--annotate", out], "would be replaced");
+    }
+    run(&["identify", "a", "b", "--annotate", "out"], "would both be out/x.jpg");
+    run(&["crop", "a", "b", "--out", "out"], "would both be out/x.jpg.png");
+    assert!(!folder.path().join("out").exists());
+    assert_eq!(fs::read(folder.path().join("a/x.jpg")).expect("it is there"), picture);
+}
+
+#[test]
+fn names_of_files_do_not_steer_the_terminal() {
+    let folder = folder();
+    let picture = jpeg(&RgbImage::new(64, 48), None);
+    for name in ["\u{1b}]0;x\u{7}.jpg", "a\nb.jpg", "\u{202e}gpj.jpg"] {
+        write(&folder, name, &picture);
+    }
+    write(&folder, "\u{9b}2J.jpg", b"no picture");
+    let output = celebcam().arg("identify").arg(folder.path()).output().expect("celebcam runs");
+    assert_eq!(output.status.code(), Some(66));
+    let text = String::from_utf8(output.stdout).expect("it is text");
+    assert_eq!(text.lines().count(), 3, "{text}");
+    let log = String::from_utf8(output.stderr).expect("it is text");
+    assert_eq!(log.lines().count(), 2, "{log}");
+    let steers = |letter: char| letter != '\n' && (letter.is_control() || letter == '\u{202e}');
+    assert!(!(text + &log).contains(steers));
+}

@@ -278,6 +278,25 @@ fn programs_that_give_no_pictures_are_errors() {
 }
 
 #[test]
+fn passwords_of_a_command_are_told_nowhere() {
+    let line =
+        "sh -c 'echo no access for ann:S3cret >&2; exit 3' -u ann:S3cret rtsp://a:S3cret@h/1";
+    for (arguments, code, words) in [
+        (vec!["-v", "run", "--command", line], 1, "`sh rtsp://***@h/1`"),
+        (vec!["-v", "doctor", "--command", line], 1, ""),
+        (vec!["config", "--command", line], 0, ""),
+        (vec!["run", "--fps", "x", "--command", line], 2, ""),
+        (vec!["run", "--command", "open 'quote rtsp://a:S3cret@h/1"], 78, "***@h/1"),
+    ] {
+        let output = celebcam().args(&arguments).output().expect("celebcam runs");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains(words) && !said.contains("S3cret"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn standard_input_without_pictures_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let garbage = folder.path().join("garbage");

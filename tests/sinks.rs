@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, PipeReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
@@ -83,6 +84,49 @@ fn commands_that_hang_delay_neither_events_nor_the_end() {
 }
 
 #[test]
+fn what_a_command_leaves_behind_ends_with_it() {
+    let Some(film) = Film::of_person(4) else { return };
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let script = r#"setsid sh -c "echo \$\$ >> $0/pids; exec sleep 600" >/dev/null 2>&1 &
+        while ! [ -e $0/pids ]; do sleep 0.01; done"#;
+    let hook = format!("sh -c '{script}' {}", folder.path().display());
+    let output = run_json(&film).args(NEVER_ABSENT).args(["--on-event", &hook]).output();
+    assert_eq!(output.expect("celebcam runs").status.code(), Some(0));
+    let pids = fs::read_to_string(folder.path().join("pids")).expect("the command was run");
+    for pid in pids.lines() {
+        let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "{pid} is alive: {state}");
+    }
+}
+
+#[test]
+fn a_command_that_hangs_costs_no_line_and_no_false_alarm() {
+    let Some(film) = Film::of_person(1) else { return };
+    let pictures = film.pictures.to_string_lossy();
+    let mut child = celebcam()
+        .args(["run", "--confirm", "1", "--fps", "0.01", "--on-event"])
+        .args([
+            "sh -c 'trap \"\" TERM INT HUP; while :; do sleep 1; done'",
+            "--pictures",
+            &*pictures,
+        ])
+        .args(NEVER_ABSENT)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("celebcam starts");
+    let mut events = Events::of(&mut child);
+    events.read_one();
+    signal(&child, Signal::TERM);
+    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
+    let told = String::from_utf8(events.read_all()).expect("it is text");
+    assert!(told.contains("is here") && told.contains("is gone"), "{told}");
+    let log = io::read_to_string(child.stderr.take().expect("standard error is piped"));
+    let log = log.expect("the log can be read");
+    assert!(!log.contains("are lost"), "{log}");
+}
+
+#[test]
 fn snapshots_show_who_came_and_stay_within_their_limit() {
     let Some(film) = Film::of_visits(3) else { return };
     let folder = tempfile::tempdir().expect("a folder can be made");
@@ -101,6 +145,8 @@ fn snapshots_show_who_came_and_stay_within_their_limit() {
         assert!(name.ends_with(&format!("Z_{track}_jennifer-aniston.jpg")), "{name}");
         let picture = image::open(saved.join(name)).expect("it is a picture").into_rgb8();
         assert_eq!(picture.dimensions(), (640, 480));
+        let mode = saved.join(name).metadata().expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
     fs::write(saved.join("notes.txt"), vec![0; 100_000]).expect("a file can be written");
     let limit = taken * 2 / 3 + 100;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::values::{bytes, rate, time_limit};
+use super::values::{bytes, path, rate, time_limit};
 use super::{DecisionArgs, Format, GalleryArgs, ModelFiles};
 use crate::config;
 use crate::source::Selector;
@@ -89,7 +89,7 @@ pub struct ReactionArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = config::ON_EVENT_TIMEOUT_S, value_parser = time_limit)]
     pub on_event_timeout: f32,
     /// Write a JPEG with box and name into this folder when a person comes
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", value_parser = path(), value_hint = ValueHint::DirPath)]
     pub snapshot: Option<PathBuf>,
     /// Bytes these pictures may take, such as 500K, 20M or 1G; the oldest are removed first
     #[arg(long, value_name = "SIZE", default_value = config::SNAPSHOT_LIMIT, value_parser = bytes)]
@@ -111,7 +111,7 @@ pub struct SourceArgs {
     #[arg(long, conflicts_with = "pictures")]
     pub stdin: bool,
     /// Photos, and folders of photos, as if they were frames; every one is worked on
-    #[arg(long, num_args = 1.., value_name = "PHOTO|DIR", value_hint = ValueHint::AnyPath)]
+    #[arg(long, num_args = 1.., value_name = "PHOTO|DIR", value_parser = path(), value_hint = ValueHint::AnyPath)]
     pub pictures: Vec<PathBuf>,
     /// The MJPEG is a recording: work on every frame, not on the newest only, and end with it
     #[arg(long)]

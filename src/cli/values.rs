@@ -1,5 +1,22 @@
 //! Values of arguments: what they may be, and what is said when they are not.
 
+use std::path::{Component, PathBuf};
+
+use clap::builder::{PathBufValueParser, TypedValueParser};
+
+/// A path in which no shell has left a `~` that means the user's folder.
+pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| {
+        let first = path.components().next();
+        let is_home = matches!(first, Some(Component::Normal(name)) if name.as_encoded_bytes().starts_with(b"~"));
+        if is_home {
+            return Err("no shell reads it, so ~ stands for itself; write the whole path, or ./~ \
+                        for a file of that name");
+        }
+        Ok(path)
+    })
+}
+
 pub(super) fn rate(text: &str) -> Result<f32, String> {
     match text.parse() {
         Ok(value) if (0.01..=1000.0).contains(&value) => Ok(value),

@@ -18,7 +18,7 @@ use crate::engine::int8::peak;
 use crate::engine::{Model, Settings};
 use crate::error::{Error, Result};
 use crate::observe::Observe;
-use crate::{models, picture};
+use crate::{models, picture, shown};
 
 /// For how long the peak of the machine is measured.
 const PEAK_TIME: Duration = Duration::from_millis(100);
@@ -46,7 +46,10 @@ pub fn execute(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     for (index, model) in models.iter().enumerate() {
         let report = Report::measure(args, model, &settings)?;
         match args.format {
-            Format::Json => writeln!(out, "{}", report.to_json(args.samples))?,
+            Format::Json => {
+                let json = report.to_json(args.samples).to_string();
+                writeln!(out, "{}", shown::json(&json))?;
+            }
             Format::Text => {
                 if index > 0 {
                     writeln!(out)?;
@@ -164,7 +167,8 @@ impl<'a> Report<'a> {
 
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let (height, width) = self.model.input_size();
-        writeln!(out, "model        {}, {width}x{height}", self.model.origin())?;
+        let origin = shown::line(self.model.origin());
+        writeln!(out, "model        {origin}, {width}x{height}")?;
         match self.model.network() {
             Some(network) => {
                 writeln!(out, "kernels      {}", network.kernel_names().join(", "))?;
@@ -206,7 +210,8 @@ impl<'a> Report<'a> {
                 0 => String::new(),
                 macs => format!("{:.1}", macs as f64 / seconds.max(1e-9) / 1e9),
             };
-            writeln!(out, "{:8.1} {share:4.1} % {rate:>7}  {}", seconds * 1e6, layer.name)?;
+            let (us, name) = (seconds * 1e6, shown::line(&layer.name));
+            writeln!(out, "{us:8.1} {share:4.1} % {rate:>7}  {name}")?;
         }
         Ok(())
     }
@@ -267,13 +272,13 @@ fn bench_photo(
             if args.samples {
                 json["samples_us"] = json!(samples.all_us());
             }
-            writeln!(out, "{json}")?;
+            writeln!(out, "{}", shown::json(&json.to_string()))?;
         }
         Format::Text => {
             writeln!(
                 out,
                 "photo        {}, {}x{}, faces: {faces}",
-                path.display(),
+                shown::line(path.display()),
                 rgb.width(),
                 rgb.height()
             )?;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::cli::CamerasArgs;
+use crate::shown::write_line;
 use crate::source::{CSI_ADVICE, Device, DeviceKind, Devices, Selector, formats};
 
 /// Prints every camera with its formats, then the video devices that are none and why.
@@ -26,20 +27,23 @@ pub fn execute(_args: &CamerasArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn print_camera(out: &mut impl Write, camera: &Device) -> io::Result<()> {
-    writeln!(out, "{}  {}", camera.node.display(), camera.name)?;
+    write_line(out, format_args!("{}  {}", camera.node.display(), camera.name))?;
     for link in &camera.links {
-        writeln!(out, "    {}", link.display())?;
+        write_line(out, format_args!("    {}", link.display()))?;
     }
     match formats(camera.number) {
         Ok(formats) if formats.is_empty() => writeln!(out, "    lists no format that can be read"),
-        Ok(formats) => formats.iter().try_for_each(|format| writeln!(out, "    {format}")),
-        Err(error) => writeln!(out, "    {error}"),
+        Ok(formats) => {
+            formats.iter().try_for_each(|format| write_line(out, format_args!("    {format}")))
+        }
+        Err(error) => write_line(out, format_args!("    {error}")),
     }
 }
 
 fn print_others(out: &mut impl Write, others: &[Device]) -> io::Result<()> {
     for device in others {
-        writeln!(out, "{}  {}: {}", device.node.display(), device.name, device.kind)?;
+        let Device { node, name, kind, .. } = device;
+        write_line(out, format_args!("{}  {name}: {kind}", node.display()))?;
     }
     if others.iter().any(|device| device.kind == DeviceKind::Csi) {
         writeln!(out, "Read a CSI camera with: {CSI_ADVICE}")?;

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use super::run;
 use crate::cli::ConfigArgs;
 use crate::config::settings::{Kind, Origin, Setting};
+use crate::shown::{masked, write_line};
 
-/// Column of the origins.
-const ORIGIN_COLUMN: usize = 36;
+/// Column behind which the origins stand.
+const ORIGIN_COLUMN: usize = 35;
 
-/// Prints the settings as a settings file, after checking them as `run` does.
+/// Prints the settings as a settings file, after checking them as `run` does; secrets are masked.
 ///
 /// # Errors
 ///
@@ -18,8 +19,12 @@ const ORIGIN_COLUMN: usize = 36;
 pub fn execute(args: &ConfigArgs, settings: &[Setting]) -> anyhow::Result<ExitCode> {
     run::check(&args.run)?;
     let mut out = io::stdout().lock();
-    for setting in settings {
-        writeln!(out, "{}", line(setting))?;
+    let lines: Vec<String> = settings.iter().map(line).collect();
+    if settings.iter().flat_map(|setting| &setting.values).any(|value| masked(value) != *value) {
+        write_line(&mut out, "# *** stands for a secret; write it in its place.")?;
+    }
+    for line in lines {
+        write_line(&mut out, line)?;
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
@@ -29,15 +34,15 @@ pub fn execute(args: &ConfigArgs, settings: &[Setting]) -> anyhow::Result<ExitCo
 fn line(setting: &Setting) -> String {
     let key = &setting.key;
     if setting.values.is_empty() {
-        return format!("{:ORIGIN_COLUMN$}# not set", format!("# {key} ="));
+        return format!("{:ORIGIN_COLUMN$} # not set", format!("# {key} ="));
     }
     let assignment = format!("{key} = {}", value(setting));
     let mark = if setting.origin == Origin::Default { "# " } else { "" };
-    format!("{:ORIGIN_COLUMN$}# {}", format!("{mark}{assignment}"), setting.origin)
+    format!("{:ORIGIN_COLUMN$} # {}", format!("{mark}{assignment}"), setting.origin)
 }
 
 fn value(setting: &Setting) -> String {
-    let quoted = |value: &String| toml::Value::from(value.as_str()).to_string();
+    let quoted = |value: &String| toml::Value::from(masked(value)).to_string();
     match setting.kind {
         Kind::Number if setting.values.concat().parse::<f64>().is_err() => {
             quoted(&setting.values.concat())

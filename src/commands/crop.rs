@@ -1,11 +1,13 @@
 //! `celebcam crop`: cuts aligned faces out of photos.
 
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use image::RgbImage;
+use image::{ImageFormat, RgbImage};
 
-use super::{EXIT_NO_INPUT, create_parent, load_aligner, load_detector, progress_bar, say};
+use super::outputs::Outputs;
+use super::{EXIT_NO_INPUT, load_aligner, load_detector, progress_bar, say};
 use crate::align::Aligner;
 use crate::cli::CropArgs;
 use crate::detect::{Detector, Search};
@@ -17,12 +19,15 @@ use crate::picture::{self, PictureFile};
 ///
 /// # Errors
 ///
-/// Missing inputs, a bad detector, or a folder that cannot be written to.
+/// Missing inputs, a bad detector, or a folder that cannot be written to or in which a photo would be
+/// replaced.
 pub fn execute(args: &CropArgs) -> anyhow::Result<ExitCode> {
     let files = picture::find(&args.inputs)?;
+    let first = args.all.then_some(1);
+    let outputs = Outputs::plan(&args.out, &files, |relative| crop_name(relative, first))?;
     let settings = Settings::new(1)?;
     let detector = load_detector(args.detector.as_deref(), Search::Thorough, &settings)?;
-    let cutter = Cutter { args, detector, aligner: load_aligner(&settings)? };
+    let cutter = Cutter { args, outputs, detector, aligner: load_aligner(&settings)? };
     let bar = progress_bar(files.len());
     let (mut written, mut without_face, mut unreadable) = (0, 0, 0);
     for file in &files {
@@ -53,6 +58,7 @@ pub fn execute(args: &CropArgs) -> anyhow::Result<ExitCode> {
 
 struct Cutter<'a> {
     args: &'a CropArgs,
+    outputs: Outputs,
     detector: Detector,
     aligner: Aligner,
 }
@@ -60,30 +66,30 @@ struct Cutter<'a> {
 impl Cutter<'_> {
     /// Writes the faces of a photo, and says how many.
     fn cut(&self, file: &PictureFile, rgb: &RgbImage) -> Result<usize> {
-        let Self { args, detector, aligner } = self;
+        let Self { args, outputs, detector, aligner } = self;
         let faces = detector.detect(rgb)?;
         let wanted = if args.all { faces.len() } else { faces.len().min(1) };
         for (index, face) in faces[..wanted].iter().enumerate() {
-            let path = crop_path(&args.out, &file.relative, args.all.then_some(index + 1));
-            create_parent(&path)?;
-            aligner.align(rgb, face)?.rgb().save(&path).map_err(|error| {
-                let source = std::io::Error::other(error);
-                Error::Output { path: path.clone(), source }
-            })?;
+            let name = crop_name(&file.relative, args.all.then_some(index + 1));
+            let mut png = Cursor::new(Vec::new());
+            aligner.align(rgb, face)?.rgb().write_to(&mut png, ImageFormat::Png).map_err(
+                |error| Error::Output { path: name.clone(), source: std::io::Error::other(error) },
+            )?;
+            outputs.write(&name, png.get_ref())?;
         }
         Ok(wanted)
     }
 }
 
-/// `a/photo.jpg` becomes `out/a/photo.jpg.png`, so that `photo.jpg` and `photo.png` stay apart;
-/// with a number it becomes `out/a/photo.jpg-2.png`.
-fn crop_path(out: &Path, relative: &Path, number: Option<usize>) -> PathBuf {
+/// `a/photo.jpg` becomes `a/photo.jpg.png`, so that `photo.jpg` and `photo.png` stay apart; with a
+/// number it becomes `a/photo.jpg-2.png`.
+fn crop_name(relative: &Path, number: Option<usize>) -> PathBuf {
     let mut name = relative.as_os_str().to_owned();
     if let Some(number) = number {
         name.push(format!("-{number}"));
     }
     name.push(".png");
-    out.join(name)
+    name.into()
 }
 
 #[cfg(test)]
@@ -92,10 +98,9 @@ mod tests {
 
     #[test]
     fn crops_of_different_pictures_never_share_a_path() {
-        let path =
-            |relative: &str, number| crop_path(Path::new("out"), Path::new(relative), number);
-        assert_eq!(path("a/x.jpg", None), Path::new("out/a/x.jpg.png"));
-        assert_eq!(path("a/x.jpg", Some(2)), Path::new("out/a/x.jpg-2.png"));
+        let path = |relative: &str, number| crop_name(Path::new(relative), number);
+        assert_eq!(path("a/x.jpg", None), Path::new("a/x.jpg.png"));
+        assert_eq!(path("a/x.jpg", Some(2)), Path::new("a/x.jpg-2.png"));
         assert_ne!(path("x.jpg", None), path("x.png", None));
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{count, load_observer, required_gallery_path, say};
+use super::{count, load_observer, print, required_gallery_path, say};
 use crate::cli::{DecisionArgs, EnrollArgs};
 use crate::detect::Search;
 use crate::engine::Settings;
@@ -61,11 +61,12 @@ pub fn execute(args: &EnrollArgs) -> anyhow::Result<ExitCode> {
     let people = count(added.gallery.people().len(), "person", "people");
     let place = format!("(gallery: {people}, {})", path.display());
     if args.add {
-        println!("{pictures} added to {}, who has {} now {place}", added.name, added.pictures);
+        let Added { name, pictures: all, .. } = &added;
+        print(format_args!("{pictures} added to {name}, who has {all} now {place}"))?;
     } else {
-        println!("{} added from {pictures} {place}", added.name);
+        print(format_args!("{} added from {pictures} {place}", added.name))?;
     }
-    report::print(&added, !args.add, &taken, recognizer);
+    report::print_all(&added, !args.add, &taken, recognizer)?;
     Ok(ExitCode::SUCCESS)
 }
 

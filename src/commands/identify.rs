@@ -13,10 +13,9 @@ use std::thread;
 
 use image::RgbImage;
 
-use super::{
-    EXIT_NO_INPUT, create_parent, load_observer, load_recognizer, open_gallery, progress_bar, say,
-};
-use crate::annotate::annotate;
+use super::outputs::Outputs;
+use super::{EXIT_NO_INPUT, load_observer, load_recognizer, open_gallery, progress_bar, say};
+use crate::annotate::{Undrawable, annotate};
 use crate::cli::IdentifyArgs;
 use crate::config;
 use crate::detect::Search;
@@ -33,10 +32,14 @@ use output::{Finding, Printer, Summary};
 ///
 /// # Errors
 ///
-/// Missing inputs, a bad model, or an output that cannot be written.
+/// Missing inputs, a bad model, or an output that cannot be written or would replace a photo.
 pub fn execute(args: &IdentifyArgs) -> anyhow::Result<ExitCode> {
     let files = picture::find(&args.inputs)?;
-    let examiner = Examiner::load(args)?;
+    let copies = match &args.annotate {
+        Some(folder) => Some(Outputs::plan(folder, &files, copy_name)?),
+        None => None,
+    };
+    let examiner = Examiner::load(args, copies)?;
     let printer = Printer::new(args.format, args.decision.top_k, examiner.recognizer());
     let bar = progress_bar(files.len());
     let mut summary = Summary::default();
@@ -78,13 +81,13 @@ fn worker_count(args: &IdentifyArgs, files: usize) -> usize {
 /// Finds the people in one picture.
 enum Examiner {
     /// In photos.
-    Photos { observer: Box<Observer>, annotate: Option<PathBuf> },
+    Photos { observer: Box<Observer>, copies: Option<Outputs>, undrawable: Undrawable },
     /// In pictures that are aligned faces.
     Crops { recognizer: Box<Recognizer>, limits: Limits },
 }
 
 impl Examiner {
-    fn load(args: &IdentifyArgs) -> Result<Self> {
+    fn load(args: &IdentifyArgs, copies: Option<Outputs>) -> Result<Self> {
         let settings = Settings::new(1)?;
         if args.crops {
             let recognizer = load_recognizer(&args.models, &args.decision, &settings)?;
@@ -99,7 +102,7 @@ impl Examiner {
             Some(gallery) => observer.with_gallery(Arc::clone(gallery.shared())),
             None => observer,
         });
-        Ok(Self::Photos { observer, annotate: args.annotate.clone() })
+        Ok(Self::Photos { observer, copies, undrawable: Undrawable::default() })
     }
 
     fn recognizer(&self) -> &Recognizer {
@@ -129,11 +132,14 @@ impl Examiner {
                 }
                 Ok(vec![Finding { face: None, quality, identity }])
             }
-            Self::Photos { observer, annotate: folder } => {
+            Self::Photos { observer, copies, undrawable } => {
                 let observations = observer.observe(&rgb)?;
-                if let Some(folder) = folder {
+                if let Some(copies) = copies {
                     annotate(&mut rgb, &observations);
-                    write_annotated(&rgb, folder, &file.relative)?;
+                    for label in observations.iter().flat_map(|seen| &seen.identity.name) {
+                        undrawable.note(&label.name);
+                    }
+                    write_copy(&rgb, copies, &file.relative)?;
                 }
                 Ok(observations.into_iter().map(Finding::from).collect())
             }
@@ -141,18 +147,21 @@ impl Examiner {
     }
 }
 
-/// Writes `a/photo.jpg` to `folder/a/photo.jpg`, and a picture of another kind beside it with
-/// `.jpg` added to its name.
-fn write_annotated(rgb: &RgbImage, folder: &Path, relative: &Path) -> Result<()> {
-    let mut path = folder.join(relative);
-    if path.extension().is_none_or(|extension| extension != "jpg") {
-        path.as_mut_os_string().push(".jpg");
+/// The copy of `a/photo.jpg` is called `a/photo.jpg`; that of a picture of another kind gets `.jpg`
+/// behind its name.
+fn copy_name(relative: &Path) -> PathBuf {
+    let mut name = relative.to_owned();
+    if name.extension().is_none_or(|extension| extension != "jpg") {
+        name.as_mut_os_string().push(".jpg");
     }
-    create_parent(&path)?;
-    let failed = |source| Error::Output { path: path.clone(), source };
-    let jpeg = picture::encode_jpeg(rgb, config::ANNOTATED_JPEG_QUALITY).map_err(failed)?;
-    std::fs::write(&path, jpeg).map_err(failed)?;
-    log::info!("wrote {}", path.display());
+    name
+}
+
+fn write_copy(rgb: &RgbImage, copies: &Outputs, relative: &Path) -> Result<()> {
+    let name = copy_name(relative);
+    let jpeg = picture::encode_jpeg(rgb, config::ANNOTATED_JPEG_QUALITY)
+        .map_err(|source| Error::Output { path: name.clone(), source })?;
+    log::info!("wrote {}", copies.write(&name, &jpeg)?.display());
     Ok(())
 }
 

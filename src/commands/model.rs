@@ -13,6 +13,7 @@ use crate::detect::Detector;
 use crate::engine::{Model, Settings};
 use crate::models;
 use crate::recognize::Recognizer;
+use crate::shown;
 
 /// Numbers of people, with those who are added, for which the threshold is shown.
 const LARGER_GALLERIES: [usize; 4] = [100, 1_000, 10_000, 100_000];
@@ -33,7 +34,9 @@ pub fn execute(args: &ModelArgs) -> anyhow::Result<ExitCode> {
     for (index, model) in models.into_iter().enumerate() {
         let content = Content::read(model)?;
         match args.format {
-            Format::Json => writeln!(out, "{}", content.to_json())?,
+            Format::Json => {
+                writeln!(out, "{}", shown::json(&content.to_json().to_string()))?;
+            }
             Format::Text => {
                 if index > 0 {
                     writeln!(out)?;
@@ -165,9 +168,7 @@ fn print_entries(out: &mut impl Write, title: &str, value: &Value) -> io::Result
 }
 
 fn line(out: &mut impl Write, title: &str, text: &str) -> io::Result<()> {
-    // A model file comes from anywhere; it must not steer the terminal.
-    let text: String = text.chars().filter(|character| !character.is_control()).collect();
-    writeln!(out, "{title:<12} {text}")
+    shown::write_line(out, format_args!("{title:<12} {text}"))
 }
 
 fn parsed(model: &Model, key: &str) -> Value {

@@ -12,6 +12,7 @@ use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::gallery::{Gallery, Person, names, store};
 use crate::recognize::{Label, Recognizer, Rule};
+use crate::shown;
 
 /// Version of the JSON lines.
 const SCHEMA: u32 = 1;
@@ -65,7 +66,8 @@ fn rule_in_force(recognizer: &Recognizer, gallery: Option<&Gallery>) -> Option<R
 /// Writes a line for each of the people.
 fn print(people: &[Person], rule: Option<&Rule>, format: Format) -> io::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
-    let width = people.iter().map(|person| person.name.chars().count()).max().unwrap_or(0);
+    let width = |person: &Person| shown::line(&person.name).chars().count();
+    let width = people.iter().map(width).max().unwrap_or(0);
     for person in people {
         let added = jiff::Timestamp::from_second(person.added_unix_s)
             .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
@@ -73,7 +75,8 @@ fn print(people: &[Person], rule: Option<&Rule>, format: Format) -> io::Result<(
             Format::Text => {
                 let pictures = count(person.pictures as usize, "picture", "pictures");
                 let day = added.strftime("%Y-%m-%d");
-                writeln!(out, "{:width$}  {pictures:>12}  {day}", person.name)?;
+                let name = shown::line(&person.name);
+                writeln!(out, "{name:width$}  {pictures:>12}  {day}")?;
             }
             Format::Json => {
                 let line = json!({
@@ -84,7 +87,7 @@ fn print(people: &[Person], rule: Option<&Rule>, format: Format) -> io::Result<(
                     "added": added.to_string(),
                     "rule": rule,
                 });
-                writeln!(out, "{line}")?;
+                writeln!(out, "{}", shown::json(&line.to_string()))?;
             }
         }
     }
@@ -122,7 +125,7 @@ fn rename(old: &str, new: &str, models: &ModelFiles, gallery: &GalleryArgs) -> a
         gallery.rename(person, new)?;
         Ok(before)
     })?;
-    println!("{before} is {new} now");
+    super::print(format_args!("{before} is {new} now"))?;
     Ok(())
 }
 
@@ -143,7 +146,8 @@ fn remove(wanted: &[String], models: &ModelFiles, gallery: &GalleryArgs) -> anyh
         Ok(names)
     })?;
     let left = count(left.people().len(), "person", "people");
-    println!("{} removed (gallery: {left}, {})", removed.join(", "), path.display());
+    let removed = removed.join(", ");
+    super::print(format_args!("{removed} removed (gallery: {left}, {})", path.display()))?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `celebcam run`: watches a stream of pictures and says who comes and goes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +62,36 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
 
 /// Checks what the command line's own rules do not cover.
 pub(super) fn check(args: &RunArgs) -> Result<(Rules, Option<HookSpec>)> {
+    check_snapshots(args)?;
     Ok((rules(args)?, hook(&args.reactions)?))
+}
+
+/// Snapshots make room for new ones, so none may be among the pictures that are looked at.
+fn check_snapshots(args: &RunArgs) -> Result<()> {
+    let Some(folder) = &args.reactions.snapshot else { return Ok(()) };
+    let snapshots = resolved(folder);
+    for path in &args.source.pictures {
+        let pictures = resolved(path);
+        if pictures.starts_with(&snapshots) || snapshots.starts_with(&pictures) {
+            return Err(Error::Config(format!(
+                "--snapshot {} and --pictures {} lie in one another, and the oldest snapshots are \
+                 removed; name another folder",
+                folder.display(),
+                path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The path without links and `..` as far as it is there.
+fn resolved(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    match there {
+        Some((above, real)) => real.join(path.strip_prefix(above).unwrap_or(Path::new(""))),
+        None => path,
+    }
 }
 
 fn rules(args: &RunArgs) -> Result<Rules> {
@@ -124,4 +153,21 @@ fn sinks(args: &RunArgs, hook: Option<HookSpec>) -> Result<Fanout> {
     };
     sinks.push(Box::new(LineSink::start(StandardOutput, render).map_err(failed)?));
     Ok(Fanout(sinks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_compared_by_where_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(real.join("a")).unwrap();
+        std::os::unix::fs::symlink(real.join("a"), real.join("link")).unwrap();
+        for (path, place) in [("a", "a"), ("link/new", "a/new"), ("a/../link", "a"), ("b/c", "b/c")]
+        {
+            assert_eq!(resolved(&folder.path().join(path)), real.join(place), "{path}");
+        }
+    }
 }

@@ -1,13 +1,18 @@
 //! The settings file: TOML, whose keys are the long flags of `celebcam run`.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
+use crate::files;
+
+/// Size of the largest file that is read.
+const LARGEST_BYTES: u64 = 1_000_000;
 
 /// Where the file is looked for below a folder of settings.
 const NAME: &str = "celebcam/celebcam.toml";
@@ -30,7 +35,7 @@ impl SettingsFile {
     /// # Errors
     /// [`Error::Config`] when it cannot be read, is not TOML, or holds more than keys with values.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|error| {
+        let text = read(path).map_err(|error| {
             let reason = match error.kind() {
                 ErrorKind::NotFound => "no such file".to_owned(),
                 _ => error.to_string(),
@@ -64,24 +69,56 @@ impl SettingsFile {
             if known.contains(&key.as_str()) {
                 continue;
             }
-            let likeness = |known: &str| strsim::jaro_winkler(key, known);
-            let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-            let advice = match nearest.filter(|nearest| likeness(nearest) >= LIKELY_MEANT) {
-                Some(nearest) => format!("did you mean {nearest}?"),
-                None => "`celebcam config` lists the settings".to_owned(),
-            };
+            let advice = likely_meant(key, known);
             return Err(wrong(&self.path, &format!("there is no setting {key}; {advice}")));
         }
         Ok(())
     }
 }
 
-/// The file to read when none was named: the user's own, otherwise that of the system.
+/// Which of the `known` words was likely meant by one that is not among them.
+pub fn likely_meant(word: &str, known: &[&str]) -> String {
+    let likeness = |known: &str| strsim::jaro_winkler(word, known);
+    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    match nearest.filter(|nearest| likeness(nearest) >= LIKELY_MEANT) {
+        Some(nearest) => format!("did you mean {nearest}?"),
+        None => "`celebcam config` lists the settings".to_owned(),
+    }
+}
+
+/// The text of the file at `path`.
+fn read(path: &Path) -> io::Result<String> {
+    // The usual way to say that there is none.
+    if path == Path::new("/dev/null") {
+        return Ok(String::new());
+    }
+    let mut text = String::new();
+    files::open_file(path)?.take(LARGEST_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST_BYTES {
+        return Err(io::Error::other(format!("it is larger than {LARGEST_BYTES} bytes")));
+    }
+    Ok(text)
+}
+
+/// The file to read when none was named: the user's own, otherwise that of the system, where it is for
+/// this user to read.
 pub fn default_path(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Option<PathBuf> {
     let set = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let of_user = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")));
     let folders = of_user.into_iter().chain([PathBuf::from("/etc")]);
-    folders.map(|folder| folder.join(NAME)).find(|path| path.exists())
+    folders.map(|folder| folder.join(NAME)).find(|path| may_be_read(path))
+}
+
+/// The file of the system where there is one that is kept from this user.
+pub fn withheld() -> Option<PathBuf> {
+    let path = Path::new("/etc").join(NAME);
+    (path.exists() && !may_be_read(&path)).then_some(path)
+}
+
+/// Whether there is something at `path` that is not kept from this user: that of the service may hold
+/// passwords.
+fn may_be_read(path: &Path) -> bool {
+    path.exists() && access(path, Access::READ_OK) != Err(Errno::ACCESS)
 }
 
 /// An error in the file at `path`.
@@ -108,6 +145,8 @@ fn scalar(value: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn parse(text: &str) -> Result<SettingsFile> {
@@ -146,6 +185,22 @@ mod tests {
         assert!(error("max_false_accepts = 1").ends_with("did you mean max-false-accepts?"));
         assert!(error("zzz = 1").contains("`celebcam config`"));
         assert!(parse("fps = 1").unwrap().check_keys(&known).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_file_or_endless_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, mode).unwrap();
+        for path in [fifo.as_path(), folder.path(), Path::new("/dev/zero")] {
+            let error = SettingsFile::read(path).unwrap_err().to_string();
+            assert!(error.ends_with("it is not a file"), "{error}");
+        }
+        let large = folder.path().join("large");
+        fs::write(&large, vec![b'#'; LARGEST_BYTES as usize + 1]).unwrap();
+        assert!(SettingsFile::read(&large).unwrap_err().to_string().contains("larger than"));
+        assert_eq!(SettingsFile::read(Path::new("/dev/null")).unwrap().settings.len(), 0);
     }
 
     #[test]

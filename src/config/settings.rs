@@ -11,9 +11,11 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
+pub use super::file::withheld;
 use super::file::{self, SettingsFile};
 use crate::cli::Cli;
 use crate::error::{Error, Result};
+use crate::shown;
 
 /// Subcommands that read all settings.
 const READ_ALL: [&str; 3] = ["run", "config", "doctor"];
@@ -112,7 +114,8 @@ pub fn command() -> Command {
 
 fn named_variables(command: Command, path: &[String]) -> Command {
     let command = command.mut_args(|arg| match setting_key(path, &arg) {
-        Some(key) => arg.env(variable(&key)),
+        // What a variable holds may be a password.
+        Some(key) => arg.env(variable(&key)).hide_env_values(true),
         None => arg,
     });
     command.mut_subcommands(|inner| {
@@ -130,7 +133,8 @@ pub fn parse(
     environment: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<(Cli, Vec<Setting>), Failure> {
     let typed = Cli::command().try_get_matches_from(args).map_err(|error| {
-        // Help and usage are shown with the environment variables.
+        // Help and usage are shown with the environment variables, and without what hides in arguments.
+        let args = args.iter().map(|arg| shown::line(arg.display()));
         Failure::Usage(command().try_get_matches_from(args).err().unwrap_or(error))
     })?;
     let (path, leaf) = innermost(&typed);
@@ -180,6 +184,41 @@ fn setting_key(path: &[String], arg: &Arg) -> Option<String> {
 /// `max-fps` is CELEBCAM_MAX_FPS in the environment.
 fn variable(key: &str) -> String {
     format!("CELEBCAM_{}", key.replace('-', "_").to_uppercase())
+}
+
+/// Variables for other things than settings: how it is run and tested, and what commands are told.
+const OTHER_VARIABLES: [&str; 12] = [
+    "CONFIG",
+    "ISA",
+    "DATA",
+    "RUNNER",
+    "VM",
+    "UPDATE_GOLDEN",
+    "GROUP",
+    "EVENT",
+    "TRACK",
+    "NAME",
+    "ID",
+    "CONFIDENCE",
+];
+
+/// A sentence for each of the `names` of the environment that looks like a setting and is none.
+pub fn unknown_variables(names: impl Iterator<Item = OsString>) -> Vec<String> {
+    let run = run_command();
+    let known: Vec<String> = run.get_arguments().filter_map(Arg::get_long).map(variable).collect();
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let is_other = |name: &str| {
+        known.contains(&name)
+            || name
+                .strip_prefix("CELEBCAM_")
+                .is_none_or(|rest| OTHER_VARIABLES.contains(&rest) || rest.starts_with("SOAK_"))
+    };
+    let sentence = |name: OsString| {
+        let name = name.to_string_lossy().into_owned();
+        let advice = file::likely_meant(&name, &known);
+        (!is_other(&name)).then(|| format!("{name} is no setting and has no effect; {advice}"))
+    };
+    names.filter_map(sentence).collect()
 }
 
 /// The settings file in use, where `named` is the one of the command line.

@@ -153,3 +153,43 @@ fn help_names_the_variables() {
     assert!(help.to_string().contains("CELEBCAM_MAX_FALSE_ACCEPTS"));
     command().debug_assert();
 }
+
+#[test]
+fn variables_that_are_no_settings_are_told() {
+    let names =
+        ["CELEBCAM_MAXFPS", "CELEBCAM_MAX_FPS", "CELEBCAM_CONFIG", "CELEBCAM_EVENT", "HOME"];
+    let told = unknown_variables(names.map(OsString::from).into_iter());
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("CELEBCAM_MAXFPS is no setting"), "{told:?}");
+    assert!(told[0].ends_with("did you mean CELEBCAM_MAX_FPS?"), "{told:?}");
+}
+
+#[test]
+fn a_path_in_the_users_folder_that_no_shell_has_read_is_refused() {
+    for (file, variables) in [
+        ("snapshot = \"~/faces\"", &[][..]),
+        ("pictures = [\"a\", \"~\"]", &[]),
+        ("", &[("CELEBCAM_GALLERY", "~ann/gallery")]),
+    ] {
+        let refusal = User::new(file, variables).refusal("run");
+        assert!(refusal.contains("~ stands for itself"), "{refusal}");
+    }
+    let user = User::new("snapshot = \"./~/faces\"", &[]);
+    assert_eq!(user.run("").reactions.snapshot, Some("./~/faces".into()));
+    assert!(matches!(user.parse("run --snapshot=~/faces"), Err(Failure::Usage(_))));
+}
+
+#[test]
+fn a_wrong_argument_is_shown_without_secrets_and_control_characters() {
+    let user = User::new("", &[]);
+    for line in
+        ["run --fps \u{1b}[2J --command rtsp://a:S3cret@h/1", "run --threads rtsp://a:S3cret@h/1"]
+    {
+        let Err(Failure::Usage(error)) = user.parse(line) else { panic!("{line}") };
+        let said = error.render().to_string();
+        assert!(!said.contains('\u{1b}') && !said.contains("S3cret"), "{said}");
+    }
+    assert!(command().find_subcommand("run").is_some_and(|run| {
+        run.get_arguments().all(|arg| arg.get_env().is_none() || arg.is_hide_env_values_set())
+    }));
+}

@@ -6,44 +6,10 @@
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::shown::{is_invisible, shapes};
+
 /// Most characters of a name.
 const LONGEST: usize = 80;
-
-/// Characters that show nothing by themselves, first and last of each range: Unicode's
-/// `Default_Ignorable_Code_Point` and the marks of interlinear notes.
-const INVISIBLE: [(char, char); 17] = [
-    ('\u{ad}', '\u{ad}'),
-    ('\u{34f}', '\u{34f}'),
-    ('\u{61c}', '\u{61c}'),
-    ('\u{115f}', '\u{1160}'),
-    ('\u{17b4}', '\u{17b5}'),
-    ('\u{180b}', '\u{180f}'),
-    ('\u{200b}', '\u{200f}'),
-    ('\u{202a}', '\u{202e}'),
-    ('\u{2060}', '\u{206f}'),
-    ('\u{3164}', '\u{3164}'),
-    ('\u{fe00}', '\u{fe0f}'),
-    ('\u{feff}', '\u{feff}'),
-    ('\u{ffa0}', '\u{ffa0}'),
-    ('\u{fff0}', '\u{fffb}'),
-    ('\u{1bca0}', '\u{1bca3}'),
-    ('\u{1d173}', '\u{1d17a}'),
-    ('\u{e0000}', '\u{e0fff}'),
-];
-
-fn is_invisible(character: char) -> bool {
-    INVISIBLE.iter().any(|&(first, last)| (first..=last).contains(&character))
-}
-
-/// Whether an invisible character changes how the letter before it is written, as the joiners do in
-/// Persian and Sinhala and the selectors of variants in Japanese.
-fn shapes(character: char, before: Option<char>) -> bool {
-    let shaping = matches!(
-        character,
-        '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}'
-    );
-    shaping && before.is_some_and(|letter| !letter.is_ascii() && !is_invisible(letter))
-}
 
 /// A name that somebody typed as it is kept: composed (NFC), and without characters that nobody
 /// sees. Those that shape a letter stay.

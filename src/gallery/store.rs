@@ -10,7 +10,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Gallery, MOST_PEOPLE, Person, names};
 use crate::error::{Error, Result};
+use crate::files;
 
 mod replace;
 
@@ -76,15 +76,12 @@ impl ModelKey {
 /// [`Error::Gallery`] when it cannot be read or is damaged.
 pub fn read(path: &Path) -> Result<Option<Gallery>> {
     let wrong = |reason: String| Error::Gallery { path: path.to_owned(), reason };
-    let file = match File::open(path) {
+    let file = match files::open_file(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(wrong(format!("cannot be read: {error}"))),
     };
     let metadata = file.metadata().map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    if !metadata.is_file() {
-        return Err(wrong("is not a file".to_owned()));
-    }
     let reader = Reader { file: BufReader::with_capacity(BUFFER_BYTES, file), sum: Sha256::new() };
     parse(reader, metadata.len()).map(Some).map_err(wrong)
 }
@@ -128,7 +125,7 @@ pub fn update<T>(
     let failed = |source| Error::Output { path: path.to_owned(), source };
     // Of a link, the file that it leads to is replaced.
     let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let lock = replace::lock(path).map_err(failed)?;
+    let lock = replace::lock(path, replace::PATIENCE).map_err(failed)?;
     let mut gallery = read(path)?;
     let result = edit(&mut gallery)?;
     replace::replace(path, |file| write(&gallery, file), |_| Ok(())).map_err(failed)?;

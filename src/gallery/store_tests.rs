@@ -1,8 +1,9 @@
 use std::fs;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::replace::{Step, lock, replace};
+use super::replace::{PATIENCE, Step, lock, replace};
 use super::*;
 
 const STEPS: [Step; 6] =
@@ -215,7 +216,39 @@ fn nothing_is_written_when_the_change_is_refused() {
     let refused =
         update(&path, |path| load(path, &key()), |_| Err::<(), _>(Error::Refused("no".to_owned())));
     assert!(refused.is_err() && !path.exists());
-    drop(lock(&path).expect("nobody holds it"));
+    drop(lock(&path, PATIENCE).expect("nobody holds it"));
+}
+
+#[test]
+fn a_lock_that_is_held_is_waited_for_and_then_told() {
+    let folder = folder();
+    let path = folder.path().join("gallery");
+    let held = lock(&path, PATIENCE).expect("nobody holds it");
+    let error = lock(&path, Duration::from_millis(50)).expect_err("it is held").to_string();
+    assert!(error.contains(".gallery.lock for 0.05 seconds"), "{error}");
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| lock(&path, PATIENCE).is_ok());
+        drop(held);
+        assert!(waits.join().expect("no panic"));
+    });
+}
+
+#[test]
+fn a_lock_in_whose_place_is_something_else_is_refused() {
+    let folder = folder();
+    let path = folder.path().join("gallery");
+    let (place, made) = (folder.path().join(".gallery.lock"), folder.path().join("made"));
+    std::os::unix::fs::symlink(&made, &place).expect("a link can be made");
+    let error = lock(&path, PATIENCE).expect_err("a link").to_string();
+    assert!(error.contains(".gallery.lock is not a file"), "{error}");
+    assert!(!made.exists(), "the link was not followed");
+    fs::remove_file(&place).expect("the link is there");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, &place, mode).expect("a pipe can be made");
+    assert!(lock(&path, PATIENCE).is_err());
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).expect("a pipe can be made");
+    let error = read(&path).expect_err("a pipe").to_string();
+    assert!(error.contains("it is not a file"), "{error}");
 }
 
 #[test]

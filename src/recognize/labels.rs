@@ -22,8 +22,9 @@ pub(super) fn check(labels: &[Label]) -> Result<(), String> {
         if label.name.trim().is_empty() || label.id.trim().is_empty() {
             return Err("one of its labels has no name or no id".to_owned());
         }
-        if label.name.chars().any(char::is_control) {
-            return Err("one of its names holds control characters".to_owned());
+        // Both go into the variables of commands, which a zero ends.
+        if [&label.name, &label.id].into_iter().any(|text| text.contains(char::is_control)) {
+            return Err("one of its names or ids holds control characters".to_owned());
         }
         if !seen.insert(&label.id) {
             return Err(format!("two of its labels have the id {}", label.id));
@@ -46,6 +47,7 @@ mod tests {
         assert!(check(&[]).is_err());
         assert!(check(&[label("", "a")]).is_err());
         assert!(check(&[label("A\u{1b}[2J", "a")]).is_err());
+        assert!(check(&[label("A", "a\0b")]).is_err());
         assert!(check(&[label("A", "a"), label("B", "a")]).is_err());
     }
 }

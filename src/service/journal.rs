@@ -5,6 +5,8 @@ use std::os::unix::fs::MetadataExt;
 
 use log::Level;
 
+use crate::shown;
+
 /// Whether standard error goes to the journal, as `JOURNAL_STREAM` says.
 pub fn is_on_stderr() -> bool {
     let stream = std::env::var("JOURNAL_STREAM").ok();
@@ -23,7 +25,7 @@ fn names(stream: &str, device: u64, inode: u64) -> bool {
 /// # Errors
 /// Those of `out`.
 pub fn write(out: &mut impl Write, record: &log::Record<'_>) -> io::Result<()> {
-    writeln!(out, "<{}>{}", priority(record.level()), record.args())
+    writeln!(out, "<{}>{}", priority(record.level()), shown::line(record.args()))
 }
 
 /// The priority of `sd-daemon(3)`.
@@ -58,5 +60,9 @@ mod tests {
         };
         assert_eq!(written(Level::Error), "<3>hello\n");
         assert_eq!(written(Level::Info), "<6>hello\n");
+        let mut out = Vec::new();
+        let record = log::Record::builder().args(format_args!("a\n<0>b")).build();
+        write(&mut out, &record).expect("memory can be written");
+        assert_eq!(out, b"<6>a\\n<0>b\n", "a record is one line");
     }
 }

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
+use crate::shown;
+
 /// Signs of life in each time the service manager waits for one.
 const SIGNS_PER_DEADLINE: u32 = 4;
 
@@ -50,8 +52,9 @@ impl Supervisor {
         (self.tell)(&[NotifyState::Stopping]);
     }
 
-    /// What the process does, for people who ask the service manager.
+    /// What the process does, for people who ask the service manager. Its messages end with their line.
     pub fn status(&mut self, status: &str) {
+        let status = &*shown::line(status);
         if self.status != status {
             status.clone_into(&mut self.status);
             (self.tell)(&[NotifyState::Status(status)]);
@@ -99,10 +102,11 @@ pub(crate) mod tests {
     #[test]
     fn a_status_is_told_once() {
         let (mut supervisor, told) = supervisor(Duration::from_secs(20));
-        for status in ["watching", "watching", "looking for the camera", "watching"] {
+        for status in ["watching", "watching", "looking for the camera\nMAINPID=1", "watching"] {
             supervisor.status(status);
         }
-        let expected = ["STATUS=watching", "STATUS=looking for the camera", "STATUS=watching"];
+        let expected =
+            ["STATUS=watching", "STATUS=looking for the camera\\nMAINPID=1", "STATUS=watching"];
         assert_eq!(*told.borrow(), expected);
     }
 }

@@ -1,6 +1,7 @@
 //! A command for each event: a bounded number at a time, each for a bounded time.
 
 mod running;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -92,6 +93,10 @@ impl EventSink for HookSink {
             self.worker.put(Job::of(event)?);
         }
         Ok(())
+    }
+
+    fn close(&mut self, until: Instant) {
+        self.worker.close(until);
     }
 
     fn finish(&mut self, until: Instant) -> io::Result<()> {

@@ -90,6 +90,10 @@ impl EventSink for LineSink {
         self.worker.outcome().unwrap_or(Ok(()))
     }
 
+    fn close(&mut self, until: Instant) {
+        self.worker.close(until);
+    }
+
     fn finish(&mut self, until: Instant) -> io::Result<()> {
         match self.worker.finish(until) {
             Finished::Now(outcome) => outcome,

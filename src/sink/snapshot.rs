@@ -10,7 +10,7 @@ use image::RgbImage;
 
 use super::EventSink;
 use super::worker::{Finished, Queue, Worker};
-use crate::annotate::annotate_named;
+use crate::annotate::{Undrawable, annotate_named};
 use crate::config;
 use crate::error::Result;
 use crate::event::{Event, EventKind};
@@ -72,12 +72,13 @@ impl SnapshotSink {
     /// `limit_bytes` at most, those of earlier runs included.
     ///
     /// # Errors
-    /// [`Error::Output`](crate::error::Error::Output) for a folder that cannot be written to.
+    /// [`Error::Output`](crate::error::Error::Output) for a folder that is none, or of others. One on a
+    /// disk that is full or read-only is tried again with each picture.
     pub fn start(path: &Path, limit_bytes: u64) -> Result<Self> {
         let failed = |source| crate::error::Error::Output { path: path.to_owned(), source };
         let folder = Folder::open(path, limit_bytes).map_err(failed)?;
         let worker = Worker::start("snapshots", Queue::new(ROOM, MAX_WAIT), move |queue| {
-            Writer { folder, dropped: Throttle::default(), failing: false }.work(queue)
+            Writer::new(folder).work(queue)
         })
         .map_err(failed)?;
         Ok(Self { worker })
@@ -89,7 +90,7 @@ impl SnapshotSink {
 /// # Errors
 /// Those of reading the folder.
 pub fn snapshot_bytes(path: &Path) -> io::Result<u64> {
-    Ok(folder::list(path)?.iter().map(|(_, size)| size).sum())
+    Ok(folder::list(path)?.iter().map(|stored| stored.bytes).sum())
 }
 
 impl EventSink for SnapshotSink {
@@ -98,6 +99,10 @@ impl EventSink for SnapshotSink {
             self.worker.put(snapshot);
         }
         Ok(())
+    }
+
+    fn close(&mut self, until: Instant) {
+        self.worker.close(until);
     }
 
     fn finish(&mut self, until: Instant) -> io::Result<()> {
@@ -113,9 +118,15 @@ struct Writer {
     folder: Folder,
     dropped: Throttle,
     failing: bool,
+    undrawable: Undrawable,
 }
 
 impl Writer {
+    fn new(folder: Folder) -> Self {
+        let (dropped, undrawable) = (Throttle::default(), Undrawable::default());
+        Self { folder, dropped, failing: false, undrawable }
+    }
+
     fn work(mut self, queue: &Queue<Snapshot>) {
         while queue.wait() {
             let now = Instant::now();
@@ -134,6 +145,7 @@ impl Writer {
 
     fn write(&mut self, snapshot: Snapshot) {
         let name = snapshot.file_name.clone();
+        self.undrawable.note(&snapshot.name);
         let written = snapshot.into_jpeg().and_then(|jpeg| self.folder.write(&name, &jpeg));
         match &written {
             Ok(()) if self.failing => log::info!("--snapshot: pictures are written again"),

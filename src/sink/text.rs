@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::event::{Event, EventKind};
+use crate::shown;
 
 /// One readable line, without its end.
 ///
@@ -22,7 +23,7 @@ pub fn line(event: &Event) -> io::Result<String> {
         EventKind::CameraRestored => format!("{camera} is back"),
         EventKind::Status => "events before this line were not read in time and are lost".into(),
     };
-    Ok(format!("{}  {what}", event.ts))
+    Ok(shown::line(format_args!("{}  {what}", event.ts)))
 }
 
 #[cfg(test)]

@@ -140,6 +140,11 @@ impl<T: Send + 'static, R: Send + 'static> Worker<T, R> {
         thread.join().ok()
     }
 
+    /// Says that no more items come and that the thread has to be done with them `until` then.
+    pub(super) fn close(&self, until: Instant) {
+        self.queue.close(until);
+    }
+
     /// Closes the queue and waits for the end of the thread, `until` at most; a thread that takes
     /// longer is left behind.
     pub(super) fn finish(&mut self, until: Instant) -> Finished<R> {

@@ -13,6 +13,7 @@ use super::raw::RawFrame;
 use super::spare::Spare;
 use crate::error::{Error, Result};
 use crate::process::{self, GRACE, Group};
+use crate::shown::{Secrets, program_name};
 
 /// Longest time without a frame; libcamera takes some seconds to start.
 const FRAME_DEADLINE: Duration = Duration::from_secs(10);
@@ -26,7 +27,8 @@ const MESSAGE_LIMIT_BYTES: u64 = 2048;
 /// Starts the program of `line`.
 pub fn open(line: &str, recording: bool) -> Result<LiveSource<CommandFeed>> {
     let argv = process::split(line)?;
-    LiveSource::open(CommandFeed { argv, name: line.to_string(), recording })
+    let name = program_name(&argv);
+    LiveSource::open(CommandFeed { argv, name, recording })
 }
 
 /// Reads standard input.
@@ -59,8 +61,10 @@ impl Feed for CommandFeed {
         let link = CommandLink { group, last_message: Arc::default() };
         if let Some(stderr) = stderr {
             let last_message = Arc::clone(&link.last_message);
-            let program = self.argv[0].clone();
-            spawn("messages", move || pass_on_messages(stderr, &program, &last_message))?;
+            let (program, secrets) = (self.argv[0].clone(), Secrets::of(&self.argv));
+            spawn("messages", move || {
+                pass_on_messages(stderr, &program, &secrets, &last_message);
+            })?;
         }
         if let Some(stdout) = stdout {
             spawn("frames", move || give_pictures(stdout, giver))?;
@@ -187,7 +191,12 @@ fn give_pictures(mut stream: impl Read, giver: Giver<RawFrame>) {
 }
 
 /// Logs what the program says and keeps the last line that is not empty.
-fn pass_on_messages(stderr: ChildStderr, program: &str, last_message: &Mutex<String>) {
+fn pass_on_messages(
+    stderr: ChildStderr,
+    program: &str,
+    secrets: &Secrets,
+    last_message: &Mutex<String>,
+) {
     let mut stderr = BufReader::new(stderr);
     let mut line = Vec::new();
     loop {
@@ -199,8 +208,9 @@ fn pass_on_messages(stderr: ChildStderr, program: &str, last_message: &Mutex<Str
         let text = String::from_utf8_lossy(&line);
         let text = text.trim();
         if !text.is_empty() {
+            let text = secrets.cut(text);
             log::debug!("{program}: {text}");
-            text.clone_into(&mut last_message.lock().unwrap_or_else(PoisonError::into_inner));
+            *last_message.lock().unwrap_or_else(PoisonError::into_inner) = text;
         }
     }
 }

@@ -24,8 +24,13 @@ use crate::recognize::Recognizer;
 pub fn settings(args: &RunArgs, named: Option<&Path>, settings: &[Setting]) -> Finding {
     let file = settings::file_path(named, &|name| std::env::var_os(name));
     let said = who_said(file.as_deref(), settings);
+    let unknown = settings::unknown_variables(std::env::vars_os().map(|(name, _)| name));
     match run::check(args) {
-        Ok(_) => Finding::ok(said),
+        Ok(_) if unknown.is_empty() => Finding::ok(said),
+        Ok(_) => Finding::warning(
+            format!("{said}; {}", unknown.join("; ")),
+            "Rename these variables of the environment, or unset them.",
+        ),
         Err(error) => Finding::failure(
             error.to_string(),
             "Put that right where it is said: `celebcam config` shows who has said what.",
@@ -43,7 +48,10 @@ fn who_said(file: Option<&Path>, settings: &[Setting]) -> String {
             let in_file = said(|origin| matches!(origin, Origin::File(_)));
             format!("{} of {}", count(in_file, "setting", "settings"), path.display())
         }
-        None => "no settings file".to_owned(),
+        None => match settings::withheld() {
+            Some(path) => format!("{} is not for this user to read", path.display()),
+            None => "no settings file".to_owned(),
+        },
     };
     for (number, whose) in [
         (said(|origin| matches!(origin, Origin::Environment(_))), "the environment"),

@@ -1,5 +1,7 @@
 //! What a check has found.
 
+use crate::shown;
+
 /// How a check ended, the better first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -57,10 +59,16 @@ impl Finding {
         Self { status: Status::Failure, exit_code, ..Self::warning(found, advice) }
     }
 
-    /// Several as one, as bad as the worst.
+    /// Several as one, as bad as the worst. What two of them say is said once.
     pub fn joined(parts: Vec<Self>) -> Self {
         let texts = |text: fn(&Self) -> Option<&str>, between: &str| {
-            parts.iter().filter_map(text).collect::<Vec<_>>().join(between)
+            let mut texts: Vec<&str> = Vec::new();
+            for text in parts.iter().filter_map(text) {
+                if !texts.contains(&text) {
+                    texts.push(text);
+                }
+            }
+            texts.join(between)
         };
         let advice = texts(|part| part.advice(), " ");
         Self {
@@ -69,6 +77,13 @@ impl Finding {
             advice: (!advice.is_empty()).then_some(advice),
             exit_code: parts.iter().find_map(|part| part.exit_code),
         }
+    }
+
+    /// The same without secrets.
+    #[must_use]
+    pub fn masked(self) -> Self {
+        let advice = self.advice.as_deref().map(shown::masked);
+        Self { found: shown::masked(&self.found), advice, ..self }
     }
 
     /// How it ended.
@@ -107,6 +122,9 @@ mod tests {
         let joined = Finding::joined(parts);
         assert_eq!((joined.status(), joined.exit_code()), (Status::Failure, Some(78)));
         assert_eq!((joined.found(), joined.advice()), ("a; b; c; d", Some("Do b. Do c. Do d.")));
+        let twice =
+            Finding::joined(vec![Finding::warning("a", "Do."), Finding::warning("b", "Do.")]);
+        assert_eq!(twice, Finding::warning("a; b", "Do."));
         let fine = Finding::joined(vec![Finding::skipped("a"), Finding::ok("b")]);
         assert_eq!(fine, Finding::ok("a; b"));
     }

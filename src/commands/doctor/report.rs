@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{Finding, Status};
 use crate::cli::Format;
 use crate::commands::count;
+use crate::shown;
 
 /// Version of the JSON lines.
 const SCHEMA: u32 = 1;
@@ -52,6 +53,7 @@ impl Report {
     /// # Errors
     /// Those of standard output.
     pub fn add(&mut self, check: &'static str, finding: Finding) -> io::Result<()> {
+        let finding = finding.masked();
         self.outcomes.push((check, finding.status(), finding.exit_code()));
         let mut out = anstream::stdout().lock();
         match self.format {
@@ -128,12 +130,12 @@ fn style(status: Status) -> Style {
 
 fn write_text(out: &mut impl Write, check: &str, finding: &Finding) -> io::Result<()> {
     let (status, style) = (finding.status().name(), style(finding.status()));
-    let found = finding.found();
+    let found = shown::line(finding.found());
     writeln!(out, "{style}{status:STATUS_COLUMN$}{style:#}{check:CHECK_COLUMN$}{found}")?;
     match finding.advice() {
         Some(advice) => {
             let margin = " ".repeat(STATUS_COLUMN + CHECK_COLUMN);
-            writeln!(out, "{margin}{style}->{style:#} {advice}")
+            writeln!(out, "{margin}{style}->{style:#} {}", shown::line(advice))
         }
         None => Ok(()),
     }
@@ -149,8 +151,7 @@ fn line<'a>(check: &'a str, finding: &'a Finding) -> Line<'a> {
 }
 
 fn write_json(out: &mut impl Write, line: &Line<'_>) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, line)?;
-    writeln!(out)
+    writeln!(out, "{}", shown::json(&serde_json::to_string(line)?))
 }
 
 #[cfg(test)]

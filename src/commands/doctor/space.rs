@@ -1,8 +1,10 @@
 //! Room for what a run writes: the gallery and snapshots.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
+use rustix::io::Errno;
 
 use super::{Finding, amount, quoted};
 use crate::cli::{GalleryArgs, ReactionArgs};
@@ -51,6 +53,15 @@ fn look(what: &str, folder: &Path, needed_bytes: u64) -> Finding {
     }
 }
 
+/// The highest folder on the file system of `folder`.
+fn mount_point(folder: &Path) -> PathBuf {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let device = |folder: &Path| folder.metadata().map(|it| it.dev()).ok();
+    let own = device(&folder);
+    let highest = folder.ancestors().take_while(|above| device(above) == own).last();
+    highest.unwrap_or(&folder).to_owned()
+}
+
 fn judge(
     what: &str,
     folder: &Path,
@@ -61,11 +72,10 @@ fn judge(
     let place = folder.display();
     if is_read_only {
         let found = format!("{what} cannot be written, {place} is on a read-only file system");
-        let mount =
-            format!("sudo mount -o remount,rw \"$(stat -c %m {})\"", quoted(existing(folder)));
+        let mount = quoted(mount_point(&existing(folder)));
         return Finding::warning(
             found,
-            format!("Name another place, or make it writable: {mount}"),
+            format!("Name another place, or make it writable: sudo mount -o remount,rw {mount}"),
         );
     }
     let found = format!("{} free for {what} in {place}", amount(free_bytes));
@@ -79,16 +89,18 @@ fn judge(
     )
 }
 
-/// A run does not start without its folder for snapshots.
+/// A run does not start with a folder for snapshots that is none, or of others. Of a read-only file
+/// system [`look`] tells.
 fn not_writable(folder: &Path) -> Option<Finding> {
     let there = existing(folder);
     let is_folder = !folder.exists() || folder.is_dir();
-    if is_folder && access(&there, Access::WRITE_OK | Access::EXEC_OK).is_ok() {
+    let may_write = access(&there, Access::WRITE_OK | Access::EXEC_OK);
+    if is_folder && matches!(may_write, Ok(()) | Err(Errno::ROFS)) {
         return None;
     }
     let found = format!("snapshots cannot be written to {}", folder.display());
     let advice = if is_folder {
-        format!("Give this user the folder: sudo install -d -o \"$USER\" {}", quoted(folder))
+        format!("Give this user the folder: sudo install -d -m 700 -o \"$USER\" {}", quoted(folder))
     } else {
         "That is no folder; name another with --snapshot.".to_owned()
     };
@@ -111,7 +123,10 @@ mod tests {
         assert!(full.found().ends_with("100 MB wanted"), "{full:?}");
         let read_only = judge("snapshots", folder, 2_000_000_000, 1, true);
         assert_eq!(read_only.status(), Status::Warning);
-        assert!(read_only.advice().is_some_and(|advice| advice.contains("remount,rw")));
+        assert!(read_only.advice().is_some_and(|advice| advice.ends_with("remount,rw /")));
+        let joined = Finding::joined(vec![read_only, judge("snapshots", folder, 1, 1, true)]);
+        let advice = joined.advice().unwrap_or_default();
+        assert_eq!(advice.matches("Name another place").count(), 1, "{advice}");
     }
 
     #[test]

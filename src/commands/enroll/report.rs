@@ -2,9 +2,10 @@
 //! a name will be.
 
 use super::{Added, Taken};
-use crate::commands::count;
+use crate::commands::{count, print};
 use crate::enroll::Shot;
 use crate::enroll::fit::{Fit, all_frontal};
+use crate::error::Result;
 use crate::recognize::{Candidate, Recognizer, Rule};
 
 /// Shares of further pictures named from which on a name is sure, and mostly right.
@@ -15,7 +16,15 @@ const MOSTLY: f32 = 0.8;
 const MOST_PROMISED: f32 = 0.99;
 
 /// Prints it. Pictures of somebody who is not new are compared with those of before.
-pub fn print(added: &Added, is_new: bool, taken: &[Taken], recognizer: &Recognizer) {
+///
+/// # Errors
+/// [`Error::Output`](crate::error::Error::Output) when standard output takes no more.
+pub fn print_all(
+    added: &Added,
+    is_new: bool,
+    taken: &[Taken],
+    recognizer: &Recognizer,
+) -> Result<()> {
     let to = if is_new { "the others" } else { "those of before" };
     let rule = recognizer.rule(&added.gallery);
     let enrolled = recognizer.decision().enrolled;
@@ -24,28 +33,28 @@ pub fn print(added: &Added, is_new: bool, taken: &[Taken], recognizer: &Recogniz
     };
     let named_from = cosine_of(needed(&rule, added.nearest.as_ref()));
     match &added.fit {
-        Some(fit) => print_fit(fit, taken, to, named_from, &added.name),
-        None => println!(
-            "  one picture does not tell how sure a name will be; add more with --add, 5 are better"
-        ),
+        Some(fit) => print_fit(fit, taken, to, named_from, &added.name)?,
+        None => print(
+            "  one picture does not tell how sure a name will be; add more with --add, 5 are better",
+        )?,
     }
     if let Some(nearest) = &added.nearest {
-        println!(
-            "  {}",
-            nearest_in_words(nearest, cosine_of(nearest.similarity), named_from, &rule)
-        );
+        let words = nearest_in_words(nearest, cosine_of(nearest.similarity), named_from, &rule);
+        print(format_args!("  {words}"))?;
     }
     if let Some(fit) = &added.fit {
-        println!("  {}", sureness_in_words(fit.share_from(named_from), rule.people));
+        let words = sureness_in_words(fit.share_from(named_from), rule.people);
+        print(format_args!("  {words}"))?;
     }
     let shots: Vec<Shot> = taken.iter().map(|taken| taken.shot.clone()).collect();
     if is_new && all_frontal(&shots) == Some(true) {
-        println!(
+        print(format_args!(
             "  all of these show the face from the front: seen from the side it will often be \
              missed; add pictures that show it so: celebcam enroll {:?} side.jpg --add",
             added.name
-        );
+        ))?;
     }
+    Ok(())
 }
 
 /// The similarity from which on a face is named, with the lead over who is nearest.
@@ -54,20 +63,21 @@ fn needed(rule: &Rule, nearest: Option<&Candidate>) -> f32 {
     rule.similarity.max(lead)
 }
 
-fn print_fit(fit: &Fit, taken: &[Taken], to: &str, named_from: f32, name: &str) {
+fn print_fit(fit: &Fit, taken: &[Taken], to: &str, named_from: f32, name: &str) -> Result<()> {
     let least = fit.cosines.iter().copied().fold(f32::INFINITY, f32::min);
-    println!(
+    print(format_args!(
         "  likeness of {} to {to}: {:.2} on average, {least:.2} at least (a name takes \
          {named_from:.2})",
         count(taken.len(), "picture", "pictures"),
         fit.average(),
-    );
+    ))?;
     if let Some(misfit) = fit.misfit(named_from) {
-        println!(
+        print(format_args!(
             "  {} fits least ({:.2}): see whether that is {name}, and seen well",
             taken[misfit].place, fit.cosines[misfit]
-        );
+        ))?;
     }
+    Ok(())
 }
 
 fn nearest_in_words(nearest: &Candidate, likeness: f32, named_from: f32, rule: &Rule) -> String {

@@ -12,6 +12,7 @@ use crate::face::Face;
 use crate::observe::Observation;
 use crate::quality::Quality;
 use crate::recognize::{Identity, Reason, Recognizer};
+use crate::shown;
 
 /// Version of the JSON lines.
 const SCHEMA: u32 = 1;
@@ -58,14 +59,14 @@ impl Printer {
         findings: &[Finding],
     ) -> io::Result<()> {
         if findings.is_empty() {
-            return writeln!(out, "{}: no face found", path.display());
+            return shown::write_line(out, format_args!("{}: no face found", path.display()));
         }
         for (index, finding) in findings.iter().enumerate() {
-            write!(out, "{}: ", path.display())?;
+            let mut line = format!("{}: ", path.display());
             if findings.len() > 1 {
-                write!(out, "face {} of {}: ", index + 1, findings.len())?;
+                line += &format!("face {} of {}: ", index + 1, findings.len());
             }
-            writeln!(out, "{}", describe(finding, self.shown))?;
+            shown::write_line(out, line + &describe(finding, self.shown))?;
         }
         Ok(())
     }
@@ -78,8 +79,7 @@ impl Printer {
     ) -> io::Result<()> {
         for (index, finding) in findings.iter().enumerate() {
             let line = Line::new(path, index, findings.len(), finding, &self.model);
-            serde_json::to_writer(&mut *out, &line)?;
-            writeln!(out)?;
+            writeln!(out, "{}", shown::json(&serde_json::to_string(&line)?))?;
         }
         Ok(())
     }

@@ -1,12 +1,17 @@
 //! A file is replaced in one step: at every moment there is the old content or the new, also when
 //! the power goes.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::beside;
+use crate::files::{FILE_MODE, create_folder, unfinished_name};
 
 /// What is about to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,18 +30,57 @@ pub(super) enum Step {
     Done,
 }
 
-/// Read and written by the owner alone: the file says what people look like.
-const PRIVATE: u32 = 0o600;
+/// Longest time to wait for another process that changes the file.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Waits until nobody else changes the file at `path`, and keeps others from it until the result is
-/// dropped. Makes the folder.
-pub(super) fn lock(path: &Path) -> io::Result<File> {
-    fs::create_dir_all(folder(path))?;
-    let (lock, _) = beside(path);
+/// Time after which waiting is told.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
+
+/// Time between two looks whether the other process has done.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Waits until nobody else changes the file at `path`, `patience` at most, and keeps others from it until
+/// the result is dropped. Makes the folder.
+pub(super) fn lock(path: &Path, patience: Duration) -> io::Result<File> {
+    create_folder(folder(path))?;
+    let (name, _) = beside(path);
+    let lock = open_lock(&name)?;
+    let since = Instant::now();
+    let mut is_told = false;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if since.elapsed() >= patience => {
+                return Err(io::Error::other(format!(
+                    "another process has held {} for {} seconds; `fuser {}` says which",
+                    name.display(),
+                    patience.as_secs_f32(),
+                    name.display()
+                )));
+            }
+            Err(TryLockError::WouldBlock) => {}
+        }
+        if !is_told && since.elapsed() >= TOLD_AFTER {
+            log::warn!("waiting for another process that changes {}", path.display());
+            is_told = true;
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Opens the file for the lock, which is made if it is missing and never a link or a pipe.
+fn open_lock(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let mut options = OpenOptions::new();
-    let lock = options.read(true).write(true).create(true).mode(PRIVATE).open(lock)?;
-    lock.lock()?;
-    Ok(lock)
+    options.read(true).write(true).create(true).mode(FILE_MODE);
+    let wrong = || io::Error::other(format!("{} is not a file; remove it", path.display()));
+    match options.custom_flags(flags.bits().cast_signed()).open(path) {
+        Ok(lock) if lock.metadata()?.is_file() => Ok(lock),
+        Ok(_) => Err(wrong()),
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => Err(wrong()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Replaces the file at `path` by what `write` writes; the caller holds its [`lock`]. Each step is
@@ -48,10 +92,11 @@ pub(super) fn replace(
 ) -> io::Result<()> {
     remove_leftovers(path);
     let (_, start) = beside(path);
-    let new = path.with_file_name(format!("{start}{}", std::process::id()));
+    let new = path.with_file_name(start + &unfinished_name());
     let result = (|| {
         about_to(Step::Create)?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(PRIVATE).open(&new)?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&new)?;
         take_over_rights(path, &file);
         about_to(Step::Write)?;
         write(&mut file)?;

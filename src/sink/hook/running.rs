@@ -5,14 +5,18 @@ use std::process::{ChildStderr, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::io::ioctl_fionbio;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
-use super::Job;
+use super::{Job, tasks};
 use crate::config;
 use crate::process::{GRACE, Group};
+use crate::shown::Secrets;
 
 /// How much is kept of the end of what a command says.
 const MESSAGE_LIMIT_BYTES: usize = 2048;
+
+/// Settings that may hold the password of a camera, which is no matter of a command's.
+const SECRET_VARIABLES: [&str; 2] = ["CELEBCAM_CAMERA", "CELEBCAM_COMMAND"];
 
 /// A command in a process group of its own.
 pub(super) struct Running {
@@ -21,6 +25,7 @@ pub(super) struct Running {
     input: Option<(ChildStdin, Vec<u8>)>,
     messages: Option<ChildStderr>,
     said: Vec<u8>,
+    secrets: Secrets,
     /// When it has to have ended.
     deadline: Instant,
     asked_to_end: bool,
@@ -42,8 +47,12 @@ impl Running {
                 None => command.env_remove(name),
             };
         }
+        for variable in SECRET_VARIABLES {
+            command.env_remove(variable);
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut group = Group::spawn(&mut command)?;
+        tasks::hold(Pid::from_child(group.child()));
         let input = group.child().stdin.take();
         let messages = group.child().stderr.take();
         // Only this process's ends of the pipes: the command's are files of their own.
@@ -59,6 +68,7 @@ impl Running {
             input: input.map(|input| (input, job.line.clone().into_bytes())),
             messages,
             said: Vec::new(),
+            secrets: Secrets::of(argv),
             deadline: now + time_limit,
             asked_to_end: false,
         })
@@ -111,7 +121,7 @@ impl Running {
         let status = self.group.end().map_err(|error| format!("was lost: {error}"))?;
         let said = String::from_utf8_lossy(&self.said);
         let said = match said.lines().map(str::trim).rfind(|line| !line.is_empty()) {
-            Some(line) => format!(", its last message: {line}"),
+            Some(line) => format!(", its last message: {}", self.secrets.cut(line)),
             None => String::new(),
         };
         if self.asked_to_end {

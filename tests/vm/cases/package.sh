@@ -19,6 +19,7 @@ for file in /usr/bin/celebcam /etc/celebcam/celebcam.toml /usr/share/man/man1/ce
   /usr/share/bash-completion/completions/celebcam /usr/share/doc/celebcam/copyright; do
   check "$file is there" test -s "$file"
 done
+check "the settings are for those who may use cameras" is "$(stat -c '%a %G' /etc/celebcam/celebcam.toml)" "640 video"
 check "the settings are a configuration file" grep -q '/etc/celebcam/celebcam.toml' <(dpkg-query -W -f '${Conffiles}' celebcam)
 
 say "what the doctor finds"

@@ -40,6 +40,7 @@ say "first name $first_name ms after the kernel's start, $((first_name - started
 check "its status says what it watches: $(property StatusText)" grep -q '^watching /dev/video' <(property StatusText)
 pid=$(property MainPID)
 check "it runs as a user of its own" grep -q celebcam <(ps -o user:20= -p "$pid")
+check "D-Bus is out of its reach" test ! -S "/proc/$pid/root/run/dbus/system_bus_socket"
 check "it sees no network but its own" is "$(grep -c : "/proc/$pid/net/dev")" 1
 check "no new privileges, filtered calls" is "$(awk '/^(NoNewPrivs|Seccomp):/ { print $2 }' "/proc/$pid/status" | xargs)" "1 2"
 exposure=$(systemd-analyze security celebcam --no-pager | sed -n 's/.*exposure level for celebcam.service: \([0-9.]*\).*/\1/p')

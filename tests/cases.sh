@@ -1,0 +1,234 @@
+#!/usr/bin/env bash
+# Tries the inputs of $CELEBCAM_DATA/cases on which celebcam failed once, and prints a line for each:
+# pass, fail with the reason, or skip. A case is a function here: case_attack_NAME for attack/NAME, with
+# _ for -. It runs in an empty folder, with the case's own folder in $case, and ends at the first `is`,
+# `holds`, `lacks` or `exits` that does not hold.
+# usage: tests/cases.sh [-b BINARY] [CASE...]
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+binary=target/release/celebcam
+[ -x "$binary" ] || binary=target/debug/celebcam
+if [ "${1:-}" = -b ]; then
+  binary=${2:?usage: tests/cases.sh [-b BINARY] [CASE...]}
+  shift 2
+fi
+binary=$(realpath "$binary")
+cases=$(realpath -e "${CELEBCAM_DATA:-../shared}/cases") || exit
+for variable in "${!CELEBCAM_@}"; do unset "$variable"; done
+export CELEBCAM_CONFIG=/dev/null
+
+# Somebody whom the built-in model knows, and photos of somebody whom it does not.
+known=$cases/bugs/01-closeup-identify-enroll/jen.jpg
+stranger=$cases/bugs/04-jfif-heic-ignored/jfif
+
+wrong() { echo "$*" >&2 && exit 1; }
+skip() { echo "$*" >&2 && exit 77; }
+is() { [ "$2" = "$3" ] || wrong "$1 is $3, not $2"; } # WHAT EXPECTED ACTUAL
+holds() { grep -qaF -- "$2" "$1" || wrong "$1 does not say '$2'"; } # FILE WORDS
+lacks() { ! grep -qaF -- "$2" "$1" || wrong "$1 says '$2'"; } # FILE WORDS
+celebcam() { timeout 60 "$binary" "$@"; }
+exits() { # CODE ARGUMENT...: standard output goes to `out`, standard error to `log`
+  local code=0
+  celebcam "${@:2}" >out 2>log </dev/null || code=$?
+  is "exit code of celebcam ${*:2}" "$1" "$code"
+}
+visit() { exits 0 run --confirm 1 --absence 1 --pictures "$known" "$known" "$known" "$known" "$@"; }
+mode() { stat -c %a "$@" | paste -sd ' '; }
+
+# No byte that steers a terminal, and no more lines than there should be.
+plain() { # FILE LINES
+  ! LC_ALL=C grep -qaP '[\x00-\x08\x0b-\x1f\x7f]' "$1" || wrong "$1 steers the terminal"
+  ! grep -qaP '[\x{80}-\x{9f}\x{202a}-\x{202e}\x{2066}-\x{2069}]' "$1" || wrong "$1 hides something"
+  is "number of lines in $1" "$2" "$(wc -l <"$1")"
+}
+
+case_attack_terminal_escape() {
+  exits 78 model "$case/kind_esc.onnx" && plain log 1
+  exits 78 model "$case/id_dup_esc.onnx" && plain log 1
+  exits 78 model "$case/idnul.onnx" && plain log 1
+  exits 0 people --gallery "$case/gallery_model_esc" && plain out 1 && plain log 2
+  exits 78 identify "$case/face.jpg" --gallery "$case/gallery_model_esc" && plain log 1
+  mkdir photos
+  cp "$case/face.jpg" $'photos/\e]0;pwned\a.jpg'
+  cp "$case/face.jpg" $'photos/a\nb.jpg: Somebody 100 %.jpg'
+  cp "$case/face.jpg" $'photos/\u202egpj.exe\u009b.jpg'
+  exits 0 identify photos && plain out 3 && plain log 1
+  exits 0 identify photos --format json && plain out 3
+  echo 'no picture' >$'photos/\e[2J.jpg'
+  exits 66 identify photos && plain log 2
+  exits 2 $'--\e]0;x\a' && plain log 5
+}
+
+case_attack_secret_in_events() {
+  timeout 6 "$binary" -v run --format json --command "cat '$known' -u user:s3cret http://cam/stream" >out 2>log
+  timeout 6 "$binary" run --command "sh -c 'cat $known; sleep 2' -u user:s3cret --password=s3cret" >>out 2>>log
+  celebcam doctor --command "sh -c 'echo \$1 >&2; exit 3' -u user:s3cret" >>out 2>>log
+  celebcam config --on-event "true -H 'Authorization: Bearer s3cret'" >>out 2>>log
+  CELEBCAM_COMMAND="open 'quote -u user:s3cret" celebcam run >>out 2>>log
+  lacks out s3cret && lacks log s3cret && holds out 'http://cam/stream'
+}
+
+case_attack_snapshot_world_readable() {
+  umask 022
+  visit --snapshot new/s
+  is "modes" "700 700 600" "$(mode new new/s new/s/*)"
+  exits 0 identify "$known" --annotate copies/of
+  is "modes" "700 700 600" "$(mode copies copies/of copies/of/*)"
+  exits 0 crop "$known" --out crops
+  is "modes" "700 600" "$(mode crops crops/*)"
+}
+
+case_attack_snapshot_probe_race() {
+  mkdir snaps
+  echo precious >victim
+  ln -s "$PWD/victim" snaps/0000-00-00T00-00-00.000Z_0_probe.jpg.part
+  celebcam run --stdin --recording --snapshot snaps <"$case/empty.mjpeg" >/dev/null 2>&1
+  visit --snapshot snaps
+  is "the victim" precious "$(cat victim)"
+  if command -v strace >/dev/null; then
+    strace -f -o calls "$binary" -q run --confirm 1 --pictures "$known" "$known" --snapshot snaps >/dev/null
+    ! grep -E 'openat.*O_CREAT' calls | grep -v O_EXCL | grep snaps || wrong "a file is made without O_EXCL"
+  fi
+}
+
+case_attack_lock_symlink() {
+  ln -s "$PWD/made" .g.lock
+  exits 1 enroll Ann "$stranger"/1.jfif --gallery g --force
+  holds log "remove it"
+  [ ! -e made ] || wrong "the link was followed"
+  rm .g.lock
+  mkfifo pipe
+  exits 78 identify "$known" --gallery pipe
+  exits 78 identify "$known" --config pipe
+  exits 0 enroll Ann "$stranger"/1.jfif --gallery g --force
+  flock .g.lock sleep 4 &
+  sleep 0.5
+  exits 0 people rename Ann Bob --gallery g
+  holds log "waiting for another process"
+}
+
+case_attack_annotate_overwrites_originals() {
+  mkdir p a b copies
+  cp "$case/face.jpg" p/ && cp "$case/face.jpg" a/x.jpg && cp "$case/face.jpg" b/x.jpg
+  ln -s p link
+  for folder in p ./p link p/../p; do
+    exits 2 identify p --annotate "$folder" && exits 2 identify p/face.jpg --annotate "$folder"
+  done
+  cp "$case/face.jpg" p/face.jpg.png
+  exits 2 crop p --out p
+  exits 2 identify a b --annotate copies && exits 2 crop a b --out copies
+  is "the folder" "" "$(ls copies)"
+  mkdir elsewhere d d/sub && cp "$case/face.jpg" d/sub/ && ln -s "$PWD/elsewhere" copies/sub
+  exits 1 identify d --annotate copies
+  is "what the link leads to" "" "$(ls elsewhere)"
+  for file in p/face.jpg a/x.jpg b/x.jpg; do cmp "$file" "$case/face.jpg" || wrong "$file changed"; done
+}
+
+case_attack_hook_escapes() {
+  pgrep -f '^escapee' >before
+  visit --on-event "$case/fork.sh" --on-event-timeout 2
+  is "what is left" "" "$(pgrep -f '^escapee' | comm -13 before -)"
+}
+
+case_attack_println_fault() {
+  exits 0 enroll "Ann B" "$stranger"/1.jfif --gallery g --force
+  local code=0
+  celebcam people rename "Ann B" Cid --gallery g >/dev/full 2>log || code=$?
+  is "exit code" 1 "$code"
+  lacks log "fault of celebcam" && holds log "standard output"
+  celebcam people --gallery g >out 2>log && holds out Cid
+  celebcam people remove Cid --gallery g 2>log | true
+  is "exit code without a reader" 0 "${PIPESTATUS[0]}"
+}
+
+case_attack_last_events_false_alarm() {
+  (for _ in 1 2 3 4 5 6; do cat "$known" && sleep 0.3; done; sleep 20) |
+    "$binary" run --stdin --confirm 1 --on-event "$case/ignore.sh" --on-event-timeout 2 >out 2>log &
+  local run=$!
+  for _ in $(seq 100); do [ -s out ] && break; sleep 0.1; done
+  kill "$run" && wait "$run"
+  holds out "is here" && holds out "is gone"
+  lacks log "are lost"
+}
+
+# Pictures of the year 2026 in a folder, and a run whose clock stands at 1970.
+clock_of_1970() {
+  local library
+  library=$(find / -name 'libfaketimeMT.so.1' -print -quit 2>/dev/null)
+  [ -n "$library" ] || skip "no libfaketime"
+  mkdir s
+  for day in 1 2 3 4 5; do head -c 19000 /dev/zero >"s/2026-11-2${day}T10-00-00.000Z_1_tom-hanks.jpg"; done
+  for second in 12 40 70; do
+    LD_PRELOAD=$library FAKETIME="@1970-01-01 00:00:$second" FAKETIME_DONT_FAKE_MONOTONIC=1 \
+      timeout 60 "$binary" -q run --confirm 1 --pictures "$known" "$known" --snapshot s --snapshot-limit 300K >out
+  done
+  is "pictures of the last runs" 3 "$(find s -name '1970-*' | wc -l)"
+}
+case_attack_snapshot_clock_1970() { clock_of_1970; }
+case_bugs_12_clock_1970_snapshots() { clock_of_1970; }
+
+case_bugs_03_snapshot_full_or_readonly_at_start() {
+  [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null || skip "not root"
+  mkdir disk
+  export -f visit exits is wrong celebcam
+  export binary known
+  unshare -m bash -c 'mount -t tmpfs -o size=1m tmpfs disk && mkdir disk/faces
+    head -c 2000000 /dev/zero >disk/fill 2>/dev/null
+    visit --snapshot disk/faces; cp log full.log; ls -A disk/faces >left
+    visit --snapshot disk/new
+    rm disk/fill; mount -o remount,ro disk
+    visit --snapshot disk/faces; cp log read-only.log
+    celebcam doctor --pictures "$known" --snapshot disk/faces >doctor; true' || exit 1
+  is "what is left" "" "$(cat left)"
+  is "times the cause is told" 1 "$(grep -o 'No space left' full.log | wc -l)"
+  holds read-only.log "Read-only file system"
+  is "times the advice is told" 1 "$(grep -o 'Name another place' doctor | wc -l)"
+}
+
+case_bugs_07_password_in_events() {
+  timeout 6 "$binary" run --format json --command \
+    "sh -c 'cat $known; sleep 3' -i rtsp://admin:S3cret@10.0.0.5/stream1 -f mjpeg -" >out 2>log
+  lacks out S3cret && lacks log S3cret && holds log 'rtsp://***@10.0.0.5'
+}
+
+case_bugs_08_nonlatin_names() {
+  export CELEBCAM_GALLERY=$PWD/g
+  local name id
+  for name in 李娜:李娜 Иван:иван Ρένα:ρένα محمد:محمد हिन्दी:हिन-दी; do
+    id=${name#*:} name=${name%:*}
+    exits 0 enroll "$name" "$stranger"/*.jfif --skip --largest
+    exits 0 run --pictures "$stranger"/{1,1,1,1}.jfif --snapshot s
+    ls s | grep -q "_1_$id.jpg" || wrong "no file name says $name: $(ls s)"
+    holds log "$name cannot be drawn"
+    exits 0 people remove "$name"
+  done
+}
+
+case_bugs_13_small_things() {
+  export CELEBCAM_GALLERY=$PWD/g
+  exits 0 enroll "José" "$stranger"/1.jfif --force
+  exits 1 enroll "$(printf 'Jose\u0301')" "$stranger"/2.jfif --force
+  exits 1 enroll "$(printf 'Jos\u200b\u202e\u00e9')" "$stranger"/2.jfif --force
+  echo 'snapshot = "~/faces"' >c.toml
+  exits 78 config --config c.toml && holds log "~ stands for itself"
+  CELEBCAM_MAXFPS=3 exits 0 config && holds log "did you mean CELEBCAM_MAX_FPS?"
+}
+
+failed=0
+for function in $(compgen -A function case_); do
+  path=${function#case_}
+  group=${path%%_*} name=${path#*_}
+  name=${name//_/-}
+  [ $# = 0 ] || [[ " $* " = *" $group/$name "* ]] || continue
+  work=$(mktemp -d)
+  (cd "$work" && case=$cases/$group/$name && export CELEBCAM_GALLERY=$work/nobody && "$function") \
+    >"$work.out" 2>"$work.log"
+  case $? in
+    0) echo "pass  $group/$name" ;;
+    77) echo "skip  $group/$name: $(tail -1 "$work.log")" ;;
+    *) echo "fail  $group/$name: $(tail -1 "$work.log")" && failed=1 ;;
+  esac
+  rm -rf "$work" "$work.out" "$work.log"
+done
+exit $failed

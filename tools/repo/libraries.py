@@ -1,0 +1,144 @@
+"""Checks the libraries of Cargo.lock: their licences, and what advisories say of them.
+
+The advisories come from a copy of https://github.com/rustsec/advisory-db that is handed over; nothing is
+fetched. tools/repo/libraries.toml names the licences and the advisories that are accepted.
+
+usage: python3 tools/repo/libraries.py [ADVISORIES]
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPARISONS = {
+    ">=": lambda version, bound: version >= bound,
+    "<=": lambda version, bound: version <= bound,
+    ">": lambda version, bound: version > bound,
+    "<": lambda version, bound: version < bound,
+    "=": lambda version, bound: version == bound,
+    "^": lambda version, bound: bound <= version < after(bound),
+}
+
+
+def main() -> None:
+    """Prints a line for each fault; the exit code is 1 where there is one."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("advisories", type=Path, nargs="?", help="a copy of the advisory database")
+    arguments = parser.parse_args()
+    rules = tomllib.loads((ROOT / "tools/repo/libraries.toml").read_text())
+    faults = wrong_licences(metadata(), set(rules["licences"]))
+    if arguments.advisories is None:
+        print("no advisories were handed over, only licences are looked at", file=sys.stderr)
+    else:
+        locked = tomllib.loads((ROOT / "Cargo.lock").read_text())["package"]
+        faults += advised(locked, arguments.advisories, rules["accepted"])
+    for fault in faults:
+        print(fault)
+    sys.exit(1 if faults else 0)
+
+
+def metadata() -> list[dict]:
+    """The packages from elsewhere, as cargo tells of them."""
+    command = ["cargo", "metadata", "--locked", "--format-version", "1"]
+    result = subprocess.run(command, stdout=subprocess.PIPE, check=False, cwd=ROOT)
+    if result.returncode != 0:
+        sys.exit("cargo could not say which libraries there are")
+    packages = json.loads(result.stdout)["packages"]
+    return [package for package in packages if package["source"] is not None]
+
+
+def wrong_licences(packages: list[dict], allowed: set[str]) -> list[str]:
+    """A sentence for each package that may not be used under the allowed licences."""
+    return [
+        f"{package['name']} {package['version']}: its licence is {package['license']}"
+        for package in packages
+        if not is_allowed(package["license"] or "", allowed)
+    ]
+
+
+def is_allowed(expression: str, allowed: set[str]) -> bool:
+    """Whether an SPDX expression can be met; the old way to write OR is a slash."""
+    words = re.findall(r"[()]|[^\s()]+", expression.replace("/", " OR "))
+
+    def either() -> bool:
+        met = both()
+        while words and words[0] == "OR":
+            words.pop(0)
+            met = both() or met
+        return met
+
+    def both() -> bool:
+        met = one()
+        while words and words[0] == "AND":
+            words.pop(0)
+            met = one() and met
+        return met
+
+    def one() -> bool:
+        if not words:
+            return False
+        if (name := words.pop(0)) == "(":
+            met = either()
+            words[:1] = []
+            return met
+        if words and words[0] == "WITH":
+            name = " ".join([name, words.pop(0), words.pop(0)])
+        return name in allowed
+
+    return either()
+
+
+def advised(locked: list[dict], database: Path, accepted: dict[str, str]) -> list[str]:
+    """A sentence for each advisory on a locked package that is not accepted."""
+    if not (database / "crates").is_dir():
+        sys.exit(f"{database} is no copy of the advisory database: it has no folder crates")
+    faults = []
+    for package in locked:
+        for path in sorted((database / "crates" / package["name"]).glob("RUSTSEC-*.md")):
+            block = path.read_text().split("```toml", 1)[1].split("```", 1)[0]
+            advisory = tomllib.loads(block)
+            is_open = "withdrawn" not in advisory["advisory"] and path.stem not in accepted
+            if is_open and concerns(advisory, package["version"]):
+                kind = advisory["advisory"].get("informational", "vulnerable")
+                faults.append(f"{package['name']} {package['version']}: {kind}, {path.stem}")
+    return faults
+
+
+def concerns(advisory: dict, version: str) -> bool:
+    """Whether a version is neither patched nor unaffected."""
+    versions = advisory.get("versions", {})
+    safe = versions.get("patched", []) + versions.get("unaffected", [])
+    return not any(meets(version, requirement) for requirement in safe)
+
+
+def meets(version: str, requirement: str) -> bool:
+    """Whether a version meets all parts of a requirement such as `>= 1.2.3, < 2`."""
+    for part in requirement.split(","):
+        operator, bound = re.fullmatch(r"\s*([<>=^]*)\s*(\S+)\s*", part).groups()
+        if not COMPARISONS[operator or "^"](parsed(version), parsed(bound)):
+            return False
+    return True
+
+
+def parsed(version: str) -> tuple:
+    """The numbers of a version, and whether it is a finished one."""
+    core, _, early = version.split("+")[0].partition("-")
+    numbers = [int(number) for number in core.split(".") if number.isdigit()]
+    return (*numbers, *[0] * (3 - len(numbers)), early == "", early)
+
+
+def after(bound: tuple) -> tuple:
+    """The first version that may be incompatible with this one."""
+    major, minor, patch = bound[:3]
+    if major:
+        return parsed(f"{major + 1}.0.0-0")
+    return parsed(f"0.{minor + 1}.0-0" if minor else f"0.0.{patch + 1}-0")
+
+
+if __name__ == "__main__":
+    main()
