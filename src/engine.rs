@@ -20,6 +20,7 @@ use int8::isa::Isa;
 use int8::network::{Input, LayerTime, Network};
 
 pub mod int8;
+pub mod limits;
 mod lower;
 mod ops;
 
