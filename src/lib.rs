@@ -41,6 +41,7 @@ pub mod sink;
 pub mod pipeline;
 
 pub mod annotate;
+pub mod bounded;
 pub mod cli;
 pub mod commands;
 pub mod config;

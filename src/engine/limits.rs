@@ -29,8 +29,8 @@ pub const WEIGHT_BYTES: usize = 96_000_000;
 /// Multiplications, comparisons and the like of one run.
 pub const OPERATIONS: u64 = 4_000_000_000;
 
-/// Values that tract computes from constants while it loads a model.
-pub const FOLDED_VALUES: usize = 12_000_000;
+/// Operations on constants that tract does while it loads a model.
+pub const FOLDED_OPERATIONS: u64 = 12_000_000;
 
 /// Bytes of the values of one run that tract computes.
 pub const TRACT_BYTES: usize = 128_000_000;

@@ -17,6 +17,7 @@ use super::isa::Isa;
 use super::kernels::Kernels;
 use super::pool::Pool;
 use crate::stop::StopFlag;
+pub use budget::Cost;
 use memory::{Memory, Place};
 use step::Step;
 
@@ -40,6 +41,7 @@ pub struct Network {
     steps: Vec<NamedStep>,
     arena_bytes: usize,
     scratch_bytes: usize,
+    cost: Cost,
     stop: StopFlag,
     idle: Mutex<Vec<State>>,
 }
@@ -89,6 +91,7 @@ impl Network {
             steps: compiled.steps,
             arena_bytes: compiled.arena_bytes,
             scratch_bytes: compiled.scratch_bytes,
+            cost: compiled.cost,
             stop: StopFlag::default(),
             idle: Mutex::new(Vec::new()),
         };
@@ -130,7 +133,12 @@ impl Network {
 
     /// Bytes of memory that hold the values of one run.
     pub fn arena_bytes(&self) -> usize {
-        self.arena_bytes + self.scratch_bytes * self.pool.threads()
+        self.cost.arena_bytes
+    }
+
+    /// What it takes.
+    pub fn cost(&self) -> Cost {
+        self.cost
     }
 
     /// Computes `outputs` from `inputs`, both in the order of the graph. Allocates nothing when the

@@ -7,22 +7,54 @@ use crate::engine::int8::pack::{DEPTH_BLOCK, product};
 use crate::engine::int8::requant::CHANNEL_BLOCK;
 use crate::engine::limits::{ARENA_BYTES, OPERATIONS, WEIGHT_BYTES, WINDOW};
 
-/// What one node takes.
-struct Cost {
+/// What a network takes, or a part of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
     /// Multiplications or the like of one run.
-    operations: u64,
-    /// Bytes that stay as long as the network.
-    kept_bytes: usize,
+    pub operations: u64,
+    /// Bytes of weights and of what else stays as long as the network.
+    pub kept_bytes: usize,
+    /// Bytes of the values of one run, and of the scratch of each thread.
+    pub arena_bytes: usize,
 }
 
-/// Checks that `graph`, whose nodes are in order and whose values have `places`, keeps the limits.
+impl Cost {
+    /// What both take.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            operations: self.operations.saturating_add(other.operations),
+            kept_bytes: self.kept_bytes.saturating_add(other.kept_bytes),
+            arena_bytes: self.arena_bytes.saturating_add(other.arena_bytes),
+        }
+    }
+
+    /// Checks that it keeps the [limits](crate::engine::limits).
+    ///
+    /// # Errors
+    ///
+    /// A sentence with the limit that it does not keep.
+    pub fn check(self) -> Result<(), String> {
+        if self.kept_bytes > WEIGHT_BYTES {
+            return Err(too_heavy());
+        }
+        if self.operations > OPERATIONS {
+            let most = OPERATIONS / 1_000_000_000;
+            return Err(format!(
+                "a run takes more than {most} billion operations, which is the limit"
+            ));
+        }
+        if self.arena_bytes > ARENA_BYTES { Err(too_large()) } else { Ok(()) }
+    }
+}
+
+/// What `graph` takes, whose nodes are in order and whose values have `places`, but for its arena.
 ///
 /// # Errors
 ///
 /// A sentence with the limit that it does not keep.
-pub fn check(graph: &Graph, places: &[Place], kernels: &Kernels) -> Result<(), String> {
-    let mut operations = 0_u64;
-    let mut kept_bytes = 0_usize;
+pub fn cost(graph: &Graph, places: &[Place], kernels: &Kernels) -> Result<Cost, String> {
+    let mut all = Cost::default();
     for node in &graph.nodes {
         check_at_once(node, places)?;
         if let Op::Convolution(conv) | Op::Depthwise(conv) = &node.op {
@@ -30,18 +62,10 @@ pub fn check(graph: &Graph, places: &[Place], kernels: &Kernels) -> Result<(), S
         } else if let Op::MaxPool(window) = &node.op {
             check_window(*window)?;
         }
-        let cost = cost(node, places, kernels).ok_or_else(too_heavy)?;
-        operations = operations.saturating_add(cost.operations);
-        kept_bytes = kept_bytes.saturating_add(cost.kept_bytes);
+        all = all.plus(node_cost(node, places, kernels).ok_or_else(too_heavy)?);
     }
-    if kept_bytes > WEIGHT_BYTES {
-        return Err(too_heavy());
-    }
-    if operations > OPERATIONS {
-        let most = OPERATIONS / 1_000_000_000;
-        return Err(format!("a run takes more than {most} billion operations, which is the limit"));
-    }
-    Ok(())
+    all.check()?;
+    Ok(all)
 }
 
 fn too_heavy() -> String {
@@ -65,41 +89,31 @@ fn check_window(window: Window) -> Result<(), String> {
     Ok(())
 }
 
-fn cost(node: &Node, places: &[Place], kernels: &Kernels) -> Option<Cost> {
+fn node_cost(node: &Node, places: &[Place], kernels: &Kernels) -> Option<Cost> {
     let [input, output] = [&places[*node.inputs.first()?], &places[node.output]];
     let positions = output.tensor.shape.positions() as u64;
     let channels = output.tensor.shape.channels;
     let many = |times: usize, bytes: usize| positions.checked_mul(product(&[times, bytes])? as u64);
-    Some(match &node.op {
+    let (operations, kept_bytes) = match &node.op {
         Op::Convolution(convolution) => {
             let depth = product(&[convolution.window.taps(), input.stride_bytes])?
                 .checked_next_multiple_of(DEPTH_BLOCK)?;
             let columns = channels.checked_next_multiple_of(CHANNEL_BLOCK)?;
-            Cost {
-                operations: many(depth, columns)?,
-                kept_bytes: kernels.gemm_bytes(columns, depth)?,
-            }
+            (many(depth, columns)?, kernels.gemm_bytes(columns, depth)?)
         }
         Op::Depthwise(convolution) => {
-            let size = convolution.window.size;
-            let packed = kernels.dwconv_bytes(channels, size)?;
-            Cost {
-                operations: many(convolution.window.taps(), output.stride_bytes)?,
-                // A row of padding is kept as well.
-                kept_bytes: packed.checked_add(input.row_bytes())?,
-            }
+            let window = convolution.window;
+            let packed = kernels.dwconv_bytes(channels, window.size)?;
+            // A row of padding is kept as well.
+            (many(window.taps(), output.stride_bytes)?, packed.checked_add(input.row_bytes())?)
         }
-        Op::MaxPool(window) => {
-            Cost { operations: many(window.taps(), output.stride_bytes)?, kept_bytes: 0 }
-        }
+        Op::MaxPool(window) => (many(window.taps(), output.stride_bytes)?, 0),
         Op::Dense { .. } => {
             let depth = input.tensor.shape.channels;
             let columns = channels.checked_next_multiple_of(CHANNEL_BLOCK)?;
-            Cost {
-                operations: many(depth, columns)?,
-                kept_bytes: product(&[depth, columns, size_of::<f32>()])?,
-            }
+            (many(depth, columns)?, product(&[depth, columns, size_of::<f32>()])?)
         }
-        _ => Cost { operations: (input.bytes() + output.bytes()) as u64, kept_bytes: 0 },
-    })
+        _ => ((input.bytes() + output.bytes()) as u64, 0),
+    };
+    Some(Cost { operations, kept_bytes, arena_bytes: 0 })
 }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::NamedStep;
-use super::budget;
+use super::budget::{self, Cost};
 use super::memory::{Place, plan, too_large};
 use super::step::{
     Average, DENSE_BLOCK, Dense, Depthwise, Multiply, Product, SCRATCH_SLACK_BYTES, Source, Step,
@@ -18,7 +18,6 @@ use crate::engine::int8::kernels::{Dwconv, Kernels, MOST_WINDOW_ROWS, Sum};
 use crate::engine::int8::lines::Lines;
 use crate::engine::int8::pack::{DEPTH_BLOCK, product};
 use crate::engine::int8::requant::{Epilogue, fit_32_bits};
-use crate::engine::limits::ARENA_BYTES;
 
 /// Inputs of a band: they stay in the first-level cache while all weights pass by.
 const BAND_BYTES: usize = 24 * 1024;
@@ -32,6 +31,7 @@ pub struct Compiled {
     pub steps: Vec<NamedStep>,
     pub arena_bytes: usize,
     pub scratch_bytes: usize,
+    pub cost: Cost,
 }
 
 /// Compiles `graph`. What it will take is counted before anything large is made.
@@ -45,7 +45,7 @@ pub fn compile(graph: &Graph, kernels: &Kernels, threads: usize) -> Result<Compi
         scratch_bytes: 0,
     };
     compiler.places = compiler.places()?;
-    budget::check(graph, &compiler.places, kernels)?;
+    let cost = budget::cost(graph, &compiler.places, kernels)?;
     let mut steps = Vec::new();
     let mut joined = None;
     for node in &graph.nodes {
@@ -62,12 +62,10 @@ pub fn compile(graph: &Graph, kernels: &Kernels, threads: usize) -> Result<Compi
     let lives = lives(graph, &steps);
     let arena_bytes = plan(&mut compiler.places, &lives).ok_or_else(too_large)?;
     let scratch_bytes = compiler.scratch_bytes;
-    let all_bytes = product(&[scratch_bytes, threads.max(1)])
-        .and_then(|scratches| scratches.checked_add(arena_bytes));
-    if all_bytes.is_none_or(|bytes| bytes > ARENA_BYTES) {
-        return Err(too_large());
-    }
-    Ok(Compiled { places: compiler.places, steps, arena_bytes, scratch_bytes })
+    let scratches_bytes = product(&[scratch_bytes, threads.max(1)]).ok_or_else(too_large)?;
+    let cost = Cost { arena_bytes: arena_bytes.saturating_add(scratches_bytes), ..cost };
+    cost.check()?;
+    Ok(Compiled { places: compiler.places, steps, arena_bytes, scratch_bytes, cost })
 }
 
 /// How many nodes read each tensor; outputs of the graph count as read twice.

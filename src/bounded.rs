@@ -1,0 +1,109 @@
+//! Reading a file that may be of any kind and length.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{Error, ErrorKind, Read, Result};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// The bytes of the regular file at `path`.
+///
+/// # Errors
+///
+/// What the system says; [`ErrorKind::InvalidInput`] with the reason when it is something else than a
+/// regular file, which could make the reader wait for ever, and [`ErrorKind::FileTooLarge`] when it
+/// has more than `most` bytes.
+pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
+    // Opening a device can do something already.
+    check_kind(&path.metadata()?)?;
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)?;
+    // It may be another file by now.
+    let metadata = file.metadata()?;
+    check_kind(&metadata)?;
+    if metadata.len() > most {
+        return Err(too_large(most));
+    }
+    let mut bytes = Vec::new();
+    let room = usize::try_from(metadata.len()).map_err(|_| too_large(most))?;
+    bytes.try_reserve_exact(room)?;
+    read_at_most(&file, most, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// A file can grow, or hold more than its length says.
+fn read_at_most(file: &File, most: u64, bytes: &mut Vec<u8>) -> Result<()> {
+    file.take(most.saturating_add(1)).read_to_end(bytes)?;
+    if bytes.len() as u64 > most { Err(too_large(most)) } else { Ok(()) }
+}
+
+fn check_kind(metadata: &Metadata) -> Result<()> {
+    let kind = metadata.file_type();
+    let what = if kind.is_file() {
+        return Ok(());
+    } else if kind.is_dir() {
+        "a folder"
+    } else if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    };
+    Err(Error::new(ErrorKind::InvalidInput, format!("it is {what}, not a file")))
+}
+
+fn too_large(most: u64) -> Error {
+    let reason = format!("it has more than {} MB, which is the limit", most / 1_000_000);
+    Error::new(ErrorKind::FileTooLarge, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        for (path, what) in [
+            (folder.path(), "a folder"),
+            (&*pipe, "a pipe"),
+            (&*socket, "a socket"),
+            (Path::new("/dev/zero"), "a device"),
+        ] {
+            let error = read(path, 10).unwrap_err();
+            assert_eq!(error.to_string(), format!("it is {what}, not a file"));
+        }
+    }
+
+    #[test]
+    fn more_than_the_limit_is_refused_unread() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, [7; 2_000_000]).unwrap();
+        assert_eq!(read(&path, 2_000_000).unwrap(), [7; 2_000_000]);
+        let error = read(&path, 1_999_999).unwrap_err();
+        assert_eq!(error.to_string(), "it has more than 1 MB, which is the limit");
+        let sparse = File::create(folder.path().join("sparse")).unwrap();
+        sparse.set_len(1 << 40).unwrap();
+        assert!(read(&folder.path().join("sparse"), 256_000_000).is_err());
+    }
+
+    #[test]
+    fn a_file_that_holds_more_than_its_length_says_is_read() {
+        assert!(!read(Path::new("/proc/self/status"), 1_000_000).unwrap().is_empty());
+        assert!(read(Path::new("/proc/self/status"), 10).is_err());
+    }
+}
