@@ -48,6 +48,7 @@ pub mod config;
 pub mod engine;
 pub mod enroll;
 pub mod error;
+pub mod heap;
 pub mod models;
 pub mod picture;
 pub mod process;

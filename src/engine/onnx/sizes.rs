@@ -120,7 +120,9 @@ impl<'a> Sizes<'a> {
         let mut operations = 0_u64;
         for node in &graph.node {
             let value = sizes.node(node, &constants).map_err(|reason| {
-                format!("node {} ({}): {reason}", shown(&node.name), shown(&node.op_type))
+                let output = node.output.first().map_or("", String::as_str);
+                let name = if node.name.is_empty() { output } else { &node.name };
+                format!("node {} ({}): {reason}", shown(name), shown(&node.op_type))
             })?;
             operations = operations.saturating_add(value.operations);
             sizes.insert(&node.output[0], value)?;
