@@ -1,13 +1,17 @@
-//! Reading a file that may be of any kind and length.
+//! What comes from outside and may be of any kind and length: files, and texts in them.
 
+use std::borrow::Cow;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{Error, ErrorKind, Read, Result};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, makedev};
 
-/// The bytes of the regular file at `path`.
+/// Major and minor number of the null device, which is an empty file.
+const NULL_DEVICE: (u32, u32) = (1, 3);
+
+/// The bytes of the regular file at `path`; none of `/dev/null`.
 ///
 /// # Errors
 ///
@@ -40,7 +44,8 @@ fn read_at_most(file: &File, most: u64, bytes: &mut Vec<u8>) -> Result<()> {
 
 fn check_kind(metadata: &Metadata) -> Result<()> {
     let kind = metadata.file_type();
-    let what = if kind.is_file() {
+    let is_null = kind.is_char_device() && metadata.rdev() == makedev(NULL_DEVICE.0, NULL_DEVICE.1);
+    let what = if kind.is_file() || is_null {
         return Ok(());
     } else if kind.is_dir() {
         "a folder"
@@ -55,8 +60,19 @@ fn check_kind(metadata: &Metadata) -> Result<()> {
 }
 
 fn too_large(most: u64) -> Error {
-    let reason = format!("it has more than {} MB, which is the limit", most / 1_000_000);
-    Error::new(ErrorKind::FileTooLarge, reason)
+    let size = match most / 1_000_000 {
+        0 => format!("{} kB", most / 1_000),
+        megabytes => format!("{megabytes} MB"),
+    };
+    Error::new(ErrorKind::FileTooLarge, format!("it has more than {size}, which is the limit"))
+}
+
+/// The text, no longer than `most` characters and three dots.
+pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}...", &text[..end])),
+    }
 }
 
 #[cfg(test)]
@@ -96,9 +112,19 @@ mod tests {
         assert_eq!(read(&path, 2_000_000).unwrap(), [7; 2_000_000]);
         let error = read(&path, 1_999_999).unwrap_err();
         assert_eq!(error.to_string(), "it has more than 1 MB, which is the limit");
+        let error = read(&path, 64_000).unwrap_err();
+        assert_eq!(error.to_string(), "it has more than 64 kB, which is the limit");
+        assert!(read(Path::new("/dev/null"), 10).unwrap().is_empty());
         let sparse = File::create(folder.path().join("sparse")).unwrap();
         sparse.set_len(1 << 40).unwrap();
         assert!(read(&folder.path().join("sparse"), 256_000_000).is_err());
+    }
+
+    #[test]
+    fn a_text_is_cut_off_between_characters() {
+        assert_eq!(shortened("äöü", 3), "äöü");
+        assert_eq!(shortened("äöü", 2), "äö...");
+        assert_eq!(shortened("", 0), "");
     }
 
     #[test]

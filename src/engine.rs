@@ -37,6 +37,12 @@ const SCHEMA: &str = "1";
 /// Prefix of our keys in the `metadata_props` of an ONNX file.
 const PREFIX: &str = "celebcam.";
 
+/// Most characters of a word of the metadata in a message.
+const WORD_LENGTH: usize = 40;
+
+/// Most characters of what others say of a model in a message.
+const SENTENCE_LENGTH: usize = 200;
+
 /// How models are run.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -151,7 +157,7 @@ impl Model {
                 network.run(&[Input::Pixels(rgb.as_raw())], outputs).map_err(Error::Inference)
             }
             Runner::Tract(plan) => {
-                let failed = |error: TractError| Error::Inference(shortened(&error));
+                let failed = |error: TractError| Error::Inference(in_short(&error));
                 let shape = [1, self.height as usize, self.width as usize, 3];
                 let image = Tensor::from_shape(&shape, rgb.as_raw()).map_err(failed)?;
                 let values =
@@ -240,8 +246,11 @@ impl Model {
         let text = self
             .property(key)
             .ok_or_else(|| self.wrong(format!("its metadata lacks {PREFIX}{key}")))?;
-        serde_json::from_str(text)
-            .map_err(|error| self.wrong(format!("its metadata {PREFIX}{key} is broken: {error}")))
+        serde_json::from_str(text).map_err(|error| {
+            let error = error.to_string();
+            let error = bounded::shortened(&error, SENTENCE_LENGTH);
+            self.wrong(format!("its metadata {PREFIX}{key} is broken: {error}"))
+        })
     }
 
     /// Checks that the model is of `kind`, "recognizer" or "detector".
@@ -252,7 +261,10 @@ impl Model {
     pub fn expect_kind(&self, kind: &str) -> Result<()> {
         match self.property("kind") {
             Some(found) if found == kind => Ok(()),
-            Some(found) => Err(self.wrong(format!("its kind is {found}; {kind} is needed here"))),
+            Some(found) => {
+                let found = bounded::shortened(found, WORD_LENGTH);
+                Err(self.wrong(format!("its kind is {found}; {kind} is needed here")))
+            }
             None => Err(self.wrong(format!("its metadata lacks {PREFIX}kind"))),
         }
     }
@@ -302,8 +314,9 @@ fn read_properties(proto: &ModelProto) -> std::result::Result<BTreeMap<String, S
     match properties.get("schema").map(String::as_str) {
         Some(SCHEMA) => Ok(properties),
         Some(other) => Err(format!(
-            "its metadata has schema {other} and this celebcam reads {SCHEMA}; use the trainer of \
-             the same version"
+            "its metadata has schema {} and this celebcam reads {SCHEMA}; use the trainer of the same \
+             version",
+            bounded::shortened(other, WORD_LENGTH)
         )),
         None => Err("it has no celebcam metadata; export it with celebcam's trainer".to_owned()),
     }
@@ -368,19 +381,14 @@ fn compile(proto: &ModelProto, settings: &Settings) -> std::result::Result<Runne
 /// What tract does, or what it said in short. It asserts on some graphs that nobody meant for it.
 fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> std::result::Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(|error| shortened(&error)),
+        Ok(result) => result.map_err(|error| in_short(&error)),
         Err(_) => Err("it holds what tract does not expect".to_owned()),
     }
 }
 
 /// What tract said, which can be as long as the model.
-fn shortened(error: &TractError) -> String {
-    const LENGTH: usize = 200;
-    let text = format!("{error:#}");
-    match text.char_indices().nth(LENGTH) {
-        None => text,
-        Some((end, _)) => format!("{}...", &text[..end]),
-    }
+fn in_short(error: &TractError) -> String {
+    bounded::shortened(&format!("{error:#}"), SENTENCE_LENGTH).into_owned()
 }
 
 fn read_outputs(

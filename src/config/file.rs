@@ -1,12 +1,12 @@
 //! The settings file: TOML, whose keys are the long flags of `celebcam run`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use crate::bounded;
 use crate::error::{Error, Result};
 
 /// Where the file is looked for below a folder of settings.
@@ -14,6 +14,9 @@ const NAME: &str = "celebcam/celebcam.toml";
 
 /// Similarity of two words from which on one is taken for the other, misspelt.
 const LIKELY_MEANT: f64 = 0.75;
+
+/// Most bytes of the file: a value takes up to two hundred times its bytes while it is read.
+const MOST_BYTES: u64 = 64_000;
 
 /// What a file says.
 #[derive(Debug, Default, PartialEq)]
@@ -28,15 +31,17 @@ impl SettingsFile {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// [`Error::Config`] when it cannot be read, is not TOML, or holds more than keys with values.
+    /// [`Error::Config`] when it cannot be read, is no regular file, has more than 64 kB, is not TOML,
+    /// or holds more than keys with values.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|error| {
+        let bytes = bounded::read(path, MOST_BYTES).map_err(|error| {
             let reason = match error.kind() {
                 ErrorKind::NotFound => "no such file".to_owned(),
                 _ => error.to_string(),
             };
             wrong(path, &reason)
         })?;
+        let text = String::from_utf8(bytes).map_err(|_| wrong(path, "it is not UTF-8 text"))?;
         Self::parse(path, &text)
     }
 
@@ -108,6 +113,8 @@ fn scalar(value: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn parse(text: &str) -> Result<SettingsFile> {
@@ -136,6 +143,19 @@ mod tests {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.starts_with("settings c.toml: ") && error.contains(words), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_of_another_kind_or_of_any_length_is_refused() {
+        let read = |path: &Path| SettingsFile::read(path).map_err(|error| error.to_string());
+        assert!(read(Path::new("/dev/null")).unwrap().settings.is_empty());
+        assert!(read(Path::new("/dev/zero")).unwrap_err().contains("it is a device"));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.toml");
+        fs::write(&path, format!("a = [{}]", "0,".repeat(40_000))).unwrap();
+        assert!(read(&path).unwrap_err().contains("more than 64 kB"));
+        fs::write(&path, b"a = \"\xff\"").unwrap();
+        assert!(read(&path).unwrap_err().contains("UTF-8"));
     }
 
     #[test]

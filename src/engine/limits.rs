@@ -1,5 +1,5 @@
 //! How large a model may be. A file that asks for more is refused before the memory is taken or the
-//! work begun. The shipped models need a hundredth of these.
+//! work begun. The shipped models stay well below each.
 
 /// Bytes of a model file.
 pub const FILE_BYTES: u64 = 256_000_000;

@@ -2,12 +2,14 @@
 //! before anything is computed or any memory taken. What has no fixed size, exceeds the limits or is
 //! of an operator that is not known here is refused, so tract gets nothing else.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
 use super::proto::{Constants, declared_dims, input, is_standard};
+use crate::bounded::shortened;
 use crate::engine::int8::pack::product;
 use crate::engine::limits::{ARENA_BYTES, FOLDED_OPERATIONS, NODES, OPERATIONS, RANK, TRACT_BYTES};
 
@@ -268,9 +270,6 @@ fn constant_dims(tensor: &TensorProto) -> Result<Vec<usize>, Reason> {
 }
 
 /// A name, no longer than one can read.
-fn shown(name: &str) -> String {
-    match name.char_indices().nth(NAME_LENGTH) {
-        None => name.to_owned(),
-        Some((end, _)) => format!("{}...", &name[..end]),
-    }
+fn shown(name: &str) -> Cow<'_, str> {
+    shortened(name, NAME_LENGTH)
 }
