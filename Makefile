@@ -27,8 +27,9 @@ TRAIN_ARGUMENTS = "$$DATA" $(if $(CHECK),--check,"$$OUT") --preset "$$PRESET" \
 # Cross-building and emulation.
 TARGET ?= aarch64-unknown-linux-gnu
 CPUS ?= cortex-a72 cortex-a76
-# How long to look for a difference between kernels.
+# How long to try each target of the fuzzer, and how long in `make check`.
 SECONDS_TO_FUZZ ?= 180
+SECONDS_TO_CHECK_FUZZ ?= 20
 # How many frames the soak takes, and the seed of what goes wrong.
 FRAMES ?= 200000
 SEED ?= 1
@@ -57,7 +58,7 @@ build/demo/six-people.jpg:
 	python3 tools/repo/sample_photo.py $@
 
 .PHONY: check
-check: check-format check-rust check-tools check-boards ## everything that guards the project
+check: check-format check-rust check-fuzz check-tools check-boards ## everything that guards the project
 
 .PHONY: check-format
 check-format: .venv
@@ -115,8 +116,14 @@ vm-check: .venv sample ## run the service on an emulated board with a camera tha
 	tests/vm/check.sh target/boards/aarch64-unknown-linux-gnu/release/celebcam \
 		"$$(ls -t target/debian/celebcam_*_arm64.deb | head -1)" build/demo/six-people.jpg $(PYTHON) $(CASES)
 
+.PHONY: check-fuzz
+check-fuzz: ## build every target of the fuzzer, replay its kept inputs and run each for a moment
+	tools/repo/system-packages.sh build fuzz
+	tools/repo/fuzz.sh $(SECONDS_TO_CHECK_FUZZ)
+
 .PHONY: fuzz
-fuzz: ## compare the kernels with the reference on inputs that a fuzzer chooses, for SECONDS
+fuzz: ## try model files and kernels with inputs that a fuzzer chooses: [SECONDS_TO_FUZZ=180]
+	tools/repo/system-packages.sh build fuzz
 	tools/repo/fuzz.sh $(SECONDS_TO_FUZZ)
 
 .PHONY: measure

@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 use image::RgbImage;
 use serde::Deserialize;
 
+use crate::bounded::shortened;
 use crate::engine::Model;
 use crate::error::Result;
 use crate::face::{BoundingBox, Face, Point};
@@ -276,6 +277,7 @@ fn check(specification: &Specification, model: &Model) -> Result<Vec<[f32; 2]>, 
     let Specification { family, input_px, anchors: layers, score_threshold, iou_threshold } =
         specification;
     if family != "blazeface" {
+        let family = shortened(family, 40);
         return Err(format!("it is of the family {family}; blazeface is the one known here"));
     }
     if model.input_size() != (*input_px, *input_px) {

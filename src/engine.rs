@@ -11,16 +11,21 @@ use std::sync::Arc;
 
 use image::RgbImage;
 use sha2::{Digest, Sha256};
-use tract_onnx::pb::{ModelProto, tensor_proto::DataLocation};
+use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
+use crate::bounded;
 use crate::error::{Error, Result};
 use crate::stop::StopFlag;
 use int8::isa::Isa;
 use int8::network::{Input, LayerTime, Network};
+use limits::{FILE_BYTES, METADATA_BYTES};
+use onnx::sizes::Sizes;
 
 pub mod int8;
+pub mod limits;
 mod lower;
+mod onnx;
 mod ops;
 
 /// Lowers the choice of the instruction set.
@@ -31,6 +36,12 @@ const SCHEMA: &str = "1";
 
 /// Prefix of our keys in the `metadata_props` of an ONNX file.
 const PREFIX: &str = "celebcam.";
+
+/// Most characters of a word of the metadata in a message.
+const WORD_LENGTH: usize = 40;
+
+/// Most characters of what others say of a model in a message.
+const SENTENCE_LENGTH: usize = 200;
 
 /// How models are run.
 #[derive(Clone, Debug)]
@@ -84,10 +95,11 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] when the file cannot be read or is not a model that celebcam can run.
+    /// [`Error::Model`] when the file cannot be read, is no regular file, or is not a model that
+    /// celebcam can run.
     pub fn read(path: &Path, settings: &Settings) -> Result<Self> {
         let origin = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|error| Error::Model {
+        let bytes = bounded::read(path, FILE_BYTES).map_err(|error| Error::Model {
             origin: origin.clone(),
             reason: format!("cannot be read: {error}"),
         })?;
@@ -98,16 +110,14 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] when it is not a model that celebcam can run, saying why.
+    /// [`Error::Model`] when it is not a model that celebcam can run or exceeds the [`limits`], saying
+    /// why.
     pub fn load(bytes: &[u8], origin: &str, settings: &Settings) -> Result<Self> {
         let wrong = |reason: String| Error::Model { origin: origin.to_owned(), reason };
-        let proto = parse(bytes).map_err(wrong)?;
+        let proto = onnx::parse(bytes).map_err(wrong)?;
         let properties = read_properties(&proto).map_err(wrong)?;
         let (height, width) = read_input_size(&proto).map_err(wrong)?;
-        // tract asserts on some graphs that nobody meant for it.
-        let runner = catch_unwind(AssertUnwindSafe(|| compile(&proto, settings)))
-            .unwrap_or_else(|_| Err("its graph is not one that tract can run".to_owned()))
-            .map_err(wrong)?;
+        let runner = compile(&proto, settings).map_err(wrong)?;
         let (output_names, output_lengths) = read_outputs(&proto, &runner).map_err(wrong)?;
         Ok(Self {
             origin: origin.to_owned(),
@@ -147,10 +157,11 @@ impl Model {
                 network.run(&[Input::Pixels(rgb.as_raw())], outputs).map_err(Error::Inference)
             }
             Runner::Tract(plan) => {
-                let failed = |error: TractError| Error::Inference(format!("{error:#}"));
+                let failed = |error: TractError| Error::Inference(in_short(&error));
                 let shape = [1, self.height as usize, self.width as usize, 3];
                 let image = Tensor::from_shape(&shape, rgb.as_raw()).map_err(failed)?;
-                let values = plan.run(tvec!(image.into_tvalue())).map_err(failed)?;
+                let values =
+                    guarded(|| plan.run(tvec!(image.into_tvalue()))).map_err(Error::Inference)?;
                 for (output, value) in outputs.iter_mut().zip(values) {
                     output.clear();
                     output.extend(value.to_plain_array_view::<f32>().map_err(failed)?.iter());
@@ -235,8 +246,11 @@ impl Model {
         let text = self
             .property(key)
             .ok_or_else(|| self.wrong(format!("its metadata lacks {PREFIX}{key}")))?;
-        serde_json::from_str(text)
-            .map_err(|error| self.wrong(format!("its metadata {PREFIX}{key} is broken: {error}")))
+        serde_json::from_str(text).map_err(|error| {
+            let error = error.to_string();
+            let error = bounded::shortened(&error, SENTENCE_LENGTH);
+            self.wrong(format!("its metadata {PREFIX}{key} is broken: {error}"))
+        })
     }
 
     /// Checks that the model is of `kind`, "recognizer" or "detector".
@@ -247,7 +261,10 @@ impl Model {
     pub fn expect_kind(&self, kind: &str) -> Result<()> {
         match self.property("kind") {
             Some(found) if found == kind => Ok(()),
-            Some(found) => Err(self.wrong(format!("its kind is {found}; {kind} is needed here"))),
+            Some(found) => {
+                let found = bounded::shortened(found, WORD_LENGTH);
+                Err(self.wrong(format!("its kind is {found}; {kind} is needed here")))
+            }
             None => Err(self.wrong(format!("its metadata lacks {PREFIX}kind"))),
         }
     }
@@ -283,32 +300,23 @@ impl std::fmt::Debug for Model {
     }
 }
 
-fn parse(bytes: &[u8]) -> std::result::Result<ModelProto, String> {
-    if bytes.is_empty() {
-        return Err("the file is empty".to_owned());
-    }
-    let proto = tract_onnx::onnx()
-        .proto_model_for_read(&mut &*bytes)
-        .map_err(|_| "it is not an ONNX file, or it is cut off".to_owned())?;
-    let graph = proto.graph.as_ref().ok_or("it is not an ONNX file, or it is cut off")?;
-    let external = DataLocation::External as i32;
-    if graph.initializer.iter().any(|tensor| tensor.data_location == Some(external)) {
-        return Err("its weights are in another file; export it as one self-contained file".into());
-    }
-    Ok(proto)
-}
-
 fn read_properties(proto: &ModelProto) -> std::result::Result<BTreeMap<String, String>, String> {
-    let properties: BTreeMap<_, _> = proto
-        .metadata_props
-        .iter()
-        .filter_map(|entry| Some((entry.key.strip_prefix(PREFIX)?.to_owned(), entry.value.clone())))
-        .collect();
+    let entries = || {
+        let entries = proto.metadata_props.iter();
+        entries.filter_map(|entry| Some((entry.key.strip_prefix(PREFIX)?, &entry.value)))
+    };
+    if entries().map(|(key, value)| key.len() + value.len()).sum::<usize>() > METADATA_BYTES {
+        let most = METADATA_BYTES / 1_000_000;
+        return Err(format!("its metadata has more than {most} MB, which is the limit"));
+    }
+    let properties: BTreeMap<_, _> =
+        entries().map(|(key, value)| (key.to_owned(), value.clone())).collect();
     match properties.get("schema").map(String::as_str) {
         Some(SCHEMA) => Ok(properties),
         Some(other) => Err(format!(
-            "its metadata has schema {other} and this celebcam reads {SCHEMA}; use the trainer of \
-             the same version"
+            "its metadata has schema {} and this celebcam reads {SCHEMA}; use the trainer of the same \
+             version",
+            bounded::shortened(other, WORD_LENGTH)
         )),
         None => Err("it has no celebcam metadata; export it with celebcam's trainer".to_owned()),
     }
@@ -351,17 +359,36 @@ fn read_input_size(proto: &ModelProto) -> std::result::Result<(u32, u32), String
 }
 
 fn compile(proto: &ModelProto, settings: &Settings) -> std::result::Result<Runner, String> {
-    let lowered = lower::lower(proto)?;
+    let sizes = Sizes::of(proto.graph.as_ref().ok_or("it holds no graph")?)?;
+    let lowered = lower::lower(proto, &sizes)?;
     let Some(rest) = lowered.rest else {
         let region = lowered.regions.first().ok_or("it computes nothing")?;
         let network = Network::new(&region.graph, settings.isa, settings.threads)?
             .stopping_at(settings.stop.clone());
         return Ok(Runner::Network(Box::new(network)));
     };
-    let build = || -> TractResult<Arc<TypedRunnableModel>> {
-        ops::region::model(&rest, &lowered.regions, settings)?.into_optimized()?.into_runnable()
-    };
-    build().map(Runner::Tract).map_err(|error| format!("tract cannot run its graph: {error:#}"))
+    let rest = onnx::without_declarations(rest);
+    let given = lowered.regions.iter().flat_map(|region| &region.outputs);
+    let given_bytes = given.map(lower::Outside::bytes).fold(0, usize::saturating_add);
+    sizes.check_rest(rest.graph.as_ref().ok_or("it holds no graph")?, given_bytes)?;
+    let build =
+        || ops::region::model(&rest, &lowered.regions, settings)?.into_optimized()?.into_runnable();
+    guarded(build)
+        .map(Runner::Tract)
+        .map_err(|reason| format!("tract cannot run its graph: {reason}"))
+}
+
+/// What tract does, or what it said in short. It asserts on some graphs that nobody meant for it.
+fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> std::result::Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| in_short(&error)),
+        Err(_) => Err("it holds what tract does not expect".to_owned()),
+    }
+}
+
+/// What tract said, which can be as long as the model.
+fn in_short(error: &TractError) -> String {
+    bounded::shortened(&format!("{error:#}"), SENTENCE_LENGTH).into_owned()
 }
 
 fn read_outputs(

@@ -1,14 +1,14 @@
-//! Files that this process makes and reads: pictures of people and what is known of them. What is made
-//! belongs to its owner alone, is there whole or not at all, and never goes through a link that somebody
-//! else may have put in the way.
+//! Files that this process makes: pictures of people and what is known of them. They belong to their owner
+//! alone, are there whole or not at all, and never go through a link that somebody else may have put in
+//! the way.
 
 use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Component, Path};
 use std::time::SystemTime;
 
@@ -47,20 +47,6 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)
-}
-
-/// Opens the file at `path` for reading, without waiting for whatever a pipe or a device may give.
-///
-/// # Errors
-/// What the system says, and [`InvalidInput`](ErrorKind::InvalidInput) for what is not a file.
-pub fn open_file(path: &Path) -> io::Result<File> {
-    let not_a_file = || io::Error::new(ErrorKind::InvalidInput, "it is not a file");
-    if !path.metadata()?.is_file() {
-        return Err(not_a_file());
-    }
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(not_a_file()) }
 }
 
 /// A name for a file that is being written, which nobody can guess.
@@ -215,20 +201,6 @@ mod tests {
         fs::create_dir(folder.path().join("x.jpg")).unwrap();
         assert!(Folder::open(folder.path()).unwrap().write("x.jpg", b"face", None).is_err());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn only_files_are_opened_and_nothing_is_waited_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let [file, fifo, link] = ["file", "fifo", "link"].map(|name| folder.path().join(name));
-        fs::write(&file, "").unwrap();
-        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, Mode::from_raw_mode(0o600)).unwrap();
-        symlink(&fifo, &link).unwrap();
-        assert!(open_file(&file).is_ok());
-        for other in [&fifo, &link, &folder.path().to_owned(), &"/dev/zero".into()] {
-            assert_eq!(open_file(other).unwrap_err().kind(), ErrorKind::InvalidInput, "{other:?}");
-        }
-        assert_eq!(open_file(&folder.path().join("no")).unwrap_err().kind(), ErrorKind::NotFound);
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub mod sink;
 pub mod pipeline;
 
 pub mod annotate;
+pub mod bounded;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -48,6 +49,7 @@ pub mod engine;
 pub mod enroll;
 pub mod error;
 pub mod files;
+pub mod heap;
 pub mod models;
 pub mod picture;
 pub mod process;

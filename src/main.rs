@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use celebcam::cli::{Cli, Command};
 use celebcam::config::settings::{self, Failure, Setting};
 use celebcam::service::journal;
-use celebcam::{commands, error::Error, shown};
+use celebcam::{commands, error::Error, heap, shown};
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
@@ -53,6 +53,7 @@ fn words(panic: &(dyn Any + Send)) -> &str {
 }
 
 fn run(cli: &Cli, settings: &[Setting]) -> anyhow::Result<ExitCode> {
+    heap::fit_limit()?;
     match &cli.command {
         Command::Identify(args) => commands::identify::execute(args),
         Command::Run(args) => commands::run::execute(args),

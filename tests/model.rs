@@ -4,11 +4,12 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use common::{assert_fails, celebcam, json_lines};
 use prost::Message;
 use tempfile::TempDir;
-use tract_onnx::pb::{ModelProto, type_proto};
+use tract_onnx::pb::{ModelProto, NodeProto, type_proto};
 
 const RECOGNIZER: &str = "models/celebrities.onnx";
 const DETECTOR: &str = "models/detector.onnx";
@@ -107,6 +108,75 @@ fn files_that_are_not_models_are_refused() {
 }
 
 #[test]
+fn what_is_no_file_is_refused_at_once() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let pipe = folder.path().join("pipe");
+    let picture = folder.path().join("p.png");
+    image::RgbImage::new(8, 8).save(&picture).expect("the picture can be written");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
+    assert!(made.success());
+    for (path, what) in
+        [(&*pipe, "a pipe"), (Path::new("/dev/zero"), "a device"), (folder.path(), "a folder")]
+    {
+        let words = ["cannot be read", what, "not a file"];
+        assert_fails(celebcam().arg("model").arg(path), 78, &words);
+        for flag in ["--model", "--detector"] {
+            let mut command = celebcam();
+            assert_fails(command.arg("identify").arg(&picture).arg(flag).arg(path), 78, &words);
+        }
+    }
+    let large = folder.path().join("large.onnx");
+    let file = fs::File::create(&large).expect("a file can be made");
+    file.set_len(300_000_000).expect("it can be sparse");
+    assert_fails(celebcam().arg("model").arg(&large), 78, &["more than 256 MB"]);
+}
+
+/// The recognizer, after a change to the first of its nodes that has this type.
+fn with_node(kind: &str, change: impl FnOnce(&mut NodeProto)) -> Vec<u8> {
+    let mut proto = read(RECOGNIZER);
+    let mut nodes = proto.graph.as_mut().expect("a graph").node.iter_mut();
+    change(nodes.find(|node| node.op_type == kind).expect("a node of this type"));
+    proto.encode_to_vec()
+}
+
+fn set_integers(node: &mut NodeProto, name: &str, values: &[i64]) {
+    let attribute = node.attribute.iter_mut().find(|attribute| attribute.name == name);
+    attribute.expect("the attribute is there").ints = values.to_vec();
+}
+
+#[test]
+fn sizes_beyond_all_measure_are_refused() {
+    for size in [1, 1 << 20, 1 << 40, 1 << 60, (1 << 60) + 1, i64::MAX] {
+        let bytes = with_node("Conv", |node| set_integers(node, "pads", &[1, size, 1, 1]));
+        if size > 1 {
+            assert_refused(&bytes, &["(Conv)"]);
+        }
+        let bytes = with_node("Conv", |node| set_integers(node, "dilations", &[size, 1]));
+        if size > 1 {
+            assert_refused(&bytes, &["(Conv)"]);
+        }
+    }
+    let bytes = with_node("Conv", |node| set_integers(node, "pads", &[3, 3, 3, 3]));
+    assert_refused(&bytes, &["do not fit together"]);
+}
+
+#[test]
+fn operators_that_no_model_has_are_refused() {
+    let bytes = with_node("Sub", |node| node.op_type = "ConstantOfShape".to_owned());
+    assert_refused(&bytes, &["ConstantOfShape", "does not know this operator"]);
+}
+
+#[test]
+fn metadata_and_labels_have_limits() {
+    let mut proto = read(RECOGNIZER);
+    set(&mut proto, "celebcam.source", &"x".repeat(1_000_001));
+    assert_refused(&proto.encode_to_vec(), &["metadata has more than 1 MB"]);
+    let mut proto = read(RECOGNIZER);
+    set(&mut proto, "celebcam.labels", r#"[{"name":"A","id":"a\u0000"}]"#);
+    assert_refused(&proto.encode_to_vec(), &["control characters"]);
+}
+
+#[test]
 fn a_model_without_metadata_is_refused() {
     let mut proto = read(RECOGNIZER);
     proto.metadata_props.clear();
@@ -175,4 +245,39 @@ fn nobody_can_be_added_to_a_model_without_embeddings() {
     let mut command = celebcam();
     command.args(["identify", "--crops", "--any-quality"]).arg(picture).arg("--model").arg(path);
     assert_eq!(command.status().expect("celebcam runs").code(), Some(0), "it needs no gallery");
+}
+
+/// `identify` of a folder of small pictures with this much address space, in MB.
+fn identify_within(limit_mb: u64) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    for name in ["a.png", "b.png", "c.png", "d.png"] {
+        let path = folder.path().join(name);
+        image::RgbImage::new(64, 64).save(path).expect("the picture can be written");
+    }
+    let binary = celebcam();
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--as={}", limit_mb * 1_000_000)).arg(binary.get_program());
+    for (name, value) in binary.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.args(["identify", "--threads", "4"]).arg(folder.path());
+    let output = command.output().expect("prlimit runs");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_limit_of_the_address_space_is_kept_or_said() {
+    if common::beyond_emulation("limits of the address space", "an emulator needs more") {
+        return;
+    }
+    let (code, message) = identify_within(40);
+    assert_eq!(code, Some(78), "{message}");
+    assert!(message.contains("limited to 40 MB"), "{message}");
+    for limit_mb in [100, 150, 170, 190, 200, 220, 300] {
+        let (code, message) = identify_within(limit_mb);
+        assert_eq!(code, Some(0), "{limit_mb} MB: {message}");
+    }
 }

@@ -2,21 +2,15 @@
 //! bytes of the scalar reference.
 
 #![no_main]
-#![allow(dead_code, reason = "only the kernels are used here")]
-
-#[path = "../../src/engine"]
-mod engine {
-    pub mod int8;
-}
 
 use arbitrary::Arbitrary;
-use engine::int8::buffer::LINE_BYTES;
-use engine::int8::graph::{Clamp, Convolution, Quantization, Window};
-use engine::int8::isa::Isa;
-use engine::int8::kernels::{DwconvInput, Kernels, Sum};
-use engine::int8::lines::Lines;
-use engine::int8::pack::DEPTH_BLOCK;
-use engine::int8::requant::{CHANNEL_BLOCK, Epilogue};
+use celebcam::engine::int8::buffer::LINE_BYTES;
+use celebcam::engine::int8::graph::{Clamp, Convolution, Quantization, Window};
+use celebcam::engine::int8::isa::Isa;
+use celebcam::engine::int8::kernels::{DwconvInput, Kernels, Sum};
+use celebcam::engine::int8::lines::Lines;
+use celebcam::engine::int8::pack::DEPTH_BLOCK;
+use celebcam::engine::int8::requant::{CHANNEL_BLOCK, Epilogue};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]

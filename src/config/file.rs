@@ -1,24 +1,24 @@
 //! The settings file: TOML, whose keys are the long flags of `celebcam run`.
 
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use toml::{Table, Value};
 
+use crate::bounded;
 use crate::error::{Error, Result};
-use crate::files;
-
-/// Size of the largest file that is read.
-const LARGEST_BYTES: u64 = 1_000_000;
 
 /// Where the file is looked for below a folder of settings.
 const NAME: &str = "celebcam/celebcam.toml";
 
 /// Similarity of two words from which on one is taken for the other, misspelt.
 const LIKELY_MEANT: f64 = 0.75;
+
+/// Most bytes of the file: a value takes up to two hundred times its bytes while it is read.
+const MOST_BYTES: u64 = 64_000;
 
 /// What a file says.
 #[derive(Debug, Default, PartialEq)]
@@ -33,15 +33,17 @@ impl SettingsFile {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// [`Error::Config`] when it cannot be read, is not TOML, or holds more than keys with values.
+    /// [`Error::Config`] when it cannot be read, is no regular file, has more than 64 kB, is not TOML,
+    /// or holds more than keys with values.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = read(path).map_err(|error| {
+        let bytes = bounded::read(path, MOST_BYTES).map_err(|error| {
             let reason = match error.kind() {
                 ErrorKind::NotFound => "no such file".to_owned(),
                 _ => error.to_string(),
             };
             wrong(path, &reason)
         })?;
+        let text = String::from_utf8(bytes).map_err(|_| wrong(path, "it is not UTF-8 text"))?;
         Self::parse(path, &text)
     }
 
@@ -84,20 +86,6 @@ pub fn likely_meant(word: &str, known: &[&str]) -> String {
         Some(nearest) => format!("did you mean {nearest}?"),
         None => "`celebcam config` lists the settings".to_owned(),
     }
-}
-
-/// The text of the file at `path`.
-fn read(path: &Path) -> io::Result<String> {
-    // The usual way to say that there is none.
-    if path == Path::new("/dev/null") {
-        return Ok(String::new());
-    }
-    let mut text = String::new();
-    files::open_file(path)?.take(LARGEST_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LARGEST_BYTES {
-        return Err(io::Error::other(format!("it is larger than {LARGEST_BYTES} bytes")));
-    }
-    Ok(text)
 }
 
 /// The file to read when none was named: the user's own, otherwise that of the system, where it is for
@@ -178,6 +166,19 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_another_kind_or_of_any_length_is_refused() {
+        let read = |path: &Path| SettingsFile::read(path).map_err(|error| error.to_string());
+        assert!(read(Path::new("/dev/null")).unwrap().settings.is_empty());
+        assert!(read(Path::new("/dev/zero")).unwrap_err().contains("it is a device"));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.toml");
+        fs::write(&path, format!("a = [{}]", "0,".repeat(40_000))).unwrap();
+        assert!(read(&path).unwrap_err().contains("more than 64 kB"));
+        fs::write(&path, b"a = \"\xff\"").unwrap();
+        assert!(read(&path).unwrap_err().contains("UTF-8"));
+    }
+
+    #[test]
     fn an_unknown_key_names_the_nearest() {
         let known = ["camera", "max-false-accepts", "fps"];
         let error = |text: &str| parse(text).unwrap().check_keys(&known).unwrap_err().to_string();
@@ -185,22 +186,6 @@ mod tests {
         assert!(error("max_false_accepts = 1").ends_with("did you mean max-false-accepts?"));
         assert!(error("zzz = 1").contains("`celebcam config`"));
         assert!(parse("fps = 1").unwrap().check_keys(&known).is_ok());
-    }
-
-    #[test]
-    fn what_is_no_file_or_endless_is_refused_and_not_waited_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let fifo = folder.path().join("fifo");
-        let mode = rustix::fs::Mode::from_raw_mode(0o600);
-        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, mode).unwrap();
-        for path in [fifo.as_path(), folder.path(), Path::new("/dev/zero")] {
-            let error = SettingsFile::read(path).unwrap_err().to_string();
-            assert!(error.ends_with("it is not a file"), "{error}");
-        }
-        let large = folder.path().join("large");
-        fs::write(&large, vec![b'#'; LARGEST_BYTES as usize + 1]).unwrap();
-        assert!(SettingsFile::read(&large).unwrap_err().to_string().contains("larger than"));
-        assert_eq!(SettingsFile::read(Path::new("/dev/null")).unwrap().settings.len(), 0);
     }
 
     #[test]

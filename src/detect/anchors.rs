@@ -11,15 +11,25 @@ pub struct AnchorLayer {
     pub per_cell: u32,
 }
 
+/// Most anchors of a detector: each answer is compared with all others.
+const MOST: usize = 10_000;
+
 /// Centres of the anchors in input pixels, x and y, in the order of the model's outputs: layer by
-/// layer, row by row, cell by cell. `None` when a layer's step does not divide `input_px`.
+/// layer, row by row, cell by cell. `None` when a layer's step does not divide `input_px`, or there are
+/// more than [`MOST`].
 pub fn anchors(input_px: u32, layers: &[AnchorLayer]) -> Option<Vec<[f32; 2]>> {
     let mut centres = Vec::new();
     for layer in layers {
-        if layer.stride == 0 || !input_px.is_multiple_of(layer.stride) || layer.per_cell > 64 {
+        if layer.stride == 0 || !input_px.is_multiple_of(layer.stride) {
             return None;
         }
         let cells = input_px / layer.stride;
+        let count = u64::from(cells).checked_mul(u64::from(cells))?;
+        let count =
+            count.checked_mul(u64::from(layer.per_cell))?.checked_add(centres.len() as u64)?;
+        if count > MOST as u64 {
+            return None;
+        }
         let centre = |cell: u32| (cell as f32 + 0.5) * layer.stride as f32;
         for row in 0..cells {
             for column in 0..cells {
@@ -55,5 +65,9 @@ mod tests {
         assert!(anchors(256, &[AnchorLayer { stride: 0, per_cell: 2 }]).is_none());
         assert!(anchors(256, &[AnchorLayer { stride: 24, per_cell: 2 }]).is_none());
         assert!(anchors(256, &[AnchorLayer { stride: 16, per_cell: u32::MAX }]).is_none());
+        assert!(anchors(u32::MAX, &[AnchorLayer { stride: 1, per_cell: u32::MAX }]).is_none());
+        assert!(anchors(256, &[AnchorLayer { stride: 16, per_cell: 2 }; 1_000_000]).is_none());
+        assert!(anchors(100, &[AnchorLayer { stride: 1, per_cell: 1 }]).is_some());
+        assert!(anchors(101, &[AnchorLayer { stride: 1, per_cell: 1 }]).is_none());
     }
 }

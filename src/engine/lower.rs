@@ -10,13 +10,13 @@ use tract_onnx::pb::{GraphProto, ModelProto};
 
 use self::partition::Partition;
 use super::int8::graph::Graph;
+use super::onnx::sizes::Sizes;
 pub use value::Outside;
 
 mod elementwise;
 mod layers;
 mod linear;
 mod partition;
-mod proto;
 mod recognise;
 #[cfg(test)]
 mod tests;
@@ -58,19 +58,23 @@ pub fn region_name(index: usize) -> String {
     format!("{DOMAIN}/region{index}")
 }
 
-/// Takes out of the model what can be computed on codes. The result computes the same.
+/// How often regions that compute nothing are looked for. One that is left costs a little time.
+const ROUNDS: usize = 8;
+
+/// Takes out of the model, whose values have `sizes`, what can be computed on codes. The result
+/// computes the same.
 ///
 /// # Errors
 ///
 /// When the file holds no graph.
-pub fn lower(proto: &ModelProto) -> Result<Lowered, String> {
+pub fn lower(proto: &ModelProto, sizes: &Sizes<'_>) -> Result<Lowered, String> {
     let graph = proto.graph.as_ref().ok_or("it holds no graph")?;
     if !is_understood(proto, graph) {
         return Ok(Lowered { regions: vec![], rest: Some(proto.clone()) });
     }
     let mut refused = HashSet::new();
-    loop {
-        let lowering = recognise::recognise(graph, &refused);
+    for _ in 1..ROUNDS {
+        let lowering = recognise::recognise(graph, sizes, &refused);
         let partition = Partition::new(graph, &lowering);
         let before = refused.len();
         refused.extend(partition.idle().into_iter().map(str::to_owned));
@@ -78,6 +82,8 @@ pub fn lower(proto: &ModelProto) -> Result<Lowered, String> {
             return Ok(partition.build(proto));
         }
     }
+    let lowering = recognise::recognise(graph, sizes, &refused);
+    Ok(Partition::new(graph, &lowering).build(proto))
 }
 
 /// Whether the operator set is known, no node holds a graph of its own, and each value is computed

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Gallery, MOST_PEOPLE, Person, names};
+use crate::bounded;
 use crate::error::{Error, Result};
-use crate::files;
 
 mod replace;
 
@@ -76,7 +76,7 @@ impl ModelKey {
 /// [`Error::Gallery`] when it cannot be read or is damaged.
 pub fn read(path: &Path) -> Result<Option<Gallery>> {
     let wrong = |reason: String| Error::Gallery { path: path.to_owned(), reason };
-    let file = match files::open_file(path) {
+    let file = match bounded::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(wrong(format!("cannot be read: {error}"))),

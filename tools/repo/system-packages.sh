@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a step needs and that are missing, and says what each is for.
-# usage: tools/repo/system-packages.sh build|python|aarch64|armhf...
+# usage: tools/repo/system-packages.sh build|fuzz|python|aarch64|armhf...
 set -euo pipefail
 
 missing=()
@@ -23,6 +23,9 @@ for step in "$@"; do
       need gcc "links the binary"
       need libc6-dev "C headers, V4L2's among them"
       need libclang-dev "reads the V4L2 headers"
+      ;;
+    fuzz)
+      need g++ "builds the fuzzer"
       ;;
     python)
       python3 -c 'import ensurepip, venv' 2>/dev/null || need python3-venv "environment of the trainer"

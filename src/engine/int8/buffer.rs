@@ -26,6 +26,15 @@ impl Buffer {
         Self { lines: vec![Line([0; LINE_BYTES]); length.div_ceil(LINE_BYTES)], length }
     }
 
+    /// `length` zeros; `None` when there is not so much memory.
+    pub fn try_zeroed(length: usize) -> Option<Self> {
+        let count = length.div_ceil(LINE_BYTES);
+        let mut lines = Vec::new();
+        lines.try_reserve_exact(count).ok()?;
+        lines.resize(count, Line([0; LINE_BYTES]));
+        Some(Self { lines, length })
+    }
+
     /// No bytes yet, with room for `room` of them.
     pub fn with_room(room: usize) -> Self {
         Self { lines: Vec::with_capacity(room.div_ceil(LINE_BYTES)), length: 0 }
@@ -68,6 +77,14 @@ mod tests {
             assert!(buffer.bytes()[before.min(length)..].iter().all(|&byte| byte == 0));
             buffer.bytes_mut().fill(9);
         }
+    }
+
+    #[test]
+    fn more_than_there_is_cannot_be_had() {
+        assert!(Buffer::try_zeroed(isize::MAX as usize).is_none());
+        assert!(Buffer::try_zeroed(usize::MAX).is_none());
+        let buffer = Buffer::try_zeroed(100).expect("it is little");
+        assert_eq!(buffer.bytes(), [0; 100]);
     }
 
     #[test]

@@ -24,14 +24,14 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Number of positions.
+    /// Number of positions; the largest `usize` where it would be more.
     pub fn positions(self) -> usize {
-        self.height * self.width
+        self.height.saturating_mul(self.width)
     }
 
-    /// Number of values.
+    /// Number of values; the largest `usize` where it would be more.
     pub fn values(self) -> usize {
-        self.positions() * self.channels
+        self.positions().saturating_mul(self.channels)
     }
 }
 
@@ -116,18 +116,24 @@ impl Window {
         padding: Padding { top: 0, left: 0, bottom: 0, right: 0 },
     };
 
+    /// Number of positions in the window; the largest `usize` where it would be more.
+    pub fn taps(&self) -> usize {
+        self.size[0].saturating_mul(self.size[1])
+    }
+
     /// Height and width of the result on a picture of this size; `None` when the window is larger
-    /// than the padded picture.
+    /// than the padded picture, or a size exceeds `usize`.
     pub fn output_size(&self, shape: Shape) -> Option<[usize; 2]> {
         let Padding { top, left, bottom, right } = self.padding;
-        let along = |length: usize, size: usize, stride: usize| {
-            (stride > 0 && size > 0).then_some(())?;
-            Some(length.checked_sub(size)? / stride + 1)
+        let along = |length: usize, padding: [usize; 2], axis: usize| {
+            let padded = length.checked_add(padding[0])?.checked_add(padding[1])?;
+            let room = padded.checked_sub(self.size[axis])?;
+            if self.size[axis] == 0 {
+                return None;
+            }
+            Some(room.checked_div(self.stride[axis])? + 1)
         };
-        Some([
-            along(shape.height + top + bottom, self.size[0], self.stride[0])?,
-            along(shape.width + left + right, self.size[1], self.stride[1])?,
-        ])
+        Some([along(shape.height, [top, bottom], 0)?, along(shape.width, [left, right], 1)?])
     }
 }
 
@@ -212,4 +218,27 @@ pub enum Op {
     PlanesToPositions,
     /// Floats from channels last to plane by plane.
     PositionsToPlanes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_exceed_a_word_are_none() {
+        let shape = Shape { height: 1 << 60, width: 1 << 60, channels: 3 };
+        assert_eq!((shape.positions(), shape.values()), (usize::MAX, usize::MAX));
+        let shape = Shape { height: 4, width: 4, channels: 3 };
+        let point = Window::POINT;
+        assert_eq!(point.output_size(shape), Some([4, 4]));
+        for left in [usize::MAX, usize::MAX - 3, usize::MAX - 4] {
+            let padding = Padding { left, right: 1, ..Padding::default() };
+            assert_eq!(Window { padding, ..point }.output_size(shape), None, "{left}");
+        }
+        for size in [[0, 1], [5, 1], [usize::MAX, 1]] {
+            assert_eq!(Window { size, ..point }.output_size(shape), None, "{size:?}");
+        }
+        assert_eq!(Window { stride: [1, 0], ..point }.output_size(shape), None);
+        assert_eq!(Window { size: [1 << 60, 1 << 60], ..point }.taps(), usize::MAX);
+    }
 }

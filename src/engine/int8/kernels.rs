@@ -27,7 +27,7 @@ mod tests;
 use super::buffer::{Buffer, LINE_BYTES};
 use super::isa::Isa;
 use super::lines::Lines;
-use super::pack::{DEPTH_BLOCK, DepthwisePacking, Packing};
+use super::pack::{DEPTH_BLOCK, DepthwisePacking, Packing, product};
 use super::requant::{CHANNEL_BLOCK, Encoding, Epilogue, round_to_byte};
 
 /// The largest number of rows in the window of a depthwise convolution.
@@ -271,10 +271,20 @@ impl Kernels {
         self.gemm.packing.words
     }
 
+    /// Bytes of packed weights of [`gemm`](Self::gemm); `None` where they exceed `usize`.
+    pub fn gemm_bytes(&self, columns: usize, depth: usize) -> Option<usize> {
+        self.gemm.packing.packed_bytes(columns, depth)
+    }
+
+    /// Bytes of packed weights of [`dwconv`](Self::dwconv); `None` where they exceed `usize`.
+    pub fn dwconv_bytes(&self, channels: usize, size: [usize; 2]) -> Option<usize> {
+        self.dwconv.packing.packed_bytes(channels, size)
+    }
+
     /// Packs weights, `[column][position]`, for [`gemm`](Self::gemm).
     pub fn pack_gemm(&self, weights: &[i8], depth: usize, epilogue: Epilogue) -> Gemm {
         let columns = weights.len().checked_div(depth).unwrap_or(0);
-        assert_eq!(columns.next_multiple_of(CHANNEL_BLOCK), epilogue.bias.len());
+        assert!(epilogue.covers(columns.next_multiple_of(CHANNEL_BLOCK)));
         Gemm {
             weights: self.gemm.packing.pack(weights, columns, depth),
             depth: depth.next_multiple_of(DEPTH_BLOCK),
@@ -286,8 +296,9 @@ impl Kernels {
     /// Packs weights, `[channel][row][column]`, for [`dwconv`](Self::dwconv).
     pub fn pack_dwconv(&self, weights: &[i8], size: [usize; 2], epilogue: Epilogue) -> Dwconv {
         assert!((1..=MOST_WINDOW_ROWS).contains(&size[0]) && size[1] > 0);
-        let channels = weights.len() / (size[0] * size[1]);
-        assert_eq!(channels.next_multiple_of(CHANNEL_BLOCK), epilogue.bias.len());
+        let taps = product(&size).expect("the window is not so large");
+        let channels = weights.len() / taps;
+        assert!(epilogue.covers(channels.next_multiple_of(CHANNEL_BLOCK)));
         Dwconv {
             weights: self.dwconv.packing.pack(weights, channels, size),
             size,
@@ -312,15 +323,14 @@ impl Kernels {
         if rows == 0 || gemm.columns == 0 {
             return;
         }
-        let row_bytes = gemm.depth * self.gemm.packing.weight_bytes();
-        assert!(input.len() >= (rows - 1) * input_stride + row_bytes);
-        assert!(output.len() >= (rows - 1) * output_stride + gemm.columns);
-        assert!(output_stride >= gemm.columns || rows == 1);
-        let panel_bytes = self.gemm.packing.panel_bytes(gemm.depth);
-        assert!(
-            gemm.weights.bytes().len() >= gemm.columns / self.gemm.packing.columns * panel_bytes
-        );
         let all = gemm.columns / self.gemm.packing.columns;
+        let row_bytes = gemm.depth.checked_mul(self.gemm.packing.weight_bytes());
+        let panel_bytes = self.gemm.packing.panel_bytes(gemm.depth);
+        let (row_bytes, panel_bytes) = row_bytes.zip(panel_bytes).expect("weights of that depth");
+        assert!(rows_fit(rows, input_stride, row_bytes, input.len()));
+        assert!(rows_fit(rows, output_stride, gemm.columns, output.len()));
+        assert!(output_stride >= gemm.columns || rows == 1);
+        assert!(product(&[all, panel_bytes]).is_some_and(|end| end <= gemm.weights.bytes().len()));
         let mut panel = 0;
         while panel < all {
             let panels = self.gemm.panels.min(all - panel);
@@ -355,16 +365,21 @@ impl Kernels {
         output: &mut [u8],
         output_width: usize,
     ) {
+        if output_width == 0 || dwconv.blocks == 0 {
+            return;
+        }
         let stride_bytes = dwconv.blocks * CHANNEL_BLOCK;
         let [rows, columns] = dwconv.size;
         assert_eq!(input.rows.len(), rows);
         assert!(input.stride > 0);
-        assert!(output.len() >= output_width * stride_bytes);
-        assert!(
-            dwconv.weights.bytes().len()
-                >= dwconv.blocks * self.dwconv.packing.block_bytes(dwconv.size)
-        );
-        let width = input.rows[0].len().checked_div(stride_bytes).unwrap_or(0);
+        assert!(product(&[output_width, stride_bytes]).is_some_and(|end| end <= output.len()));
+        let packed = self.dwconv.packing.packed_bytes(stride_bytes, dwconv.size);
+        assert!(packed.is_some_and(|end| end <= dwconv.weights.bytes().len()));
+        let width = input.rows[0].len() / stride_bytes;
+        // A kernel counts positions from the first of the padding, up to one window behind the last.
+        let windows = product(&[output_width, input.stride]);
+        assert!(windows.and_then(|windows| windows.checked_add(columns)).is_some());
+        assert!(width.checked_add(input.left).is_some());
         let mut pointers = [std::ptr::null(); MOST_WINDOW_ROWS];
         for (pointer, row) in pointers.iter_mut().zip(input.rows) {
             assert_eq!(row.len(), width * stride_bytes);
@@ -414,10 +429,17 @@ impl Kernels {
     /// long as the query, a multiple of [`LINE_BYTES`].
     pub fn dot(&self, codes: &[u8], query: &[i8], out: &mut [i32]) {
         assert!(query.len().is_multiple_of(LINE_BYTES) && query.len() <= LONGEST_DOT);
-        assert_eq!(codes.len(), query.len() * out.len());
+        assert_eq!(Some(codes.len()), product(&[query.len(), out.len()]));
         // SAFETY: `self` exists, so the processor has the instructions; the lengths fit.
         unsafe { (self.dot.run)(codes, query, out) };
     }
+}
+
+/// Whether `rows` rows of `row_bytes`, each `stride` bytes behind the one before, lie within `length`
+/// bytes. There is at least one row.
+fn rows_fit(rows: usize, stride: usize, row_bytes: usize, length: usize) -> bool {
+    let last = product(&[rows - 1, stride]);
+    last.and_then(|last| last.checked_add(row_bytes)).is_some_and(|end| end <= length)
 }
 
 /// The byte at an input position of a row under the window, or the padding's.

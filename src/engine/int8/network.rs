@@ -1,6 +1,7 @@
 //! A graph made ready for one instruction set: steps with packed weights, and the memory that
 //! they run in.
 
+mod budget;
 mod compile;
 mod memory;
 mod step;
@@ -16,6 +17,7 @@ use super::isa::Isa;
 use super::kernels::Kernels;
 use super::pool::Pool;
 use crate::stop::StopFlag;
+pub use budget::Cost;
 use memory::{Memory, Place};
 use step::Step;
 
@@ -39,6 +41,7 @@ pub struct Network {
     steps: Vec<NamedStep>,
     arena_bytes: usize,
     scratch_bytes: usize,
+    cost: Cost,
     stop: StopFlag,
     idle: Mutex<Vec<State>>,
 }
@@ -71,7 +74,8 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// A sentence when the graph is not one that the kernels can compute.
+    /// A sentence when the graph is not one that the kernels can compute, or exceeds the
+    /// [limits](crate::engine::limits).
     pub fn new(graph: &Graph, isa: Isa, threads: usize) -> Result<Self, String> {
         let kernels =
             Kernels::of(isa).ok_or_else(|| format!("this processor does not have {isa}"))?;
@@ -87,10 +91,11 @@ impl Network {
             steps: compiled.steps,
             arena_bytes: compiled.arena_bytes,
             scratch_bytes: compiled.scratch_bytes,
+            cost: compiled.cost,
             stop: StopFlag::default(),
             idle: Mutex::new(Vec::new()),
         };
-        let state = network.new_state();
+        let state = network.new_state()?;
         network.give_back(state);
         Ok(network)
     }
@@ -128,7 +133,12 @@ impl Network {
 
     /// Bytes of memory that hold the values of one run.
     pub fn arena_bytes(&self) -> usize {
-        self.arena_bytes + self.scratch_bytes * self.pool.threads()
+        self.cost.arena_bytes
+    }
+
+    /// What it takes.
+    pub fn cost(&self) -> Cost {
+        self.cost
     }
 
     /// Computes `outputs` from `inputs`, both in the order of the graph. Allocates nothing when the
@@ -136,7 +146,8 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// A sentence when an input has the wrong kind or length, or the run is stopped.
+    /// A sentence when an input has the wrong kind or length, memory is short, or the run is
+    /// stopped.
     pub fn run(&self, inputs: &[Input<'_>], outputs: &mut [Vec<f32>]) -> Result<(), String> {
         self.run_with(inputs, outputs, |_, step| step())
     }
@@ -169,7 +180,7 @@ impl Network {
     ) -> Result<(), String> {
         self.check(inputs, outputs.len())?;
         let state = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut state = state.unwrap_or_else(|| self.new_state());
+        let mut state = state.map_or_else(|| self.new_state(), Ok)?;
         let memory = Memory::new(&mut state.arena, &mut state.scratches);
         for (&tensor, input) in self.inputs.iter().zip(inputs) {
             memory.fill(&self.places[tensor], input);
@@ -207,11 +218,16 @@ impl Network {
         Ok(())
     }
 
-    fn new_state(&self) -> State {
-        State {
-            arena: Buffer::zeroed(self.arena_bytes),
-            scratches: vec![Buffer::zeroed(self.scratch_bytes); self.pool.threads()],
-        }
+    fn new_state(&self) -> Result<State, String> {
+        let buffer = |bytes| {
+            Buffer::try_zeroed(bytes)
+                .ok_or_else(|| format!("there is no memory for the {bytes} bytes that it needs"))
+        };
+        let scratches = (0..self.pool.threads()).map(|_| buffer(self.scratch_bytes));
+        Ok(State {
+            arena: buffer(self.arena_bytes)?,
+            scratches: scratches.collect::<Result<_, _>>()?,
+        })
     }
 
     fn give_back(&self, state: State) {

@@ -6,6 +6,11 @@ use super::requant::CHANNEL_BLOCK;
 /// Positions of the summed dimension are padded to this.
 pub const DEPTH_BLOCK: usize = 16;
 
+/// The product of these sizes; `None` where it exceeds `usize`.
+pub fn product(sizes: &[usize]) -> Option<usize> {
+    sizes.iter().try_fold(1, |product: usize, &size| product.checked_mul(size))
+}
+
 /// Order of the weights of a matrix product: panels of `columns` output channels; in a panel,
 /// steps of `group` positions of the summed dimension; in a step, each column's `group` weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,18 +29,25 @@ impl Packing {
         if self.words { 2 } else { 1 }
     }
 
-    /// Bytes of a panel with `depth` positions.
-    pub fn panel_bytes(self, depth: usize) -> usize {
-        self.columns * depth * self.weight_bytes()
+    /// Bytes of a panel with `depth` positions; `None` where they exceed `usize`.
+    pub fn panel_bytes(self, depth: usize) -> Option<usize> {
+        product(&[self.columns, depth, self.weight_bytes()])
+    }
+
+    /// Bytes of packed weights; `None` where they exceed `usize`.
+    pub fn packed_bytes(self, columns: usize, depth: usize) -> Option<usize> {
+        let columns = columns.checked_next_multiple_of(CHANNEL_BLOCK)?;
+        let depth = depth.checked_next_multiple_of(DEPTH_BLOCK)?;
+        product(&[columns, depth, self.weight_bytes()])
     }
 
     /// Packs `weights`, `[column][position]`, padded with zeros in both directions.
     pub fn pack(self, weights: &[i8], columns: usize, depth: usize) -> Buffer {
-        assert_eq!(weights.len(), columns * depth);
+        assert_eq!(Some(weights.len()), product(&[columns, depth]));
+        let packed_bytes = self.packed_bytes(columns, depth).expect("the weights are not so many");
         let padded_depth = depth.next_multiple_of(DEPTH_BLOCK);
-        let padded_columns = columns.next_multiple_of(CHANNEL_BLOCK);
         let bytes = self.weight_bytes();
-        let mut packed = Buffer::zeroed(padded_columns * padded_depth * bytes);
+        let mut packed = Buffer::zeroed(packed_bytes);
         let target = packed.bytes_mut();
         for column in 0..columns {
             let panel = column / self.columns * self.columns * padded_depth;
@@ -64,25 +76,31 @@ pub enum DepthwisePacking {
 }
 
 impl DepthwisePacking {
-    /// Bytes of a block with a window of `size` rows and columns.
-    pub fn block_bytes(self, size: [usize; 2]) -> usize {
-        CHANNEL_BLOCK
-            * match self {
-                Self::Taps => size[0] * size[1],
-                Self::PairsOfWords => (size[0] * size[1]).div_ceil(2) * 4,
-                Self::ColumnsOfFour => size[1] * size[0].div_ceil(4) * 4,
-            }
+    /// Bytes of a block with a window of `size` rows and columns; `None` where they exceed `usize`.
+    pub fn block_bytes(self, size: [usize; 2]) -> Option<usize> {
+        let taps = product(&size)?;
+        match self {
+            Self::Taps => product(&[CHANNEL_BLOCK, taps]),
+            Self::PairsOfWords => product(&[CHANNEL_BLOCK, taps.div_ceil(2), 4]),
+            Self::ColumnsOfFour => product(&[CHANNEL_BLOCK, size[1], size[0].div_ceil(4), 4]),
+        }
+    }
+
+    /// Bytes of packed weights; `None` where they exceed `usize`.
+    pub fn packed_bytes(self, channels: usize, size: [usize; 2]) -> Option<usize> {
+        self.block_bytes(size)?.checked_mul(channels.div_ceil(CHANNEL_BLOCK))
     }
 
     /// Packs `weights`, `[channel][row][column]`.
     pub fn pack(self, weights: &[i8], channels: usize, size: [usize; 2]) -> Buffer {
         let [rows, columns] = size;
-        assert_eq!(weights.len(), channels * rows * columns);
-        let blocks = channels.div_ceil(CHANNEL_BLOCK);
-        let mut packed = Buffer::zeroed(blocks * self.block_bytes(size));
+        assert_eq!(Some(weights.len()), product(&[channels, rows, columns]));
+        let sizes = self.packed_bytes(channels, size).zip(self.block_bytes(size));
+        let (packed_bytes, block_bytes) = sizes.expect("the weights are not so many");
+        let mut packed = Buffer::zeroed(packed_bytes);
         let target = packed.bytes_mut();
         for channel in 0..channels {
-            let block = channel / CHANNEL_BLOCK * self.block_bytes(size);
+            let block = channel / CHANNEL_BLOCK * block_bytes;
             let lane = channel % CHANNEL_BLOCK;
             for tap in 0..rows * columns {
                 let (row, column) = (tap / columns, tap % columns);
@@ -107,6 +125,24 @@ impl DepthwisePacking {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_that_exceed_a_word_are_none() {
+        let packing = Packing { columns: 16, group: 4, words: true };
+        assert_eq!(packing.panel_bytes(16), Some(512));
+        assert_eq!(packing.panel_bytes(usize::MAX / 16), None);
+        assert_eq!(packing.packed_bytes(17, 1), Some(32 * 16 * 2));
+        assert_eq!(packing.packed_bytes(1 << 32, 1 << 32), None);
+        assert_eq!(packing.packed_bytes(usize::MAX, 1), None);
+        for packing in [
+            DepthwisePacking::Taps,
+            DepthwisePacking::PairsOfWords,
+            DepthwisePacking::ColumnsOfFour,
+        ] {
+            assert_eq!(packing.block_bytes([7, usize::MAX / 8]), None);
+            assert_eq!(packing.packed_bytes(usize::MAX, [7, 7]), None);
+        }
+    }
 
     #[test]
     fn a_column_lies_in_groups_within_its_panel() {

@@ -138,7 +138,7 @@ impl Epilogue {
         };
         if let Some(slope) = &convolution.slope {
             epilogue.negative_scale = vec![0.0; padded];
-            debug_assert_eq!(slope.len(), channels);
+            assert_eq!(slope.len(), channels);
         }
         for channel in 0..channels {
             let weights = &convolution.weights[channel * per_channel..][..per_channel];
@@ -173,6 +173,16 @@ impl Epilogue {
             epilogue.narrow &= reach < 32_000.0;
         }
         Ok(epilogue)
+    }
+
+    /// Whether a kernel may read `channels` channels of it.
+    pub fn covers(&self, channels: usize) -> bool {
+        let complete = |length: usize| length == channels;
+        let complete_or_empty = |length: usize| length == channels || length == 0;
+        complete(self.bias.len())
+            && complete(self.scale.len())
+            && complete_or_empty(self.float_bias.len())
+            && complete_or_empty(self.negative_scale.len())
     }
 
     /// The stored result of channel `channel` for the sum `acc`, bias included.

@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use tract_onnx::pb::NodeProto;
 
-use super::proto::{float, input, integer};
 use super::recognise::{At, Recogniser};
 use super::value::{Content, Pending, Step, Sum, ValueId, View, is_planes};
 use crate::engine::int8::graph::{Elements, Op, Shape, Tensor};
+use crate::engine::onnx::proto::{float, input, integer};
 
 impl Recogniser<'_> {
     /// `Cast` of the picture to float32.

@@ -4,10 +4,12 @@
 use tract_onnx::pb::NodeProto;
 
 use super::linear::window;
-use super::proto::{input, integer, integers, text};
-use super::recognise::{At, Recogniser, axis};
+use super::recognise::{At, Recogniser};
 use super::value::{Content, Pending, Sum, ValueId, View, is_planes, vector};
 use crate::engine::int8::graph::{Elements, Op, Shape, Tensor, Window};
+use crate::engine::int8::pack::product;
+use crate::engine::onnx::proto::{axis, input, integer, integers, text};
+use crate::engine::onnx::sizes::reshaped;
 
 impl Recogniser<'_> {
     fn content_shape(&self, content: &Content) -> Option<Shape> {
@@ -56,7 +58,7 @@ impl Recogniser<'_> {
                 let axis = integer(node, "axis").unwrap_or(1);
                 let axis = axis_or_end(axis, view.dims.len())?;
                 let (outer, inner) = view.dims.split_at(axis);
-                vec![outer.iter().product(), inner.iter().product()]
+                vec![product(outer)?, product(inner)?]
             }
             "Reshape" => {
                 let target = self.constants.get(input(node, 1)?)?.integers()?;
@@ -82,7 +84,7 @@ impl Recogniser<'_> {
                 dims.collect::<Option<_>>()?
             }
         };
-        let same = dims.iter().product::<usize>() == view.dims.iter().product::<usize>();
+        let same = product(&dims)? == product(&view.dims)?;
         same.then(|| View { dims, ..view.clone() })
     }
 
@@ -168,7 +170,7 @@ impl Recogniser<'_> {
             return None;
         }
         let Tensor { shape, elements } = self.lowering.tensors[value];
-        let channels = shape.channels + usize::try_from(more).ok()?;
+        let channels = shape.channels.checked_add(usize::try_from(more).ok()?)?;
         let result = Tensor { shape: Shape { channels, ..shape }, elements };
         let padded = self.lowering.step(at, Op::PadChannels, &[value], result);
         Some(self.replaced(&view, padded))
@@ -218,7 +220,7 @@ impl Recogniser<'_> {
             if !in_order || !alike {
                 return None;
             }
-            dims[along] += view.dims[along];
+            dims[along] = dims[along].checked_add(view.dims[along])?;
         }
         let plain =
             |view: &View| matches!(view.content, Content::Floats(_) | Content::Function(_, None));
@@ -227,7 +229,7 @@ impl Recogniser<'_> {
         }
         let inputs: Option<Vec<ValueId>> =
             views.iter().map(|view| self.lowering.floats(at, view)).collect();
-        let shape = vector(dims.iter().product());
+        let shape = vector(product(&dims)?);
         let result = Tensor { shape, elements: Elements::Floats };
         let value = self.lowering.step(at, Op::Concatenate, &inputs?, result);
         Some(View { dims, planes: false, content: Content::Floats(value) })
@@ -236,21 +238,4 @@ impl Recogniser<'_> {
 
 fn axis_or_end(at: i64, rank: usize) -> Option<usize> {
     if at == rank as i64 { Some(rank) } else { axis(at, rank) }
-}
-
-/// The shape that `Reshape` to `target` gives.
-fn reshaped(dims: &[usize], target: &[i64], copies: bool) -> Option<Vec<usize>> {
-    let sizes: Option<Vec<Option<usize>>> = target
-        .iter()
-        .enumerate()
-        .map(|(at, &size)| match size {
-            -1 => Some(None),
-            0 if copies => dims.get(at).copied().map(Some),
-            size => usize::try_from(size).ok().map(Some),
-        })
-        .collect();
-    let sizes = sizes?;
-    let known: usize = sizes.iter().flatten().product();
-    let rest = dims.iter().product::<usize>().checked_div(known)?;
-    Some(sizes.into_iter().map(|size| size.unwrap_or(rest)).collect())
 }

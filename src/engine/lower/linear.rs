@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use tract_onnx::pb::NodeProto;
 
-use super::proto::{float, input, integer, integers, pair, text};
 use super::recognise::{At, QuantizedConstant, Recogniser};
 use super::value::{Content, Linear, Pending, Sum, ValueId, View, is_planes, vector};
 use crate::engine::int8::graph::{Elements, Op, Padding, Shape, Tensor, Window};
+use crate::engine::int8::pack::product;
+use crate::engine::onnx::proto::{float, input, integer, integers, pair, text};
 
 /// The window of a convolution or of a pooling node, `size` where it does not say; `None` when it
 /// is dilated or padded in a way that is not in numbers.
@@ -39,12 +40,12 @@ impl Weights {
     /// `[output][row][column][input]`
     fn channels_last(&self) -> Vec<i8> {
         let [outputs, inputs, rows, columns] = self.dims;
-        let positions = rows * columns;
-        if positions == 1 {
+        let sizes = product(&[rows, columns]).zip(product(&[inputs, rows, columns]));
+        let Some((positions @ 2.., kernel_length @ 1..)) = sizes else {
             return self.codes.clone();
-        }
+        };
         let mut codes = Vec::with_capacity(self.codes.len());
-        for kernel in self.codes.chunks_exact(inputs * positions).take(outputs) {
+        for kernel in self.codes.chunks_exact(kernel_length).take(outputs) {
             for position in 0..positions {
                 codes.extend(kernel[position..].iter().step_by(positions));
             }
@@ -55,7 +56,8 @@ impl Weights {
 
 /// `[columns][rows]` of a matrix of `[rows][columns]`.
 fn transposed<T: Copy>(values: &[T], columns: usize) -> Vec<T> {
-    (0..columns).flat_map(|column| values[column..].iter().step_by(columns).copied()).collect()
+    let column = |column| values.iter().skip(column).step_by(columns).copied();
+    (0..columns).flat_map(column).collect()
 }
 
 /// The codes and the scale of each index along `axis`, when the codes are symmetric.

@@ -205,24 +205,33 @@ impl<'a> Partition<'a> {
     /// The tensor of `value` in the region. What it is computed from comes right before it; a value
     /// from elsewhere becomes an input.
     fn compute(&self, builder: &mut Builder, value: ValueId) -> TensorId {
-        if let Some(&tensor) = builder.values.get(&value) {
-            return tensor;
-        }
-        let here = self.value_level(value) == Some(builder.level);
-        let step = self.lowering.producer(value).filter(|_| here);
-        let tensor = match step.map(|step| &self.lowering.steps[step]) {
-            Some(step) => {
-                let inputs =
-                    step.inputs.iter().map(|&input| self.compute(builder, input)).collect();
-                let output = builder.tensor(self.lowering.tensors[value]);
-                let (name, op) = (step.name.clone(), step.op.clone());
-                builder.graph.nodes.push(Node { name, op, inputs, output });
-                output
+        // Values that are to be computed, each above those that need it.
+        let mut waiting = vec![value];
+        while let Some(&value) = waiting.last() {
+            if builder.values.contains_key(&value) {
+                waiting.pop();
+                continue;
             }
-            None => self.given(builder, value),
-        };
-        builder.values.insert(value, tensor);
-        tensor
+            let here = self.value_level(value) == Some(builder.level);
+            let step = self.lowering.producer(value).filter(|_| here);
+            let tensor = match step.map(|step| &self.lowering.steps[step]) {
+                Some(step) => {
+                    let missing = |input: &&ValueId| !builder.values.contains_key(input);
+                    if let Some(&input) = step.inputs.iter().find(missing) {
+                        waiting.push(input);
+                        continue;
+                    }
+                    let inputs = step.inputs.iter().map(|input| builder.values[input]).collect();
+                    let output = builder.tensor(self.lowering.tensors[value]);
+                    let (name, op) = (step.name.clone(), step.op.clone());
+                    builder.graph.nodes.push(Node { name, op, inputs, output });
+                    output
+                }
+                None => self.given(builder, value),
+            };
+            builder.values.insert(value, tensor);
+        }
+        builder.values[&value]
     }
 
     fn given(&self, builder: &mut Builder, value: ValueId) -> TensorId {

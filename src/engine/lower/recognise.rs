@@ -11,11 +11,15 @@ use std::rc::Rc;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, NodeProto, ValueInfoProto, type_proto};
 
-use super::proto::{Constants, declared_dims, input, integer, is_standard};
 use super::value::{
     Content, Encoding, Lowering, Pending, Sum, ValueId, View, dequantize, quantize, vector,
 };
 use crate::engine::int8::graph::{Clamp, Convolution, Elements, Op, Quantization, Shape, Tensor};
+use crate::engine::int8::pack::product;
+use crate::engine::onnx::proto::{
+    Constant, Constants, axis, declared_dims, input, integer, is_standard,
+};
+use crate::engine::onnx::sizes::Sizes;
 
 /// Position and name of a node.
 pub type At<'a> = (usize, &'a str);
@@ -23,7 +27,7 @@ pub type At<'a> = (usize, &'a str);
 /// A `DequantizeLinear` of a constant.
 pub struct QuantizedConstant<'a> {
     /// The codes.
-    pub codes: super::proto::Constant<'a>,
+    pub codes: Constant<'a>,
     /// One scale, or one for each index along `axis`.
     pub scales: Vec<f32>,
     /// As many as there are scales.
@@ -37,18 +41,18 @@ pub struct Recogniser<'a> {
     pub(super) constants: Constants<'a>,
     pub(super) lowering: Lowering,
     quantized_constants: HashMap<&'a str, &'a NodeProto>,
-    declared: HashMap<&'a str, &'a ValueInfoProto>,
+    sizes: &'a Sizes<'a>,
     refused: &'a HashSet<String>,
 }
 
-/// Finds what can be lowered of `graph`, whose nodes are in order. The results of the
+/// Finds what can be lowered of `graph`, whose nodes are in order and whose values have `sizes`. The results of the
 /// `QuantizeLinear` nodes in `refused` are not, where that would start a new region.
-pub fn recognise(graph: &GraphProto, refused: &HashSet<String>) -> Lowering {
+pub fn recognise(graph: &GraphProto, sizes: &Sizes<'_>, refused: &HashSet<String>) -> Lowering {
     let mut walk = Recogniser {
         constants: Constants::new(graph),
         lowering: Lowering::default(),
         quantized_constants: HashMap::new(),
-        declared: graph.value_info.iter().map(|info| (info.name.as_str(), info)).collect(),
+        sizes,
         refused,
     };
     for info in &graph.input {
@@ -127,10 +131,10 @@ impl<'a> Recogniser<'a> {
             return Some((constant.floats()?, constant.dims));
         }
         let QuantizedConstant { codes, scales, zero_points, axis } = self.quantized(name)?;
-        let inner: usize = codes.dims[axis.min(codes.dims.len())..].iter().skip(1).product();
+        let inner = product(codes.dims[axis.min(codes.dims.len())..].get(1..).unwrap_or(&[]))?;
         let values = codes.integers()?.into_iter().enumerate().map(|(index, code)| {
             let channel = if scales.len() == 1 { 0 } else { index / inner % scales.len() };
-            (code - zero_points[channel]) as f32 * scales[channel]
+            code.saturating_sub(zero_points[channel]) as f32 * scales[channel]
         });
         Some((values.collect(), codes.dims))
     }
@@ -178,7 +182,7 @@ impl<'a> Recogniser<'a> {
             }
         };
         let shift = if encoding == Encoding::Unsigned { 128 } else { 0 };
-        let zero_point = i8::try_from(zero_point - shift).ok()?;
+        let zero_point = i8::try_from(zero_point.checked_sub(shift)?).ok()?;
         Some((Quantization { scale, zero_point }, encoding))
     }
 
@@ -304,80 +308,9 @@ impl<'a> Recogniser<'a> {
         })
     }
 
-    fn dims(&self, name: &str) -> Option<Vec<usize>> {
-        match self.lowering.views.get(name) {
-            Some(view) => Some(view.dims.clone()),
-            None => self.constant_floats(name).map(|(_, dims)| dims),
-        }
-    }
-
     /// The result of a node that stays in ONNX, where its shape is known.
     fn unknown(&self, node: &NodeProto) -> Option<View> {
-        let declared = self.declared.get(node.output[0].as_str()).copied();
-        let dims = declared.and_then(declared_dims).or_else(|| self.infer_dims(node))?;
+        let dims = self.sizes.get(&node.output[0])?.to_vec();
         Some(View { dims, planes: false, content: Content::Outside })
     }
-
-    fn infer_dims(&self, node: &NodeProto) -> Option<Vec<usize>> {
-        let first = self.dims(input(node, 0)?)?;
-        match node.op_type.as_str() {
-            "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min" | "Pow" => {
-                node.input.iter().try_fold(vec![], |dims, name| broadcast(dims, self.dims(name)?))
-            }
-            "Conv" => {
-                let (_, dims) = self.constant_floats(input(node, 1)?)?;
-                let window = super::linear::window(node, dims.get(2..)?.try_into().ok()?)?;
-                let &[1, channels, height, width] = &first[..] else { return None };
-                let [height, width] = window.output_size(Shape { height, width, channels })?;
-                Some(vec![1, dims[0], height, width])
-            }
-            "Relu"
-            | "Clip"
-            | "LeakyRelu"
-            | "PRelu"
-            | "Elu"
-            | "Selu"
-            | "Celu"
-            | "Gelu"
-            | "Mish"
-            | "HardSigmoid"
-            | "HardSwish"
-            | "Sigmoid"
-            | "Tanh"
-            | "Softplus"
-            | "Erf"
-            | "Exp"
-            | "Log"
-            | "Sqrt"
-            | "Abs"
-            | "Neg"
-            | "BatchNormalization"
-            | "InstanceNormalization"
-            | "Softmax"
-            | "Identity"
-            | "Dropout"
-            | "QuantizeLinear"
-            | "DequantizeLinear" => Some(first),
-            _ => None,
-        }
-    }
-}
-
-/// `axis` of a tensor of this rank, counted from the front.
-pub fn axis(axis: i64, rank: usize) -> Option<usize> {
-    let axis = if axis < 0 { axis + rank as i64 } else { axis };
-    usize::try_from(axis).ok().filter(|&axis| axis < rank)
-}
-
-fn broadcast(left: Vec<usize>, right: Vec<usize>) -> Option<Vec<usize>> {
-    let rank = left.len().max(right.len());
-    let at = |dims: &[usize], axis: usize| {
-        (axis + dims.len()).checked_sub(rank).map_or(1, |axis| dims[axis])
-    };
-    let dims = (0..rank).map(|axis| match (at(&left, axis), at(&right, axis)) {
-        (left, right) if left == right || right == 1 => Some(left),
-        (1, right) => Some(right),
-        _ => None,
-    });
-    dims.collect()
 }

@@ -4,16 +4,15 @@
 use prost::Message;
 use tract_onnx::prelude::*;
 
-use self::model::{Attribute, Model, SIZE};
 use super::*;
 use crate::engine::Settings;
 use crate::engine::int8::graph::Op;
 use crate::engine::int8::isa::Isa;
 use crate::engine::int8::network::Input;
 use crate::engine::int8::reference;
+use crate::engine::onnx::example::{Attribute, Model, SIZE};
 use crate::engine::ops::region;
 
-mod model;
 mod patterns;
 mod regions;
 
@@ -41,11 +40,17 @@ fn run_tract(model: InferenceModel) -> Vec<Vec<f32>> {
     outputs.iter().map(values).collect()
 }
 
+/// The model, lowered as it is when it is loaded; one whose sizes are not known, without them.
+fn lowered(proto: &ModelProto) -> Lowered {
+    let sizes = proto.graph.as_ref().and_then(|graph| Sizes::of(graph).ok());
+    lower(proto, &sizes.unwrap_or_default()).unwrap()
+}
+
 /// Lowers the model and checks that it still gives what tract makes of all of it, but for
 /// `tolerance`.
 fn lower_and_compare(proto: &ModelProto, tolerance: f32) -> Lowered {
     let expected = run_tract(tract_onnx::onnx().model_for_proto_model(proto).unwrap());
-    let lowered = lower(proto).unwrap();
+    let lowered = lowered(proto);
     let found = match &lowered.rest {
         None => reference::run(&lowered.regions[0].graph, &[Input::Pixels(&pixels())]),
         Some(rest) => {
@@ -80,7 +85,7 @@ fn assert_whole(proto: &ModelProto, tolerance: f32, expected: &[&str]) {
 #[test]
 fn the_recognizer_becomes_one_region() {
     let bytes: &[u8] = include_bytes!("../../../models/celebrities.onnx");
-    let lowered = lower(&ModelProto::decode(bytes).unwrap()).unwrap();
+    let lowered = lowered(&ModelProto::decode(bytes).unwrap());
     assert!(lowered.rest.is_none());
     let [region] = &lowered.regions[..] else { panic!("more than one region") };
     let names: Vec<_> = region.outputs.iter().map(|output| output.name.as_str()).collect();
@@ -95,7 +100,7 @@ fn the_recognizer_becomes_one_region() {
 #[test]
 fn the_detector_becomes_one_region() {
     let bytes: &[u8] = include_bytes!("../../../models/detector.onnx");
-    let lowered = lower(&ModelProto::decode(bytes).unwrap()).unwrap();
+    let lowered = lowered(&ModelProto::decode(bytes).unwrap());
     assert!(lowered.rest.is_none());
     let [region] = &lowered.regions[..] else { panic!("more than one region") };
     let names: Vec<_> = region.outputs.iter().map(|output| output.name.as_str()).collect();

@@ -132,6 +132,13 @@ pub struct Outside {
     pub dims: Vec<usize>,
 }
 
+impl Outside {
+    /// Bytes of it as floats; the largest `usize` where they are more.
+    pub fn bytes(&self) -> usize {
+        self.dims.iter().fold(size_of::<f32>(), |bytes, &size| bytes.saturating_mul(size))
+    }
+}
+
 /// Everything of an ONNX graph that could be lowered, before it is cut into regions.
 #[derive(Default)]
 pub struct Lowering {

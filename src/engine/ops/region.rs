@@ -10,22 +10,26 @@ use tract_onnx::tract_hir::internal::*;
 
 use crate::engine::Settings;
 use crate::engine::int8::graph::Elements;
-use crate::engine::int8::network::{Input, Network};
+use crate::engine::int8::network::{Cost, Input, Network};
 use crate::engine::lower::{Region, region_name};
 
 /// The model of `rest`, with `regions` in the nodes that stand for them.
 ///
 /// # Errors
 ///
-/// When tract does not understand `rest`, or a region cannot be computed.
+/// When tract does not understand `rest`, a region cannot be computed, or all of them exceed the
+/// [limits](crate::engine::limits).
 pub fn model(
     rest: &ModelProto,
     regions: &[Region],
     settings: &Settings,
 ) -> TractResult<InferenceModel> {
     let mut model = tract_onnx::onnx().model_for_proto_model(rest)?;
+    let mut cost = Cost::default();
     for (index, region) in regions.iter().enumerate() {
         let region = Int8Region::new(region, settings).map_err(TractError::msg)?;
+        cost = cost.plus(region.network.cost());
+        cost.check().map_err(TractError::msg)?;
         model.node_by_name_mut(region_name(index))?.op = expand(region);
     }
     Ok(model)

@@ -376,3 +376,89 @@ fn dot_is_exact_at_the_extremes() {
         }
     }
 }
+
+/// Whether the entry refuses before a kernel runs.
+fn is_refused(entry: impl FnOnce()) -> bool {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(entry)).is_err()
+}
+
+/// Sizes whose products with small ones wrap to small ones.
+const LARGE: [usize; 6] =
+    [1 << 59, 1 << 60, (1 << 60) + 1, usize::MAX / 16 + 2, usize::MAX / 2 + 2, usize::MAX];
+
+#[test]
+fn entries_refuse_what_lies_outside_of_their_slices() {
+    let mut random = Random(9);
+    for isa in Isa::available() {
+        let kernels = Kernels::of(isa).expect("it is available");
+        let [input, output] = quantizations(&mut random);
+        let weights = random.weights(16 * 16);
+        let convolution = convolution(&mut random, weights, 16);
+        let epilogue = || Epilogue::new(&convolution, input, output, kernels.encoding).unwrap();
+        let gemm = kernels.pack_gemm(&convolution.weights, 16, epilogue());
+        let rows = gemm_rows(kernels, &[3; 32]);
+        let stride = rows.len() / 2;
+        let run = |rows_to_do, input_stride, output_stride| {
+            let mut output = [0; 32];
+            is_refused(|| {
+                kernels.gemm(&gemm, rows_to_do, &rows, input_stride, &mut output, output_stride)
+            })
+        };
+        assert!(!run(2, stride, 16), "{isa}: it fits");
+        assert!(run(3, stride, 16) && run(2, stride + 1, 16) && run(2, stride, 17), "{isa}");
+        assert!(run(2, stride, 15), "{isa}: rows of the output overlap");
+        for large in LARGE {
+            assert!(run(large, stride, 16) && run(2, large, 16) && run(2, stride, large), "{isa}");
+            assert!(run(large, 0, 16) && run(large, large, large), "{isa}: {large}");
+        }
+        let weights = random.weights(16 * 9);
+        let convolution = self::convolution(&mut random, weights, 16);
+        let epilogue = Epilogue::new(&convolution, input, output, kernels.encoding).unwrap();
+        let dwconv = kernels.pack_dwconv(&convolution.weights, [3, 3], epilogue);
+        let row: &[u8] = &[7; 16 * 4];
+        let run = |stride, left, output_width, rows: &[&[u8]]| {
+            let mut output = [0; 16 * 4];
+            let input = DwconvInput { rows, stride, left, zero_point: 0 };
+            is_refused(|| kernels.dwconv(&dwconv, &input, &mut output, output_width))
+        };
+        assert!(!run(1, 1, 4, &[row; 3]), "{isa}: it fits");
+        assert!(!run(1, 1, 0, &[row; 3]), "{isa}: nothing to do");
+        assert!(run(1, 1, 5, &[row; 3]) && run(0, 1, 4, &[row; 3]), "{isa}");
+        assert!(run(1, 1, 4, &[row; 2]) && run(1, 1, 4, &[row, row, &row[1..]]), "{isa}");
+        for large in LARGE {
+            assert!(run(1, 1, large, &[row; 3]), "{isa}: {large}");
+            // Windows so far apart or to the left see nothing but padding, or are refused.
+            run(large, 1, 4, &[row; 3]);
+            run(1, large, 4, &[row; 3]);
+        }
+        let mut products = [0; 2];
+        assert!(is_refused(|| kernels.dot(&[0; 64], &[1; 64], &mut products)), "{isa}");
+        assert!(is_refused(|| kernels.vadd(&[0; 3], &[0; 4], &mut [0; 4], &sum(kernels))), "{isa}");
+    }
+}
+
+fn sum(kernels: &Kernels) -> Sum {
+    let [zero, min, max] = [0, i8::MIN, i8::MAX].map(|code| kernels.encoding.value(code));
+    Sum { zero_a: zero, zero_b: zero, scale_a: 1.0, scale_b: 1.0, zero_point: zero, min, max }
+}
+
+#[test]
+fn an_epilogue_of_other_channels_is_refused() {
+    let mut random = Random(10);
+    let weights = random.weights(32 * 16);
+    let convolution = convolution(&mut random, weights, 32);
+    let [input, output] = quantizations(&mut random);
+    let kernels = Kernels::of(Isa::Scalar).expect("it is everywhere");
+    let changes: [fn(&mut Epilogue); 4] = [
+        |epilogue| epilogue.bias.truncate(16),
+        |epilogue| epilogue.scale.truncate(16),
+        |epilogue| epilogue.negative_scale = vec![1.0; 16],
+        |epilogue| epilogue.float_bias = vec![0; 16],
+    ];
+    for change in changes {
+        let mut epilogue =
+            Epilogue::new(&convolution, input, output, kernels.encoding).expect("it fits");
+        change(&mut epilogue);
+        assert!(is_refused(|| drop(kernels.pack_gemm(&convolution.weights, 16, epilogue))));
+    }
+}

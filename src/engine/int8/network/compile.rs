@@ -4,7 +4,8 @@
 use std::ops::Range;
 
 use super::NamedStep;
-use super::memory::{Place, plan};
+use super::budget::{self, Cost};
+use super::memory::{Place, plan, too_large};
 use super::step::{
     Average, DENSE_BLOCK, Dense, Depthwise, Multiply, Product, SCRATCH_SLACK_BYTES, Source, Step,
     Work,
@@ -15,7 +16,7 @@ use crate::engine::int8::graph::{
 };
 use crate::engine::int8::kernels::{Dwconv, Kernels, MOST_WINDOW_ROWS, Sum};
 use crate::engine::int8::lines::Lines;
-use crate::engine::int8::pack::DEPTH_BLOCK;
+use crate::engine::int8::pack::{DEPTH_BLOCK, product};
 use crate::engine::int8::requant::{Epilogue, fit_32_bits};
 
 /// Inputs of a band: they stay in the first-level cache while all weights pass by.
@@ -30,9 +31,10 @@ pub struct Compiled {
     pub steps: Vec<NamedStep>,
     pub arena_bytes: usize,
     pub scratch_bytes: usize,
+    pub cost: Cost,
 }
 
-/// Compiles `graph`.
+/// Compiles `graph`. What it will take is counted before anything large is made.
 pub fn compile(graph: &Graph, kernels: &Kernels, threads: usize) -> Result<Compiled, String> {
     let mut compiler = Compiler {
         graph,
@@ -42,7 +44,8 @@ pub fn compile(graph: &Graph, kernels: &Kernels, threads: usize) -> Result<Compi
         places: Vec::new(),
         scratch_bytes: 0,
     };
-    compiler.places = (0..graph.tensors.len()).map(|tensor| compiler.place(tensor)).collect();
+    compiler.places = compiler.places()?;
+    let cost = budget::cost(graph, &compiler.places, kernels)?;
     let mut steps = Vec::new();
     let mut joined = None;
     for node in &graph.nodes {
@@ -57,13 +60,12 @@ pub fn compile(graph: &Graph, kernels: &Kernels, threads: usize) -> Result<Compi
         steps.push(step);
     }
     let lives = lives(graph, &steps);
-    let arena_bytes = plan(&mut compiler.places, &lives);
-    Ok(Compiled {
-        places: compiler.places,
-        steps,
-        arena_bytes,
-        scratch_bytes: compiler.scratch_bytes,
-    })
+    let arena_bytes = plan(&mut compiler.places, &lives).ok_or_else(too_large)?;
+    let scratch_bytes = compiler.scratch_bytes;
+    let scratches_bytes = product(&[scratch_bytes, threads.max(1)]).ok_or_else(too_large)?;
+    let cost = Cost { arena_bytes: arena_bytes.saturating_add(scratches_bytes), ..cost };
+    cost.check()?;
+    Ok(Compiled { places: compiler.places, steps, arena_bytes, scratch_bytes, cost })
 }
 
 /// How many nodes read each tensor; outputs of the graph count as read twice.
@@ -129,16 +131,17 @@ struct Compiler<'a> {
 
 impl Compiler<'_> {
     /// The codes of a picture that only windows are gathered from lie without padding channels.
-    fn place(&self, tensor: TensorId) -> Place {
-        let made_of_pixels = self
-            .graph
-            .nodes
-            .iter()
-            .any(|node| node.output == tensor && matches!(node.op, Op::QuantizePicture(_)));
-        let mut readers = self.graph.nodes.iter().filter(|node| node.inputs.contains(&tensor));
-        let tight = made_of_pixels
-            && readers.all(|node| matches!(&node.op, Op::Convolution(conv) if !is_pointwise(conv)));
-        Place::new(self.graph.tensors[tensor], tight)
+    fn places(&self) -> Result<Vec<Place>, String> {
+        let mut tight = vec![false; self.graph.tensors.len()];
+        for node in &self.graph.nodes {
+            let gathers = matches!(&node.op, Op::Convolution(conv) if !is_pointwise(conv));
+            for &input in node.inputs.iter().filter(|_| !gathers) {
+                tight[input] = false;
+            }
+            tight[node.output] = matches!(node.op, Op::QuantizePicture(_));
+        }
+        let tensors = self.graph.tensors.iter().zip(tight);
+        tensors.map(|(&tensor, tight)| Place::new(tensor, tight)).collect()
     }
 
     /// Whether `node` is a depthwise convolution whose result only a pointwise one reads.
@@ -207,7 +210,7 @@ impl Compiler<'_> {
                 Work::Dequantize(codes(input)?)
             }
             Op::Dense { weights, bias } => {
-                macs = (weights.len() * output.shape.positions()) as u64;
+                macs = (weights.len() as u64).saturating_mul(output.shape.positions() as u64);
                 dense(weights, bias, input, output)?
             }
             Op::Normalise { epsilon } => {
@@ -220,7 +223,7 @@ impl Compiler<'_> {
                 let mut values = 0;
                 for &input in &node.inputs {
                     expect_floats(self.tensor(input))?;
-                    values += self.tensor(input).shape.values();
+                    values = self.tensor(input).shape.values().saturating_add(values);
                 }
                 expect_floats(output)?;
                 expect_shape(values == output.shape.values())?;
@@ -280,8 +283,7 @@ impl Compiler<'_> {
                 weights.iter().copied().chain(std::iter::repeat_n(0, stride - channels))
             })
             .collect();
-        let positions = convolution.window.size[0] * convolution.window.size[1];
-        let depth = positions * stride;
+        let depth = product(&[convolution.window.taps(), stride]).ok_or_else(too_large)?;
         let source = match ahead {
             Some(ahead) => {
                 let Op::Depthwise(depthwise) = &ahead.op else {
@@ -299,9 +301,10 @@ impl Compiler<'_> {
         let depth = depth.next_multiple_of(DEPTH_BLOCK);
         let bands = self.bands(output.shape, depth, spread.len());
         let rows = output.shape.height.div_ceil(bands);
-        let bytes = rows * output.shape.width * depth + SCRATCH_SLACK_BYTES;
-        let words = if self.kernels.reads_words() { bytes * 2 } else { 0 };
-        self.scratch_bytes = self.scratch_bytes.max(bytes + words);
+        let copies = if self.kernels.reads_words() { 3 } else { 1 };
+        let bytes = product(&[rows, output.shape.width, depth])
+            .and_then(|bytes| product(&[bytes.checked_add(SCRATCH_SLACK_BYTES)?, copies]));
+        self.scratch_bytes = self.scratch_bytes.max(bytes.ok_or_else(too_large)?);
         Ok(Work::Product(Product { gemm, source, depth, bands }))
     }
 
@@ -309,7 +312,7 @@ impl Compiler<'_> {
     /// there are threads, or a multiple.
     fn bands(&self, output: Shape, depth: usize, weights: usize) -> usize {
         let budget = if weights > HEAVY_WEIGHTS { HEAVY_BAND_BYTES } else { BAND_BYTES };
-        let rows = (budget / (output.width * depth)).clamp(1, output.height);
+        let rows = (budget / output.width.saturating_mul(depth)).clamp(1, output.height);
         output.height.div_ceil(rows).next_multiple_of(self.threads.max(1)).min(output.height)
     }
 
@@ -337,11 +340,16 @@ impl Compiler<'_> {
         expect_shape(a.shape == b.shape && a.shape == output.shape)?;
         let [a, b, output] = [codes(a)?, codes(b)?, codes(output)?];
         let encoding = self.kernels.encoding();
+        let [scale_a, scale_b] = [a.scale / output.scale, b.scale / output.scale];
+        let in_range = 255.0 * (scale_a.abs() + scale_b.abs()) < (1 << 30) as f32;
+        if !in_range {
+            return Err("its sum can exceed 32 bits".to_owned());
+        }
         Ok(Work::Add(Sum {
             zero_a: encoding.value(a.zero_point),
             zero_b: encoding.value(b.zero_point),
-            scale_a: a.scale / output.scale,
-            scale_b: b.scale / output.scale,
+            scale_a,
+            scale_b,
             zero_point: encoding.value(output.zero_point),
             min: encoding.value(clamp.min),
             max: encoding.value(clamp.max),
@@ -422,7 +430,7 @@ fn is_pointwise(convolution: &Convolution) -> bool {
 }
 
 fn products(convolution: &Convolution, output: Shape) -> u64 {
-    (convolution.weights.len() * output.positions()) as u64
+    (convolution.weights.len() as u64).saturating_mul(output.positions() as u64)
 }
 
 /// Checks sizes; each output channel has weights for `depth` channels in each tap.
@@ -433,9 +441,9 @@ fn check_convolution(
     depth: usize,
 ) -> Result<(), String> {
     let channels = output.channels;
-    let taps = convolution.window.size[0] * convolution.window.size[1];
+    let weights = product(&[channels, convolution.window.taps(), depth]);
     expect_shape(input.values() > 0 && channels > 0)?;
-    expect_shape(convolution.weights.len() == channels * taps * depth)?;
+    expect_shape(Some(convolution.weights.len()) == weights)?;
     expect_shape(convolution.bias.len() == channels)?;
     expect_shape(convolution.weight_scales.len() == channels)?;
     expect_shape(convolution.slope.as_ref().is_none_or(|slope| slope.len() == channels))?;
@@ -451,7 +459,8 @@ fn dense(weights: &[f32], bias: &[f32], input: Tensor, output: Tensor) -> Result
     expect_floats(output)?;
     let [depth, outputs] = [input.shape.channels, output.shape.channels];
     expect_shape(Shape { channels: outputs, ..input.shape } == output.shape && depth > 0)?;
-    expect_shape(weights.len() == depth * outputs && bias.len() == outputs && outputs > 0)?;
+    expect_shape(Some(weights.len()) == product(&[depth, outputs]))?;
+    expect_shape(bias.len() == outputs && outputs > 0)?;
     let blocks = outputs.div_ceil(DENSE_BLOCK);
     let mut packed = Dense {
         weights: vec![[0.0; DENSE_BLOCK]; blocks * depth],

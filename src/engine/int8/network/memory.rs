@@ -6,12 +6,15 @@ use std::ops::Range;
 use super::Input;
 use crate::engine::int8::buffer::{Buffer, LINE_BYTES};
 use crate::engine::int8::graph::{Elements, Tensor};
+use crate::engine::int8::pack::product;
 use crate::engine::int8::requant::CHANNEL_BLOCK;
+use crate::engine::limits::ARENA_BYTES;
 
 /// Bytes behind every value, so that a kernel may read and write whole vectors.
 const SLACK_BYTES: usize = LINE_BYTES;
 
-/// A value's size and its place in the arena.
+/// A value's size and its place in the arena. It has at least one byte and at most [`ARENA_BYTES`],
+/// so no sum or product of its sizes overflows.
 #[derive(Clone, Debug)]
 pub struct Place {
     pub tensor: Tensor,
@@ -23,15 +26,24 @@ pub struct Place {
 impl Place {
     /// A place for `tensor`, not yet found. Channels of codes are padded to [`CHANNEL_BLOCK`]
     /// unless `tight`.
-    pub fn new(tensor: Tensor, tight: bool) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// A sentence when the tensor is empty or exceeds [`ARENA_BYTES`].
+    pub fn new(tensor: Tensor, tight: bool) -> Result<Self, String> {
         let channels = tensor.shape.channels;
         let stride_bytes = match tensor.elements {
-            Elements::Floats => channels * size_of::<f32>(),
-            Elements::Pixels => channels,
-            Elements::Codes(_) if tight => channels,
-            Elements::Codes(_) => channels.next_multiple_of(CHANNEL_BLOCK),
+            Elements::Floats => channels.checked_mul(size_of::<f32>()),
+            Elements::Pixels => Some(channels),
+            Elements::Codes(_) if tight => Some(channels),
+            Elements::Codes(_) => channels.checked_next_multiple_of(CHANNEL_BLOCK),
         };
-        Self { tensor, stride_bytes, offset: 0 }
+        let size = |stride| product(&[tensor.shape.height, tensor.shape.width, stride]);
+        match stride_bytes.zip(stride_bytes.and_then(size)) {
+            Some((_, 0)) => Err("it computes an empty value".to_owned()),
+            Some((stride_bytes, 1..=ARENA_BYTES)) => Ok(Self { tensor, stride_bytes, offset: 0 }),
+            _ => Err(too_large()),
+        }
     }
 
     /// Bytes of all positions.
@@ -54,10 +66,15 @@ impl Place {
     }
 }
 
+/// What is said when the values of one run take too much memory.
+pub fn too_large() -> String {
+    format!("its values take more than {} MB, which is the limit", ARENA_BYTES / 1_000_000)
+}
+
 /// Finds a place for each value that is alive in the steps `lives[value]` (from the step that
 /// makes it to the last that reads it), so that values alive at once do not overlap. Values without
-/// a life get none. Gives the bytes needed.
-pub fn plan(places: &mut [Place], lives: &[Option<Range<usize>>]) -> usize {
+/// a life get none. Gives the bytes needed; `None` when they exceed [`ARENA_BYTES`].
+pub fn plan(places: &mut [Place], lives: &[Option<Range<usize>>]) -> Option<usize> {
     let mut order: Vec<usize> = (0..places.len()).filter(|&at| lives[at].is_some()).collect();
     order.sort_by_key(|&at| std::cmp::Reverse(places[at].bytes()));
     let mut placed: Vec<usize> = Vec::new();
@@ -79,9 +96,12 @@ pub fn plan(places: &mut [Place], lives: &[Option<Range<usize>>]) -> usize {
                 places[at].offset = range.end;
             }
         }
+        if places[at].reserved().end > ARENA_BYTES {
+            return None;
+        }
         placed.push(at);
     }
-    placed.iter().map(|&at| places[at].reserved().end).max().unwrap_or(0)
+    Some(placed.iter().map(|&at| places[at].reserved().end).max().unwrap_or(0))
 }
 
 /// The values of one run. Steps read whole values and write parts of their output from several

@@ -279,3 +279,83 @@ fn a_graph_that_does_not_fit_together_is_refused() {
     });
     assert!(message.contains("do not fit together"), "{message}");
 }
+
+#[test]
+fn a_graph_whose_sizes_exceed_every_limit_is_refused() {
+    let refused = |change: &dyn Fn(&mut Graph)| {
+        let mut graph = networks().swap_remove(0);
+        change(&mut graph);
+        Isa::available()
+            .map(|isa| Network::new(&graph, isa, 2).err().expect("it is refused"))
+            .collect::<Vec<_>>()
+    };
+    let large = [1 << 24, 1 << 31, 1 << 40, 1 << 60, (1 << 60) + 3, usize::MAX / 16, usize::MAX];
+    for size in large {
+        for tensor in [0, 1, 2, 3] {
+            refused(&|graph| graph.tensors[tensor].shape.width = size);
+            refused(&|graph| graph.tensors[tensor].shape.height = size);
+            refused(&|graph| graph.tensors[tensor].shape.channels = size);
+        }
+        for at in 0..8 {
+            let changed = |window: &mut Window| {
+                let Window { size: [rows, columns], stride: [down, across], padding } = window;
+                let Padding { top, left, bottom, right } = padding;
+                *[rows, columns, down, across, top, left, bottom, right][at] = size;
+            };
+            // With the size of the result that follows from it, where there is one.
+            for node in [1, 2] {
+                refused(&|graph| {
+                    let (input, output) = (graph.nodes[node].inputs[0], graph.nodes[node].output);
+                    let (Op::Convolution(convolution) | Op::Depthwise(convolution)) =
+                        &mut graph.nodes[node].op
+                    else {
+                        unreachable!("the first layers are convolutions")
+                    };
+                    changed(&mut convolution.window);
+                    let window = convolution.window;
+                    if let Some([height, width]) = window.output_size(graph.tensors[input].shape) {
+                        let shape = &mut graph.tensors[output].shape;
+                        (shape.height, shape.width) = (height, width);
+                    }
+                });
+            }
+        }
+    }
+    refused(&|graph| graph.tensors[2].shape.height = 0);
+}
+
+/// One operation on a picture of this size.
+fn single(height: usize, width: usize, op: Op, shape: Shape) -> Graph {
+    let mut builder = Builder::new(1, height, width);
+    builder.codes(op, shape);
+    if let Op::MaxPool(_) = builder.graph.nodes[1].op {
+        builder.graph.tensors[2].elements = builder.graph.tensors[1].elements;
+    }
+    let shape = builder.shape();
+    let floats = builder.floats(Op::Dequantize, vec![builder.last], shape);
+    builder.graph.outputs = vec![floats];
+    builder.graph
+}
+
+#[test]
+fn each_limit_is_said() {
+    let message = |graph: &Graph| Network::new(graph, Isa::Scalar, 1).err().expect("it is refused");
+    let pointwise = |channels: usize| {
+        Op::Convolution(Convolution {
+            window: Window::POINT,
+            weights: vec![1; channels * 3],
+            weight_scales: vec![0.1; channels],
+            bias: vec![0; channels],
+            slope: None,
+            clamp: Clamp::NONE,
+        })
+    };
+    let shape = |height, width, channels| Shape { height, width, channels };
+    let graph = single(2000, 1000, pointwise(64), shape(2000, 1000, 64));
+    assert!(message(&graph).contains("values take more than 64 MB"), "{}", message(&graph));
+    let graph = single(1, 1, pointwise(6_500_000), shape(1, 1, 6_500_000));
+    assert!(message(&graph).contains("weights take more than 96 MB"), "{}", message(&graph));
+    let window = Window { size: [600, 600], stride: [1, 1], padding: Padding::default() };
+    let graph = single(1000, 1000, Op::MaxPool(window), shape(401, 401, 3));
+    assert!(message(&graph).contains("more than 4 billion operations"), "{}", message(&graph));
+}

@@ -264,6 +264,6 @@ fn heads_of_a_detector() {
         ["QuantizePicture", "Convolution", "Dequantize", "Dense", "Dense", "Concatenate"];
     let proto = model.finish(&[&boxes]);
     assert_whole(&proto, 0.1, &expected);
-    let lowered = lower(&proto).unwrap();
+    let lowered = lowered(&proto);
     assert_eq!(lowered.regions[0].outputs[0].dims, [1, 8 * SIZE[0] * SIZE[1], 4]);
 }

@@ -6,6 +6,8 @@ use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dimension;
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 
+use crate::engine::int8::pack::product;
+
 /// Whether the node is of ONNX's own operator set.
 pub fn is_standard(node: &NodeProto) -> bool {
     matches!(node.domain.as_str(), "" | "ai.onnx")
@@ -47,6 +49,12 @@ pub fn pair(node: &NodeProto, name: &str) -> Option<[usize; 2]> {
         }
         Some(_) => None,
     }
+}
+
+/// `axis` of a tensor of this rank, counted from the front.
+pub fn axis(axis: i64, rank: usize) -> Option<usize> {
+    let axis = if axis < 0 { axis + rank as i64 } else { axis };
+    usize::try_from(axis).ok().filter(|&axis| axis < rank)
 }
 
 /// The shape that a value is declared with, where all of it is known.
@@ -106,10 +114,6 @@ pub struct Constant<'a> {
 }
 
 impl Constant<'_> {
-    fn len(&self) -> usize {
-        self.dims.iter().product()
-    }
-
     fn is(&self, kind: DataType) -> bool {
         self.tensor.data_type == kind as i32
     }
@@ -126,7 +130,7 @@ impl Constant<'_> {
             let (chunks, []) = raw.as_chunks::<N>() else { return None };
             chunks.iter().map(|&chunk| read(chunk)).collect()
         };
-        (values.len() == self.len()).then_some(values)
+        (Some(values.len()) == product(&self.dims)).then_some(values)
     }
 
     /// Its values, when it is float32.

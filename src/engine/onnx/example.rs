@@ -39,10 +39,15 @@ fn info(name: &str, kind: DataType, dims: &[usize]) -> ValueInfoProto {
     ValueInfoProto { name: name.to_owned(), r#type: Some(kind), ..ValueInfoProto::default() }
 }
 
+/// A picture of this size as an input.
+pub fn picture(height: usize, width: usize) -> ValueInfoProto {
+    info("image", DataType::Uint8, &[1, height, width, 3])
+}
+
 impl Model {
     /// One that takes a picture.
     pub fn new() -> Self {
-        let image = info("image", DataType::Uint8, &[1, SIZE[0], SIZE[1], 3]);
+        let image = picture(SIZE[0], SIZE[1]);
         let graph = GraphProto { input: vec![image], name: "test".into(), ..GraphProto::default() };
         Self { graph, opset: 13, seed: 7 }
     }

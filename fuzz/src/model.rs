@@ -1,0 +1,33 @@
+//! Changed model files through load and one run.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use arbitrary::Unstructured;
+use celebcam::align::Aligner;
+use celebcam::detect::Detector;
+use celebcam::engine::{Model, Settings};
+use celebcam::recognize::Recognizer;
+use image::RgbImage;
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../tests/common/mutation.rs"]
+mod mutation;
+
+static SETTINGS: LazyLock<Settings> =
+    LazyLock::new(|| Settings::new(1).expect("the best kernels can be had"));
+
+fuzz_target!(|data: &[u8]| {
+    let mut left = Unstructured::new(data);
+    let bytes = mutation::changed(&mut |end| left.int_in_range(0..=end - 1).unwrap_or(0));
+    let Ok(model) = Model::load(&bytes, "fuzzed", &SETTINGS) else { return };
+    let (height, width) = model.input_size();
+    let picture = RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 99]));
+    let _ = model.run(&picture);
+    match model.property("kind") {
+        Some("detector") => drop(Detector::new(model)),
+        Some("aligner") => drop(Aligner::new(model)),
+        _ => drop(Recognizer::new(model, 1)),
+    }
+});
