@@ -102,7 +102,7 @@ fn files_that_are_no_galleries_are_refused_with_what_to_do() {
     }
     fs::write(&path, [&b"celebcam gallery 1\n"[..], &[b'a'; 5000]].concat()).expect("written");
     assert!(refusal(&path).contains("a line has no end"));
-    assert!(refusal(folder.path()).contains("is not a file"));
+    assert!(refusal(folder.path()).contains("it is a folder, not a file"));
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn a_lock_in_whose_place_is_something_else_is_refused() {
     assert!(lock(&path, PATIENCE).is_err());
     rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).expect("a pipe can be made");
     let error = read(&path).expect_err("a pipe").to_string();
-    assert!(error.contains("it is not a file"), "{error}");
+    assert!(error.contains("it is a pipe, not a file"), "{error}");
 }
 
 #[test]
