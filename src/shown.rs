@@ -84,7 +84,7 @@ pub fn line(text: impl Display) -> String {
     visible(&masked(&text.to_string())).into_owned()
 }
 
-/// Writes one [`line`] and its end.
+/// Writes one [`line()`] and its end.
 ///
 /// # Errors
 /// Those of `out`.
