@@ -238,6 +238,8 @@ impl At<'_> {
             "Unsqueeze" => self.unsqueeze(),
             "Concat" => self.concat(),
             "Pad" => self.pad(),
+            "Shape" => self.shape(),
+            "Slice" => self.slice(),
             _ => Err("celebcam does not know this operator"),
         }
     }

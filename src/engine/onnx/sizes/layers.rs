@@ -1,5 +1,6 @@
 //! Nodes that sum up: products of matrices, and reductions.
 
+use super::shapes::broadcast;
 use super::{At, Reason, UNFIT, Value};
 use crate::engine::int8::pack::product;
 use crate::engine::onnx::proto::integer;
@@ -29,7 +30,7 @@ impl At<'_> {
 
     pub(super) fn matmul(&self) -> Result<Value, Reason> {
         let (left, right) = (self.first()?, self.dims(1).ok_or(UNFIT)?);
-        let (Some((outer, &[rows, depth])), Some((&[], &[other, columns]))) =
+        let (Some((left_outer, &[rows, depth])), Some((right_outer, &[other, columns]))) =
             (left.split_last_chunk(), right.split_last_chunk())
         else {
             return Err(UNFIT);
@@ -37,7 +38,8 @@ impl At<'_> {
         if depth != other {
             return Err(UNFIT);
         }
-        let dims = [outer, &[rows, columns]].concat();
+        let outer = broadcast(left_outer, right_outer).ok_or(UNFIT)?;
+        let dims = [&outer[..], &[rows, columns]].concat();
         Ok(Value::new(dims).with_operations(Some(depth)))
     }
 

@@ -188,10 +188,47 @@ impl At<'_> {
         let dims: Option<Vec<usize>> = (0..dims.len()).map(padded).collect();
         Ok(Value::new(dims.ok_or(OUT_OF_RANGE)?))
     }
+
+    /// `Shape` of all dimensions, which are numbers in the file.
+    pub(super) fn shape(&self) -> Result<Value, Reason> {
+        if !self.node.attribute.is_empty() {
+            return Err(OUT_OF_RANGE);
+        }
+        Ok(Value::new(vec![self.first()?.len()]))
+    }
+
+    /// `Slice` from front to back.
+    pub(super) fn slice(&self) -> Result<Value, Reason> {
+        let mut dims = self.first()?.to_vec();
+        let (starts, ends) = (self.integers(1)?, self.integers(2)?);
+        let axes = match input(self.node, 3) {
+            Some(_) => self.integers(3)?,
+            None => (0..).take(starts.len()).collect(),
+        };
+        let steps = match input(self.node, 4) {
+            Some(_) => self.integers(4)?,
+            None => vec![1; starts.len()],
+        };
+        if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
+            return Err(UNFIT);
+        }
+        for (at, &axis_number) in axes.iter().enumerate() {
+            let along = axis(axis_number, dims.len()).ok_or(OUT_OF_RANGE)?;
+            let length = i64::try_from(dims[along]).map_err(|_| UNFIT)?;
+            let place = |place: i64| {
+                if place < 0 { place.saturating_add(length).max(0) } else { place.min(length) }
+            };
+            let count = (place(ends[at]) - place(starts[at])).max(0);
+            let step = usize::try_from(steps[at]).ok().filter(|&step| step > 0);
+            let count = usize::try_from(count).map_err(|_| UNFIT)?;
+            dims[along] = count.div_ceil(step.ok_or(OUT_OF_RANGE)?);
+        }
+        Ok(Value::new(dims))
+    }
 }
 
 /// The size of what two sizes are both repeated to.
-fn broadcast(left: &[usize], right: &[usize]) -> Option<Vec<usize>> {
+pub(super) fn broadcast(left: &[usize], right: &[usize]) -> Option<Vec<usize>> {
     let rank = left.len().max(right.len());
     let at = |dims: &[usize], axis: usize| {
         (axis + dims.len()).checked_sub(rank).map_or(1, |axis| dims[axis])
