@@ -7,14 +7,14 @@ use common::{celebcam, data, files, frame_of, json_lines};
 use image::RgbImage;
 use serde_json::Value;
 
-/// Events of a film of ten frames a second: a second of nobody, two of the person, `gap` of nobody,
-/// and two of the person, whose bytes come at once or slowly.
+/// Events of a film of ten frames a second: half a second of the person, `gap` of nobody, and half a
+/// second of the person, whose bytes come at once or slowly.
 fn visits_of(gap: f64, slowly: bool, arguments: &[&str]) -> Option<Vec<Value>> {
     let crops = files(&data(&format!("celeb24/val/{PERSON}"))?, 1);
     let person = frame_of(&crops[0]);
     let nobody = RgbImage::from_pixel(person.width(), person.height(), image::Rgb([120; 3]));
     let of = |rgb: &RgbImage, seconds: f64| vec![rgb.clone(); (10.0 * seconds) as usize];
-    let frames = [of(&nobody, 1.0), of(&person, 2.0), of(&nobody, gap), of(&person, 2.0)].concat();
+    let frames = [of(&person, 0.5), of(&nobody, gap), of(&person, 0.5)].concat();
     let film = Film::of(&frames);
     let read = if slowly {
         format!("sh -c 'for f in {}/*; do cat $f; sleep 0.05; done'", film.pictures.display())
@@ -42,16 +42,16 @@ fn times_ms(events: &[Value]) -> Vec<i64> {
 #[test]
 fn the_visits_of_a_recording_are_those_of_the_film_however_fast_it_is_read() {
     for slowly in [false, true] {
-        let Some(events) = visits_of(3.0, slowly, &["--fps", "10"]) else { return };
+        let Some(events) = visits_of(2.5, slowly, &["--fps", "10"]) else { return };
         let kinds: Vec<&Value> = events.iter().map(|event| &event["event"]).collect();
         assert_eq!(kinds, ["start", "end", "start", "end"]);
         // Named in the second frame with them, gone two seconds after the last.
-        assert_eq!(times_ms(&events), [0, 3800, 5000, 6800]);
+        assert_eq!(times_ms(&events), [0, 2300, 3000, 3300]);
         let Some(events) = visits_of(1.0, slowly, &["--fps", "10"]) else { return };
         assert_eq!(events.len(), 2);
     }
-    let Some(events) = visits_of(3.0, false, &["--fps", "30"]) else { return };
-    assert_eq!(events.len(), 2, "a second of nobody");
+    let Some(events) = visits_of(2.5, false, &["--fps", "30"]) else { return };
+    assert_eq!(events.len(), 2, "less than a second of nobody");
 }
 
 #[test]
