@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use super::run::spec;
 use crate::cli::{DoctorArgs, RunArgs};
 use crate::config::settings::Setting;
@@ -92,7 +94,7 @@ fn examine(
     report.add("space", space::check(&args.gallery, &args.reactions))?;
     report.add("memory", board::memory(system))?;
     report.add("temperature", board::temperature(system))?;
-    report.add("clock", board::clock(jiff::Timestamp::now()))
+    report.add("clock", board::clock(jiff::Timestamp::now(), &TimeZone::system()))
 }
 
 /// Where the system says how it is.

@@ -80,7 +80,7 @@ pub fn is_like_address(text: &str) -> bool {
         let rest = lower.strip_prefix(*scheme);
         rest.is_some_and(|rest| rest.starts_with(":/") || rest.starts_with("//"))
     };
-    lower.contains("://") || SCHEMES.iter().any(|scheme| starts(&scheme))
+    lower.contains("://") || SCHEMES.iter().any(starts)
 }
 
 /// Which camera of the network to read, and how.
