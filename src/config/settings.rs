@@ -117,7 +117,8 @@ pub fn command() -> Command {
 
 fn named_variables(command: Command, path: &[String]) -> Command {
     let command = command.mut_args(|arg| match setting_key(path, &arg) {
-        Some(key) => arg.env(variable(&key)),
+        // The value may hold a password.
+        Some(key) => arg.env(variable(&key)).hide_env_values(true),
         None => arg,
     });
     command.mut_subcommands(|inner| {
