@@ -25,7 +25,7 @@ const FRAME_DEADLINE: Duration = Duration::from_secs(10);
 const NETWORK_DEADLINE: Duration = Duration::from_secs(20);
 
 /// First and longest time between the end of a program and its next start.
-const RESTART: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+const RESTART: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
 /// Longest line of a program's messages that is kept whole.
 const MESSAGE_LIMIT_BYTES: u64 = 2048;
