@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::config;
 use crate::error::{Error, Result};
 use crate::process;
 use crate::secret::masked;
@@ -31,6 +32,12 @@ impl Address {
 
     fn scheme(&self) -> &str {
         self.0.split(':').next().unwrap_or_default()
+    }
+
+    /// Whether it is that of a single picture, which has to be asked for again and again.
+    fn is_picture(&self) -> bool {
+        let path = self.0.split(['?', '#']).next().unwrap_or_default().to_lowercase();
+        self.scheme().starts_with("http") && (path.ends_with(".jpg") || path.ends_with(".jpeg"))
     }
 }
 
@@ -100,15 +107,21 @@ impl NetworkRequest {
     /// The program that reads the camera and writes MJPEG, with its arguments.
     pub fn argv(&self) -> Vec<String> {
         let scheme = self.address.scheme();
-        // Over UDP pictures come torn.
-        let transport: &[&str] =
-            if scheme.starts_with("rtsp") { &["-rtsp_transport", "tcp"] } else { &[] };
+        let rate = self.rate.unwrap_or(config::LOOK_RATE).to_string();
+        let kind: &[&str] = if self.address.is_picture() {
+            &["-re", "-f", "image2", "-pattern_type", "none", "-loop", "1", "-framerate", &rate]
+        } else if scheme.starts_with("rtsp") {
+            // Over UDP pictures come torn.
+            &["-rtsp_transport", "tcp"]
+        } else {
+            &[]
+        };
         let quiet = [READER, "-nostdin", "-hide_banner", "-loglevel", "error"];
         let at_once = ["-fflags", "nobuffer", "-flags", "low_delay"];
         let filters = self.filters();
         let output = ["-map", "0:v:0", "-vf", &filters, "-c:v", "mjpeg", "-q:v", "4"];
         let pipe = ["-f", "mjpeg", "-flush_packets", "1", "pipe:1"];
-        let input = [&quiet[..], &at_once, transport, &["-i", self.address.with_secrets()]];
+        let input = [&quiet[..], &at_once, kind, &["-i", self.address.with_secrets()]];
         let words = [&input.concat()[..], &output, &pipe].concat();
         words.into_iter().map(str::to_owned).collect()
     }
@@ -121,8 +134,8 @@ impl NetworkRequest {
             None => format!("scale=w=min({WIDEST_PX}\\,iw):h=-2"),
         };
         match self.rate {
-            Some(rate) => format!("fps={rate},{scale}"),
-            None => scale,
+            Some(rate) if !self.address.is_picture() => format!("fps={rate},{scale}"),
+            _ => scale,
         }
     }
 }
@@ -179,5 +192,10 @@ mod tests {
         let http = argv(address("http://cam/video"), Some((640, 480)), Some(7.5));
         assert!(!http.contains("rtsp"), "{http}");
         assert!(http.contains("-vf fps=7.5,scale=640:480:force_"), "{http}");
+        let picture = argv(address("http://cam/now.JPG?x=1"), None, Some(2.0));
+        let asked =
+            "-re -f image2 -pattern_type none -loop 1 -framerate 2 -i http://cam/now.JPG?x=1 ";
+        assert!(picture.contains(asked) && !picture.contains("fps="), "{picture}");
+        assert!(!argv(address("rtsp://cam/now.jpg"), None, None).contains("image2"));
     }
 }
