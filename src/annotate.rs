@@ -8,12 +8,16 @@ use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_wid
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+use crate::detect::Area;
 use crate::face::BoundingBox;
 use crate::observe::Observation;
 use crate::shown::is_invisible;
 
 const NAMED: Rgb<u8> = Rgb([64, 200, 96]);
 const UNKNOWN: Rgb<u8> = Rgb([176, 176, 176]);
+/// What stands over a face without a name.
+const STRANGER: &str = "unknown";
+
 const INK: Rgb<u8> = Rgb([16, 16, 16]);
 
 /// Drawn for a letter that the font lacks.
@@ -68,13 +72,25 @@ pub fn annotate(rgb: &mut RgbImage, observations: &[Observation]) {
     }
 }
 
-/// Draws a box around one face, with its name and confidence.
-pub fn annotate_named(rgb: &mut RgbImage, bounds: &BoundingBox, name: &str, confidence: f32) {
+/// Draws a box around each area that is not looked at.
+pub fn annotate_areas(rgb: &mut RgbImage, areas: &[Area]) {
+    let (width, height) = rgb.dimensions();
+    for area in areas {
+        draw_box(rgb, &area.in_picture(width, height), 1, UNKNOWN);
+    }
+}
+
+/// Draws a box around one face, with its name and confidence if it has them.
+pub fn annotate_one(rgb: &mut RgbImage, bounds: &BoundingBox, name: Option<(&str, f32)>) {
     let height = text_height(rgb);
-    draw_box(rgb, bounds, stroke(height), NAMED);
-    let text = letters(&named(name, confidence));
+    let (text, color) = match name {
+        Some((name, confidence)) => (named(name, confidence), NAMED),
+        None => (STRANGER.to_owned(), UNKNOWN),
+    };
+    let text = letters(&text);
+    draw_box(rgb, bounds, stroke(height), color);
     let place = place_caption(rgb, bounds, &text, height, &[]);
-    draw_caption(rgb, &text, place, height, NAMED);
+    draw_caption(rgb, &text, place, height, color);
 }
 
 fn named(name: &str, confidence: f32) -> String {
@@ -90,7 +106,7 @@ fn stroke(height: RasterHeight) -> i64 {
 fn caption(observation: &Observation) -> String {
     match &observation.identity.name {
         Ok(label) => named(&label.name, observation.identity.confidence()),
-        Err(_) => "unknown".to_owned(),
+        Err(_) => STRANGER.to_owned(),
     }
 }
 
@@ -237,6 +253,16 @@ mod tests {
         assert_eq!(picture.get_pixel(80, 110), &NAMED);
         assert_eq!(picture.get_pixel(119, 110), &NAMED);
         assert_eq!(picture.get_pixel(100, 110), &Rgb([0, 0, 0]));
+    }
+
+    #[test]
+    fn an_area_is_drawn_in_parts_of_the_picture() {
+        let mut picture = RgbImage::new(200, 100);
+        let area = Area { x: 0.5, y: 0.2, width: 0.5, height: 0.5 };
+        annotate_areas(&mut picture, &[area]);
+        assert_eq!(picture.get_pixel(100, 40), &UNKNOWN);
+        assert_eq!(picture.get_pixel(199, 69), &UNKNOWN);
+        assert_eq!(picture.get_pixel(150, 40), &Rgb([0, 0, 0]));
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::config;
+use crate::detect::{Area, Wanted};
 use crate::quality::Limits;
+use crate::turn::Turn;
 
 mod doctor;
 mod people;
@@ -15,18 +17,21 @@ mod values;
 pub use doctor::DoctorArgs;
 pub use people::{EnrollArgs, PeopleArgs, PeopleChange};
 pub use run::{ConfigArgs, ReactionArgs, RunArgs, SourceArgs};
-use values::{path, share};
+use values::{path, rotation, share};
 
 const EXAMPLES: &str = "\
 Examples:
   celebcam identify party.jpg                     who is in a photo
   celebcam identify photos/ --annotate out/       a folder, with names drawn on copies
   celebcam identify photos/ --format json         one JSON line per face
+  curl -fsSL https://example.org/party.jpg | celebcam identify -
+                                                  a photo from standard input
   celebcam enroll \"Roger Federer\" photos/          add a person from photos
   celebcam cameras                                which cameras there are
   celebcam run                                    watch the first camera
   celebcam run --command \"rpicam-vid -t 0 --codec mjpeg -o -\"
                                                   watch a CSI camera of a Raspberry Pi
+  celebcam run --camera rtsp://10.0.0.5/stream1   watch a camera in the network
   celebcam doctor                                 what is missing, and what to do about it
 
 Exit codes: 0 done or stopped by a signal, 1 failure, 2 wrong usage, 66 an input is missing or
@@ -145,6 +150,46 @@ impl DecisionArgs {
     }
 }
 
+/// Which faces are looked at.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FaceArgs {
+    /// Leave out faces whose centre lies in this area, in parts of the picture from 0 to 1 from the
+    /// left and the top, such as 0.7,0,0.3,0.5 for a poster in the upper right; several times for
+    /// several areas
+    #[arg(long, value_name = "X,Y,WIDTH,HEIGHT", value_delimiter = ';')]
+    pub ignore: Vec<Area>,
+    /// Leave out faces narrower than this
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub min_face: Option<u32>,
+}
+
+impl FaceArgs {
+    /// The faces that are wanted.
+    pub fn wanted(&self) -> Wanted {
+        let narrowest_px = self.min_face.map_or(0.0, |width| width as f32);
+        Wanted { ignored: self.ignore.clone(), narrowest_px }
+    }
+}
+
+/// How pictures are brought upright.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct TurnArgs {
+    /// Degrees by which to turn each picture clockwise, for a camera that does not hang upright: 0,
+    /// 90, 180 or 270
+    #[arg(long, value_name = "DEGREES", default_value_t = 0, value_parser = rotation)]
+    pub rotate: u16,
+    /// Mirror each picture, left for right, after it was turned
+    #[arg(long)]
+    pub flip: bool,
+}
+
+impl TurnArgs {
+    /// What is to be done to each picture.
+    pub fn turn(self) -> Turn {
+        Turn::new(self.rotate, self.flip)
+    }
+}
+
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -154,12 +199,27 @@ pub enum Format {
     Json,
 }
 
+const IDENTIFY_EXAMPLES: &str = "\
+Examples:
+  celebcam identify party.jpg                     who is in a photo
+  celebcam identify photos/ --annotate out/       a folder, with names drawn on copies
+  curl -fsSL https://example.org/party.jpg | celebcam identify -
+                                                  a photo from standard input
+  find photos -newer last -print0 | celebcam identify --files-from -
+                                                  photos that another program names
+  celebcam identify scans/ --rotate 180           photos that are upside down";
+
 /// Arguments of `identify`.
 #[derive(Debug, Args)]
+#[command(after_help = IDENTIFY_EXAMPLES)]
 pub struct IdentifyArgs {
-    /// Photos (JPEG, PNG, WebP, BMP), and folders of photos
-    #[arg(required = true, value_name = "PHOTO|DIR", value_hint = ValueHint::AnyPath)]
+    /// Photos (JPEG, PNG, WebP, BMP), and folders of photos; - reads a photo from standard input
+    #[arg(required_unless_present = "files_from", value_name = "PHOTO|DIR", value_hint = ValueHint::AnyPath)]
     pub inputs: Vec<PathBuf>,
+    /// Read the names of more photos and folders from this file, one a line or, as `find -print0`
+    /// writes them, each with a zero behind it; - reads them from standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files_from: Option<PathBuf>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -169,6 +229,12 @@ pub struct IdentifyArgs {
     /// Write copies of the photos with boxes and names into this folder
     #[arg(long, value_name = "DIR", value_parser = path(), value_hint = ValueHint::DirPath)]
     pub annotate: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub turn: TurnArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub faces: FaceArgs,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
     pub decision: DecisionArgs,

@@ -82,6 +82,9 @@ pub const LOOK_RATE: f32 = 5.0;
 /// Frames a second in which faces are followed while somebody is there.
 pub const MAX_FPS: f32 = 15.0;
 
+/// Frames a second of a film that does not say how many it has.
+pub const FILM_FPS: f32 = 25.0;
+
 /// Time without motion after which an empty room is left alone.
 pub const REST_AFTER: Duration = Duration::from_secs(2);
 

@@ -22,10 +22,12 @@ mod letterbox;
 mod nms;
 mod surroundings;
 mod tiles;
+mod wanted;
 
 use anchors::{AnchorLayer, anchors};
 use letterbox::{Region, letterbox};
 use surroundings::{Surroundings, is_settled};
+pub use wanted::{Area, Wanted};
 
 /// A face of a width in this range, as a part of the input's side, has good landmarks in the first
 /// look, if it is sure and inside of what was looked at.
@@ -98,6 +100,7 @@ pub struct Detector {
     boxes_output: usize,
     scores_output: usize,
     search: Search,
+    wanted: Wanted,
 }
 
 /// What one look at a region showed.
@@ -138,14 +141,20 @@ impl Detector {
         };
         let boxes_output = output("boxes", decode::VALUES_PER_ANCHOR)?;
         let scores_output = output("scores", 1)?;
-        let search = Search::default();
-        Ok(Self { model, specification, anchors, boxes_output, scores_output, search })
+        let (search, wanted) = (Search::default(), Wanted::default());
+        Ok(Self { model, specification, anchors, boxes_output, scores_output, search, wanted })
     }
 
     /// The detector with another way to search.
     #[must_use]
     pub fn with_search(self, search: Search) -> Self {
         Self { search, ..self }
+    }
+
+    /// The detector that leaves out faces which are not `wanted`.
+    #[must_use]
+    pub fn with_wanted(self, wanted: Wanted) -> Self {
+        Self { wanted, ..self }
     }
 
     /// The model behind it.
@@ -163,7 +172,8 @@ impl Detector {
         let Some(whole) = Region::whole(rgb) else { return Ok(Vec::new()) };
         let side = self.specification.input_px;
         let farther = (side as f32 * FARTHER) as u32;
-        let View { mut sightings, signs } = self.look(rgb, whole, side)?;
+        let View { mut sightings, mut signs } = self.look(rgb, whole, side)?;
+        signs.retain(|sign| !self.wanted.ignores(sign, whole));
         if self.search == Search::Thorough {
             sightings.extend(self.look(rgb, whole, farther)?.sightings);
             let tile_side = (whole.width.max(whole.height) / 2).max(SMALLEST_TILE_PX);
@@ -188,15 +198,18 @@ impl Detector {
         &self,
         rgb: &RgbImage,
         whole: Region,
-        sightings: Vec<Sighting>,
+        mut sightings: Vec<Sighting>,
     ) -> Result<Vec<Face>> {
         let iou_threshold = self.specification.iou_threshold;
+        sightings.retain(|sighting| !self.wanted.ignores(&sighting.face.bounds, whole));
         let mut faces = Vec::new();
         for sighting in nms::suppress_alike(sightings, iou_threshold, |sighting| &sighting.face) {
             faces.extend(self.look_again(rgb, &sighting)?);
         }
         faces.retain(|face| is_plausible(&face.bounds, whole));
-        Ok(self.each_once(faces))
+        let mut faces = self.each_once(faces);
+        faces.retain(|face| self.wanted.takes(&face.bounds, whole));
+        Ok(faces)
     }
 
     /// The faces without parts of faces, and without what is hardly one.

@@ -1,6 +1,6 @@
 //! What the outside is told: the versioned schema of events.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -78,8 +78,12 @@ impl From<&Candidate> for Guess {
 pub struct Event {
     /// Version of these fields.
     pub schema: u32,
-    /// Time of the event, RFC 3339 in UTC with milliseconds.
+    /// Time of the event, RFC 3339 in UTC with milliseconds; of a film, its time from the start of the
+    /// run on.
     pub ts: String,
+    /// Time from the start of the film, for people.
+    #[serde(skip)]
+    pub film_time: Option<Duration>,
     /// What happened.
     pub event: EventKind,
     /// Number of the stay that starts, changes or ends.
@@ -117,6 +121,7 @@ impl Event {
         Self {
             schema: SCHEMA,
             ts: timestamp(now),
+            film_time: None,
             event,
             track: None,
             name: None,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use image::RgbImage;
 
 use crate::align::Aligner;
-use crate::detect::Detector;
+use crate::detect::{Detector, Wanted};
 use crate::error::Result;
 use crate::face::Face;
 use crate::gallery::live::Shared;
@@ -79,6 +79,12 @@ impl Observer {
     pub fn with_gallery(mut self, gallery: Arc<Shared>) -> Self {
         self.recognizer = self.recognizer.with_gallery(gallery);
         self
+    }
+
+    /// Looks at no faces but those that are `wanted`.
+    #[must_use]
+    pub fn with_wanted(self, wanted: Wanted) -> Self {
+        Self { detector: self.detector.with_wanted(wanted), ..self }
     }
 
     /// The recognizer.

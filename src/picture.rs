@@ -1,12 +1,13 @@
 //! Picture files: finding them, reading them upright, with bounded memory.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 use crate::error::{Error, Result};
+use crate::shown::masked;
 
 /// Pixels of the largest picture that is read: 64 megapixels.
 pub const MAX_PIXELS: u64 = 64_000_000;
@@ -108,6 +109,22 @@ pub fn read(path: &Path) -> Result<RgbImage> {
     decode(&bytes).map_err(wrong)
 }
 
+/// Reads a picture as [`read`] does from a stream that is called `name`.
+///
+/// # Errors
+///
+/// Those of [`read`].
+pub fn read_stream(stream: impl Read, name: &str) -> Result<RgbImage> {
+    let wrong = |reason: String| Error::Input { path: PathBuf::from(name), reason };
+    let mut bytes = Vec::new();
+    let read = stream.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| unreadable(Path::new(name), &error))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(wrong(format!("is larger than {} MiB", MAX_FILE_BYTES >> 20)));
+    }
+    decode(&bytes).map_err(wrong)
+}
+
 fn decode(bytes: &[u8]) -> std::result::Result<RgbImage, String> {
     if bytes.is_empty() {
         return Err("is empty".to_owned());
@@ -163,7 +180,23 @@ fn is_cut_off_jpeg(bytes: &[u8]) -> bool {
     scan.is_none_or(|scan| !bytes[scan..].windows(2).any(|pair| pair == [0xff, 0xd9]))
 }
 
+/// What to do about an address in the place of a file.
+fn address_advice(path: &str) -> Option<String> {
+    let (scheme, rest) = path.split_once("://")?;
+    Some(if scheme.eq_ignore_ascii_case("file") {
+        format!("is an address; name the file itself: {rest}")
+    } else {
+        "is an address, and pictures are read from files; fetch it first: curl -fsSL ADDRESS | \
+         celebcam identify -"
+            .to_owned()
+    })
+}
+
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    let name = path.to_string_lossy();
+    if let Some(reason) = address_advice(&name) {
+        return Error::Input { path: PathBuf::from(masked(&name)), reason };
+    }
     let reason = match error.kind() {
         std::io::ErrorKind::NotFound => "no such file or folder".to_owned(),
         std::io::ErrorKind::PermissionDenied => "may not be read (permission denied)".to_owned(),
@@ -205,6 +238,24 @@ mod tests {
         let found = find(&[folder.path().to_owned()]).expect("pictures");
         let relative: Vec<_> = found.iter().map(|file| file.relative.to_str().unwrap()).collect();
         assert_eq!(relative, ["a.png", "b/z.webp", "c.JPG"]);
+    }
+
+    #[test]
+    fn an_address_is_no_file_and_keeps_its_secrets() {
+        let error = |path: &str| find(&[PathBuf::from(path)]).expect_err("no file").to_string();
+        let web = error("https://ann:1234@example.org/a.jpg");
+        assert!(
+            web.starts_with("https://***@example.org/a.jpg: ") && web.contains("curl"),
+            "{web}"
+        );
+        assert!(error("file:///a.jpg").ends_with("name the file itself: /a.jpg"));
+    }
+
+    #[test]
+    fn a_stream_holds_a_picture_as_a_file_does() {
+        let whole = jpeg();
+        assert_eq!(read_stream(&whole[..], "x").expect("a picture").dimensions(), (40, 30));
+        assert_eq!(read_stream(&[][..], "x").expect_err("nothing").to_string(), "x: is empty");
     }
 
     #[test]

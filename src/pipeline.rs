@@ -8,6 +8,7 @@ use crate::cadence::{Cadence, Rates, Work};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventKind, Guess, whole_pixels};
+use crate::film::FilmClock;
 use crate::follow::Small;
 use crate::frame::Frame;
 use crate::motion::Motion;
@@ -39,13 +40,24 @@ pub struct StageTimes {
     pub latency: Timing,
 }
 
+/// Which frames to look at, and whose time counts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Pace {
+    /// Those of a live source, so often, by the time of this machine.
+    Live(Rates),
+    /// Every one of pictures. Who comes and goes is settled by their numbers, at so many a second.
+    Pictures(f32),
+    /// Every one of a film of so many frames a second, whose time events carry.
+    Film(f32),
+}
+
 /// How a run goes about its work.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// When somebody has come and gone.
     pub rules: Rules,
-    /// How often to take frames and to look for faces in them; `None` to look in all.
-    pub rates: Option<Rates>,
+    /// Which frames to look at, and whose time counts.
+    pub pace: Pace,
     /// Name of the recognition model in events.
     pub model: String,
 }
@@ -61,6 +73,9 @@ pub struct Pipeline<'a> {
     seen: Seen,
     tracker: Tracker,
     live: Option<Live>,
+    clock: Option<FilmClock>,
+    /// When the film began, where events carry its time.
+    film_started: Option<SystemTime>,
     model: String,
     times: StageTimes,
 }
@@ -100,6 +115,11 @@ impl<'a> Pipeline<'a> {
         sink: &'a mut dyn EventSink,
         plan: Plan,
     ) -> Self {
+        let (live, clock) = match plan.pace {
+            Pace::Live(rates) => (Some(Live::new(rates)), None),
+            Pace::Pictures(rate) | Pace::Film(rate) => (None, Some(FilmClock::new(rate))),
+        };
+        let film_started = matches!(plan.pace, Pace::Film(_)).then(SystemTime::now);
         Self {
             source,
             observer,
@@ -109,7 +129,9 @@ impl<'a> Pipeline<'a> {
             started: Instant::now(),
             seen: Seen::default(),
             tracker: Tracker::new(plan.rules),
-            live: plan.rates.map(Live::new),
+            live,
+            clock,
+            film_started,
             model: plan.model,
             times: StageTimes::default(),
         }
@@ -164,6 +186,8 @@ impl<'a> Pipeline<'a> {
                         worked => worked?,
                     }
                 }
+                // Between the frames of a film no time passes.
+                Received::Nothing if self.clock.is_some() => Reader::Listens,
                 Received::Nothing => {
                     let changes = self.tracker.pass(Instant::now());
                     self.report(changes, None)?
@@ -224,14 +248,14 @@ impl<'a> Pipeline<'a> {
     }
 
     fn frame(&mut self, frame: &Frame) -> Result<Reader> {
-        if frame.captured_at.elapsed() > config::LARGEST_FRAME_AGE {
-            return Ok(Reader::Listens);
-        }
         let changes = match self.live.take() {
             Some(mut live) => {
-                let changes = self.live_frame(frame, &mut live);
+                let is_old = frame.captured_at.elapsed() > config::LARGEST_FRAME_AGE;
+                let changes =
+                    if is_old { Ok(None) } else { self.live_frame(frame, &mut live).map(Some) };
                 self.live = Some(live);
-                changes?
+                let Some(changes) = changes? else { return Ok(Reader::Listens) };
+                changes
             }
             None => self.look(frame)?,
         };
@@ -273,7 +297,9 @@ impl<'a> Pipeline<'a> {
         let is_recognized = |seen: &&Observation| seen.identity.name.is_ok();
         self.seen.recognized += observations.iter().filter(is_recognized).count() as u64;
         let judge = self.observer.judge();
-        Ok(self.tracker.frame(frame.captured_at, frame.sequence, observations, judge))
+        let clock = self.clock.as_mut();
+        let now = clock.map_or(frame.captured_at, |clock| clock.show(frame.sequence));
+        Ok(self.tracker.frame(now, frame.sequence, observations, judge))
     }
 
     fn follow(&mut self, frame: &Frame, last: Option<&Small>, now: Option<&Small>) -> Vec<Change> {
@@ -296,10 +322,11 @@ impl<'a> Pipeline<'a> {
             let latency = frame.map(|frame| frame.captured_at.elapsed());
             let event = Event {
                 track: Some(visit),
-                name: Some(sighting.label.name),
-                id: Some(sighting.label.id),
-                confidence: Some(sighting.confidence),
+                name: sighting.label().map(|label| label.name.clone()),
+                id: sighting.label().map(|label| label.id.clone()),
+                confidence: sighting.label().and(Some(sighting.confidence)),
                 margin: Some(sighting.margin),
+                reason: sighting.name.as_ref().err().copied(),
                 top: Some(sighting.top.iter().map(Guess::from).collect()),
                 bounds: Some(whole_pixels(&sighting.bounds)),
                 frame: Some(sighting.frame),
@@ -320,9 +347,12 @@ impl<'a> Pipeline<'a> {
     }
 
     fn event(&self, kind: EventKind) -> Event {
+        let film = self.film_started.zip(self.clock.as_ref().map(FilmClock::now));
+        let now = film.and_then(|(started, time)| started.checked_add(time));
         Event {
             camera: Some(shown::masked(self.source.name())),
-            ..Event::new(kind, SystemTime::now())
+            film_time: film.map(|(_, time)| time),
+            ..Event::new(kind, now.unwrap_or_else(SystemTime::now))
         }
     }
 

@@ -139,8 +139,9 @@ fn frames(widths: &[u32]) -> Vec<Result<Received>> {
 }
 
 fn plan(model: &str) -> Plan {
-    let rules = Rules { confirm_frames: 2, absence: Duration::from_secs(2) };
-    Plan { rules, rates: None, model: model.into() }
+    let absence = Duration::from_secs(2);
+    let rules = Rules { confirm_frames: 2, absence, with_strangers: false };
+    Plan { rules, pace: Pace::Pictures(25.0), model: model.into() }
 }
 
 fn run(
@@ -182,17 +183,59 @@ fn a_person_gives_one_start_and_one_end_with_everything_known() {
     assert_eq!(events[1].latency_ms, None);
 }
 
-#[test]
-fn a_frame_out_of_date_says_nothing() {
-    let mut script = frames(&[1, 1, 1]);
+/// What a run says of these frames that came 1.5 seconds ago, and how many it looked at.
+fn run_late(widths: &[u32], pace: Pace) -> (Vec<Event>, u64) {
+    let mut script = frames(widths);
     for received in &mut script {
         if let Ok(Received::Frame(frame)) = received {
             frame.captured_at -= Duration::from_millis(1500);
         }
     }
-    let (result, events) = run(script, 10, &StopFlag::default());
-    assert_eq!(result.unwrap().observe.count(), 0);
-    assert!(events.is_empty());
+    let mut source = ScriptSource::new(script);
+    let mut sink = Kept { events: Vec::new(), room: 99, finished: 0 };
+    let plan = Plan { pace, ..plan("print") };
+    let times = Pipeline::new(&mut source, &ByWidth, &mut sink, plan).run(&StopFlag::default());
+    (sink.events, times.unwrap().observe.count())
+}
+
+#[test]
+fn a_live_frame_out_of_date_says_nothing() {
+    let pace = Pace::Live(Rates { look: 1000.0, follow: 1000.0 });
+    let (events, looks) = run_late(&[1, 1, 1], pace);
+    assert_eq!((events.len(), looks), (0, 0));
+}
+
+#[test]
+fn visits_and_times_of_a_film_are_those_of_its_frames() {
+    // At 10 frames a second: half a second of somebody, 1.5 or 2.5 of nobody, and somebody again.
+    let film = |gap: usize| [vec![1; 5], vec![3; gap], vec![1; 5]].concat();
+    for pace in [Pace::Film(10.0), Pace::Pictures(10.0)] {
+        let (events, looks) = run_late(&film(15), pace);
+        assert_eq!((kinds(&events), looks), (vec![EventKind::Start, EventKind::End], 25));
+        let (events, _) = run_late(&film(25), pace);
+        assert_eq!(events.len(), 4);
+    }
+    let (events, _) = run_late(&film(25), Pace::Film(10.0));
+    let times: Vec<_> = events.iter().map(|event| event.film_time.unwrap().as_millis()).collect();
+    assert_eq!(times, [100, 2400, 3100, 3400]);
+    let ts: Vec<jiff::Timestamp> = events.iter().map(|event| event.ts.parse().unwrap()).collect();
+    let since = |at: usize| ts[at].as_millisecond() - ts[0].as_millisecond();
+    assert_eq!([since(1), since(2), since(3)], [2300, 3000, 3300]);
+    let (events, _) = run_late(&film(25), Pace::Pictures(10.0));
+    assert_eq!(events[0].film_time, None);
+}
+
+#[test]
+fn between_the_frames_of_a_film_no_time_passes() {
+    let mut script = frames(&[1, 1]);
+    script.push(Ok(Received::Nothing));
+    let mut source = ScriptSource::new(script);
+    let mut sink = Kept { events: Vec::new(), room: 9, finished: 0 };
+    let absence = Duration::ZERO;
+    let rules = Rules { confirm_frames: 1, absence, with_strangers: false };
+    let plan = Plan { rules, pace: Pace::Film(10.0), ..plan("print") };
+    Pipeline::new(&mut source, &ByWidth, &mut sink, plan).run(&StopFlag::default()).unwrap();
+    assert_eq!(kinds(&sink.events), [EventKind::Start, EventKind::End]);
 }
 
 #[test]
@@ -214,7 +257,7 @@ fn a_rate_that_cannot_be_held_leaves_frames_to_be_followed() {
     }
     let mut source = ScriptSource::new(frames(&[1; 40]));
     let mut sink = Kept { events: Vec::new(), room: 9, finished: 0 };
-    let plan = Plan { rates: Some(Rates { look: 200.0, follow: 200.0 }), ..plan("") };
+    let plan = Plan { pace: Pace::Live(Rates { look: 200.0, follow: 200.0 }), ..plan("") };
     let times = Pipeline::new(&mut source, &Slow, &mut sink, plan).run(&StopFlag::default());
     let times = times.expect("the run ends well");
     assert_eq!(times.observe.count() + times.follow.count(), 40);
@@ -226,6 +269,21 @@ fn strangers_give_no_events() {
     let (result, events) = run(frames(&[2, 2, 2, 2]), 10, &StopFlag::default());
     assert!(result.is_ok());
     assert!(events.is_empty());
+}
+
+#[test]
+fn strangers_come_and_go_without_a_name_where_that_is_wanted() {
+    let mut source = ScriptSource::new(frames(&[2; 9]));
+    let mut sink = Kept { events: Vec::new(), room: 9, finished: 0 };
+    let plan = plan("print");
+    let plan = Plan { rules: Rules { with_strangers: true, ..plan.rules }, ..plan };
+    Pipeline::new(&mut source, &ByWidth, &mut sink, plan).run(&StopFlag::default()).unwrap();
+    assert_eq!(kinds(&sink.events), [EventKind::Start, EventKind::End]);
+    for event in &sink.events {
+        assert_eq!((&event.name, &event.id, event.confidence), (&None, &None, None));
+        assert_eq!((event.track, event.reason), (Some(1), Some(Reason::BelowThreshold)));
+        assert!(event.bounds.is_some() && event.top.is_some());
+    }
 }
 
 #[test]
@@ -375,8 +433,8 @@ fn what_a_camera_shows_when_it_is_back_is_looked_at_even_if_nothing_has_changed(
         let looks = Looks(Cell::new(0));
         let mut source = ScriptSource::new(script);
         let mut sink = Kept { events: Vec::new(), room: 9, finished: 0 };
-        let rates = Some(Rates { look: 1000.0, follow: 1000.0 });
-        let plan = Plan { rates, ..plan("print") };
+        let pace = Pace::Live(Rates { look: 1000.0, follow: 1000.0 });
+        let plan = Plan { pace, ..plan("print") };
         Pipeline::new(&mut source, &looks, &mut sink, plan).run(&StopFlag::default()).unwrap();
         looks.0.get()
     };

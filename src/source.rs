@@ -1,7 +1,9 @@
-//! Where pictures come from: a camera, a child process, standard input, or files.
+//! Where pictures come from: a camera, here or in the network, a child process, standard input, or
+//! files.
 
 mod backoff;
 mod camera;
+mod choice;
 mod command;
 mod device;
 mod files;
@@ -9,8 +11,10 @@ mod handover;
 mod jpeg;
 mod live;
 mod mjpeg;
+mod network;
 mod raw;
 mod spare;
+mod turned;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,15 +22,20 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::frame::Frame;
 use crate::timing::Timing;
+use crate::turn::Turn;
 
 pub use camera::{CameraRequest, formats};
+pub use choice::CameraChoice;
 pub use device::{CSI_ADVICE, Device, DeviceKind, Devices, Selector};
+pub use network::{Address, NetworkRequest, READER, READER_ADVICE, check_reader};
 
 /// Which source to open, and how.
 #[derive(Debug, Clone)]
 pub enum SourceSpec {
     /// A V4L2 camera.
     Camera(CameraRequest),
+    /// A camera in the network.
+    Network(NetworkRequest),
     /// Picture files, and folders of them, in the order given.
     Pictures {
         /// Files and folders.
@@ -42,6 +51,8 @@ pub enum SourceSpec {
         line: String,
         /// Every frame counts and the end of the stream is the end of the source.
         recording: bool,
+        /// Waits for a program that is not there or gives no pictures; not for a recording.
+        wait: bool,
     },
     /// MJPEG on standard input.
     Stdin {
@@ -104,20 +115,25 @@ pub trait FrameSource {
     fn counters(&self) -> Counters;
 }
 
-/// Opens the source that `spec` describes.
+/// Opens the source that `spec` describes, whose pictures are turned by `turn`.
 ///
 /// # Errors
 /// [`Error::NoCamera`](crate::error::Error::NoCamera) without the camera asked for,
 /// [`Error::Input`](crate::error::Error::Input) for paths without pictures,
 /// [`Error::Source`](crate::error::Error::Source) for a program that does not start,
-/// [`Error::Config`](crate::error::Error::Config) for a command line that cannot be split.
-pub fn open(spec: &SourceSpec) -> Result<Box<dyn FrameSource>> {
-    Ok(match spec {
+/// [`Error::Config`](crate::error::Error::Config) for a command line that cannot be split, and for a
+/// camera in the network without the program that reads it.
+pub fn open(spec: &SourceSpec, turn: Turn) -> Result<Box<dyn FrameSource>> {
+    let source: Box<dyn FrameSource> = match spec {
         SourceSpec::Camera(request) => Box::new(camera::open(request)?),
+        SourceSpec::Network(request) => Box::new(command::open_network(request)?),
         SourceSpec::Pictures { paths, rate, repeat } => {
             Box::new(files::PictureFiles::open(paths, *rate, *repeat)?)
         }
-        SourceSpec::Command { line, recording } => Box::new(command::open(line, *recording)?),
+        SourceSpec::Command { line, recording, wait } => {
+            Box::new(command::open(line, *recording, *wait)?)
+        }
         SourceSpec::Stdin { recording } => Box::new(command::open_stdin(*recording)?),
-    })
+    };
+    Ok(turned::turned(source, turn))
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::face::{BoundingBox, Point};
 use crate::observe::Observation;
-use crate::recognize::{Candidate, Identity, Judge, Label};
+use crate::recognize::{Candidate, Identity, Judge, Label, Reason};
 use association::Pair;
 use evidence::Evidence;
 use visits::Visits;
@@ -32,14 +32,16 @@ pub struct Rules {
     pub confirm_frames: u32,
     /// How long a person must not be seen to be gone.
     pub absence: Duration,
+    /// Whether strangers come and go as well.
+    pub with_strangers: bool,
 }
 
 /// A person as a track shows them in one frame.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sighting {
-    /// Who it is.
-    pub label: Label,
-    /// Estimated probability that the name is right.
+    /// Who it is, or why it is a stranger.
+    pub name: std::result::Result<Label, Reason>,
+    /// Estimated probability that it is the most similar person.
     pub confidence: f32,
     /// Difference of similarity to the second candidate.
     pub margin: f32,
@@ -51,13 +53,26 @@ pub struct Sighting {
     pub frame: u64,
 }
 
+impl Sighting {
+    /// Who it is; `None` for a stranger.
+    pub fn label(&self) -> Option<&Label> {
+        self.name.as_ref().ok()
+    }
+
+    /// The person's identifier; `None` for a stranger.
+    fn id(&self) -> Option<&str> {
+        self.label().map(|label| label.id.as_str())
+    }
+}
+
 /// A person came or went.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// Came: the number of the visit and the sighting that settled it.
     Start(u64, Sighting),
-    /// Is somebody else than was said: the number of the visit, the name before, the sighting.
-    Update(u64, Label, Sighting),
+    /// Is somebody else than was said: the number of the visit, the name before, which a stranger
+    /// did not have, and the sighting.
+    Update(u64, Option<Label>, Sighting),
     /// Went: the number of the visit and the last sighting.
     End(u64, Sighting),
 }
@@ -70,6 +85,8 @@ struct Track {
     velocity: Point,
     last_seen: Instant,
     frames: u32,
+    /// Good pictures since it had a name, or ever.
+    nameless: u32,
     evidence: Evidence,
     visit: Option<u64>,
 }
@@ -78,7 +95,7 @@ impl Track {
     fn new(bounds: BoundingBox, now: Instant) -> Self {
         let velocity = Point { x: 0.0, y: 0.0 };
         let evidence = Evidence::default();
-        Self { bounds, velocity, last_seen: now, frames: 0, evidence, visit: None }
+        Self { bounds, velocity, last_seen: now, frames: 0, nameless: 0, evidence, visit: None }
     }
 
     /// Where the face should be by now.
@@ -109,7 +126,10 @@ impl Track {
         let Observation { quality, features, identity, .. } = observation;
         self.frames += 1;
         match features {
-            Some(features) => self.evidence.add(&features, quality.weight(), judge, confirm),
+            Some(features) => {
+                self.evidence.add(&features, quality.weight(), judge, confirm);
+                self.nameless = if self.evidence.name().is_some() { 0 } else { self.nameless + 1 };
+            }
             None => self.evidence.skip(identity),
         }
         if self.frames == WINDOW_FRAMES {
@@ -117,11 +137,19 @@ impl Track {
         }
     }
 
+    /// Who is seen, once that is settled. A stranger is whoever has no name after as many good pictures
+    /// as a name is given time to grow.
     fn sighting(&self, frame: u64) -> Option<Sighting> {
-        let label = self.evidence.name()?.clone();
+        let name = match self.evidence.name() {
+            Some(label) => Ok(label.clone()),
+            None if self.nameless >= WINDOW_FRAMES => {
+                Err(self.evidence.reason().unwrap_or(Reason::BelowThreshold))
+            }
+            None => return None,
+        };
         let Identity { top, margin, .. } = self.evidence.identity()?;
         Some(Sighting {
-            label,
+            name,
             confidence: top.first()?.confidence,
             margin: *margin,
             top: top.clone(),
@@ -176,6 +204,7 @@ impl Tracker {
         let mut seen: Vec<(usize, Sighting)> = (0..self.tracks.len())
             .filter(|&index| self.tracks[index].last_seen == now)
             .filter_map(|index| Some((index, self.tracks[index].sighting(frame)?)))
+            .filter(|(_, sighting)| self.rules.with_strangers || sighting.name.is_ok())
             .collect();
         one_of_each(&mut seen);
         let sightings =
@@ -265,8 +294,9 @@ fn one_of_each(seen: &mut Vec<(usize, Sighting)>) {
     seen.sort_by(|a, b| b.1.confidence.total_cmp(&a.1.confidence));
     let mut taken: Vec<String> = Vec::new();
     seen.retain(|(_, sighting)| {
-        let is_first = !taken.contains(&sighting.label.id);
-        taken.push(sighting.label.id.clone());
+        let Some(id) = sighting.id() else { return true };
+        let is_first = taken.iter().all(|taken| taken != id);
+        taken.push(id.to_owned());
         is_first
     });
 }

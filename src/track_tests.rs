@@ -43,9 +43,10 @@ pub(super) fn features(similarities: [f32; 2]) -> Features {
     Features { logits: similarities.to_vec(), embedding: vec![ann, bob, rest] }
 }
 
+/// A person by id, or a stranger where the id is "?".
 pub(super) fn sighting(id: &str) -> Sighting {
     Sighting {
-        label: label(id),
+        name: if id == "?" { Err(Reason::BelowThreshold) } else { Ok(label(id)) },
         confidence: 0.9,
         margin: 0.3,
         top: Vec::new(),
@@ -55,12 +56,13 @@ pub(super) fn sighting(id: &str) -> Sighting {
 }
 
 pub(super) fn texts(changes: &[Change]) -> Vec<String> {
+    let id = |label: Option<&Label>| label.map_or_else(|| "?".to_owned(), |label| label.id.clone());
     let text = |change: &Change| match change {
-        Change::Start(visit, sighting) => format!("+{} {visit}", sighting.label.id),
+        Change::Start(visit, sighting) => format!("+{} {visit}", id(sighting.label())),
         Change::Update(visit, before, sighting) => {
-            format!("~{}>{} {visit}", before.id, sighting.label.id)
+            format!("~{}>{} {visit}", id(before.as_ref()), id(sighting.label()))
         }
-        Change::End(visit, sighting) => format!("-{} {visit}", sighting.label.id),
+        Change::End(visit, sighting) => format!("-{} {visit}", id(sighting.label())),
     };
     changes.iter().map(text).collect()
 }
@@ -83,6 +85,9 @@ const ANN: Option<[f32; 2]> = Some([1.0, 0.0]);
 const BOB: Option<[f32; 2]> = Some([0.0, 1.0]);
 const STRANGER: Option<[f32; 2]> = Some([0.1, 0.1]);
 
+const RULES: Rules =
+    Rules { confirm_frames: 2, absence: Duration::from_secs(2), with_strangers: false };
+
 /// Frames 100 ms apart.
 struct Film {
     tracker: Tracker,
@@ -93,7 +98,10 @@ struct Film {
 
 impl Film {
     fn new() -> Self {
-        let rules = Rules { confirm_frames: 2, absence: Duration::from_secs(2) };
+        Self::with(RULES)
+    }
+
+    fn with(rules: Rules) -> Self {
         Self { tracker: Tracker::new(rules), now: Instant::now(), frame: 0, changes: Vec::new() }
     }
 
@@ -254,10 +262,86 @@ fn strangers_change_nothing() {
 
 #[test]
 fn without_patience_the_first_frame_without_a_person_is_the_end() {
-    let rules = Rules { confirm_frames: 1, absence: Duration::ZERO };
-    let mut film = Film { tracker: Tracker::new(rules), ..Film::new() };
+    let mut film = Film::with(Rules { confirm_frames: 1, absence: Duration::ZERO, ..RULES });
     for faces in [vec![face(0.0, ANN)], vec![face(0.0, ANN)], vec![]] {
         film.show(faces);
     }
     assert_eq!(film.finish(), ["0: +ann 1", "2: -ann 1"]);
+}
+
+/// A film in which strangers come and go too.
+fn with_strangers() -> Film {
+    Film::with(Rules { with_strangers: true, ..RULES })
+}
+
+#[test]
+fn a_stranger_comes_once_and_goes_once_where_that_is_wanted() {
+    let mut film = with_strangers();
+    for _ in 0..9 {
+        film.show(vec![face(0.0, STRANGER)]);
+    }
+    // Out of sight for less than the absence, and then for more.
+    for _ in 0..9 {
+        film.show(vec![]);
+    }
+    for _ in 0..9 {
+        film.show(vec![face(0.0, STRANGER)]);
+    }
+    for _ in 0..30 {
+        film.show(vec![]);
+    }
+    assert_eq!(film.finish(), ["4: +? 1", "46: -? 1"]);
+}
+
+#[test]
+fn a_stranger_who_gets_a_name_is_the_same_visit() {
+    let mut film = with_strangers();
+    for _ in 0..6 {
+        film.show(vec![face(0.0, Some([0.7, 0.0]))]);
+    }
+    for _ in 0..20 {
+        film.show(vec![face(0.0, ANN)]);
+    }
+    let changes = film.finish();
+    assert_eq!(changes[0], "4: +? 1");
+    assert!(changes[1].ends_with(": ~?>ann 1"), "{changes:?}");
+    assert_eq!(changes[2..], ["end: -ann 1"]);
+}
+
+#[test]
+fn somebody_with_a_name_is_no_stranger_nor_is_a_face_that_shows_too_little() {
+    let mut film = with_strangers();
+    for _ in 0..20 {
+        film.show(vec![face(0.0, ANN), face(400.0, None)]);
+    }
+    assert_eq!(film.finish(), ["1: +ann 1", "end: -ann 1"]);
+}
+
+#[test]
+fn strangers_beside_each_other_have_visits_of_their_own() {
+    let mut film = with_strangers();
+    let other = Some([0.1, -0.6]);
+    for step in 0..12 {
+        let mut faces = vec![face(0.0, STRANGER)];
+        if step < 6 {
+            faces.push(face(400.0, other));
+        }
+        film.show(faces);
+    }
+    for _ in 0..16 {
+        film.show(vec![face(0.0, STRANGER)]);
+    }
+    assert_eq!(film.finish(), ["4: +? 1", "4: +? 2", "25: -? 2", "end: -? 1"]);
+}
+
+#[test]
+fn a_stranger_in_the_place_of_somebody_known_comes_while_they_go() {
+    let mut film = with_strangers();
+    for _ in 0..5 {
+        film.show(vec![face(0.0, ANN)]);
+    }
+    for _ in 0..40 {
+        film.show(vec![face(0.0, STRANGER)]);
+    }
+    assert_eq!(film.finish(), ["1: +ann 1", "9: +? 2", "24: -ann 1", "end: -? 2"]);
 }

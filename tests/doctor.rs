@@ -7,9 +7,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use common::device::fill;
-use common::runs::{Film, REPORT_WITHIN, STOP_WITHIN, ends_within, signal};
-use common::{assert_fails, celebcam, json_lines};
-use image::RgbImage;
+use common::runs::{Film, PERSON, REPORT_WITHIN, STOP_WITHIN, ends_within, signal};
+use common::{assert_fails, celebcam, data, files, frame_of, json_lines};
+use image::{RgbImage, imageops};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -256,4 +256,28 @@ fn a_signal_ends_the_look_with_everything_it_started() {
     signal(&child, Signal::TERM);
     assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
     assert!(!Path::new("/proc").join(number).exists());
+}
+
+#[test]
+fn a_camera_that_hangs_upside_down_is_told_with_what_to_do() {
+    let Some(crops) = data(&format!("celeb24/val/{PERSON}")) else { return };
+    let frame = frame_of(&files(&crops, 1)[0]);
+    let film = Film::of(&[imageops::rotate180(&frame)]);
+    let pictures = film.pictures.to_string_lossy();
+    let lines = lines_of(&mut doctor(&["--pictures", &pictures]), 0);
+    assert!(told(&lines, "frame", "warning").contains("celebcam run --rotate 180"));
+    let lines = lines_of(&mut doctor(&["--pictures", &pictures, "--rotate", "180"]), 0);
+    told(&lines, "frame", "ok");
+}
+
+#[test]
+fn a_camera_in_the_network_needs_its_reader_and_keeps_its_secrets() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let address = ["--camera", "rtsp://ann:secret@10.0.0.5/stream1"];
+    let lines = lines_of(doctor(&address).env("PATH", folder.path()), 78);
+    let cameras = told(&lines, "cameras", "ok");
+    assert!(cameras.contains("the network camera rtsp://***@10.0.0.5/stream1"), "{cameras}");
+    assert!(told(&lines, "permission", "failure").contains("sudo apt install ffmpeg"));
+    told(&lines, "frame", "skipped");
+    assert!(lines.iter().all(|line| !line.to_string().contains("secret")), "{lines:#?}");
 }

@@ -312,6 +312,88 @@ fn a_cmyk_jpeg_is_read() {
     assert!(identify(&[], &path).is_empty());
 }
 
+/// Identifies what is given on standard input.
+fn identify_stdin(arguments: &[&str], stdin: &Path) -> std::process::Output {
+    let mut command = celebcam();
+    command.args(["identify", "--format", "json"]).args(arguments);
+    command.stdin(fs::File::open(stdin).expect("the file can be read"));
+    command.output().expect("celebcam runs")
+}
+
+#[test]
+fn a_photo_and_a_list_of_photos_are_read_from_standard_input() {
+    let Some(portrait) = portrait() else { return };
+    let folder = folder();
+    let path = write(&folder, "a portrait.jpg", &jpeg(&portrait, None));
+    let out = folder.path().join("out");
+    let output = identify_stdin(&["-", "--annotate", &out.to_string_lossy()], &path);
+    assert_eq!(output.status.code(), Some(0));
+    let faces = json_lines(&output.stdout);
+    assert_eq!((&faces[0]["name"], &faces[0]["file"]), (&PERSON.into(), &"-".into()));
+    assert!(out.join("standard-input.jpg").exists());
+
+    let nobody = write(&folder, "nobody.jpg", &jpeg(&RgbImage::new(64, 48), None));
+    let names = [&path, &nobody].map(|path| path.to_string_lossy().into_owned());
+    for list in [names.join("\n") + "\n", names.join("\0") + "\0", names.join("\r\n")] {
+        let list = write(&folder, "list", list.as_bytes());
+        let output = identify_stdin(&["--files-from", "-"], &list);
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(json_lines(&output.stdout)[0]["name"], PERSON);
+        let summary = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(summary.contains("pictures: 2 (1 without a face"), "{summary}");
+        let of_file = identify(&["--files-from"], &list);
+        assert_eq!(of_file.len(), 1);
+    }
+    let list = write(&folder, "list", format!("{}\n/no/such.jpg\n", names[0]).as_bytes());
+    let output = identify_stdin(&["--files-from", "-"], &list);
+    assert_eq!(output.status.code(), Some(66));
+    assert_eq!(json_lines(&output.stdout).len(), 1, "the others are looked at");
+}
+
+#[test]
+fn standard_input_and_lists_that_are_no_use_are_said() {
+    let folder = folder();
+    let empty = write(&folder, "empty", b"");
+    for (arguments, words) in [
+        (&["-"][..], "standard input: is empty"),
+        (&["-", "-"], "named twice"),
+        (&["-", "--files-from", "-"], "named twice"),
+        (&["--files-from", "-"], "standard input: names no photos"),
+        (&["--files-from", "/no/such"], "/no/such: cannot be read"),
+    ] {
+        let output = identify_stdin(arguments, &empty);
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(66), "{arguments:?}: {message}");
+        assert!(message.contains(words), "{arguments:?}: {message}");
+    }
+    for command in
+        [["identify", "https://ann:secret@example.org/a.jpg"], ["crop", "http://x/a.jpg"]]
+    {
+        let mut run = celebcam();
+        run.args(command)
+            .args((command[0] == "crop").then_some(["--out", "x"]).into_iter().flatten());
+        let output = run.output().expect("celebcam runs");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(66), "{message}");
+        assert!(message.contains("curl -fsSL ADDRESS | celebcam identify -"), "{message}");
+        assert!(!message.contains("secret"), "{message}");
+    }
+}
+
+#[test]
+fn photos_are_turned_and_faces_left_out_as_asked() {
+    let Some(portrait) = portrait() else { return };
+    let folder = folder();
+    let turned = image::imageops::rotate180(&portrait);
+    let path = write(&folder, "turned.jpg", &jpeg(&turned, None));
+    assert_eq!(identify(&["--rotate", "180"], &path)[0]["name"], PERSON);
+    assert_ne!(identify(&[], &path).first().map(|face| face["name"].clone()), Some(PERSON.into()));
+    let path = write(&folder, "portrait.jpg", &jpeg(&portrait, None));
+    assert_eq!(identify(&["--ignore", "0,0,1,0.1"], &path).len(), 1);
+    assert!(identify(&["--ignore", "0.2,0.2,0.6,0.6"], &path).is_empty());
+    assert!(identify(&["--min-face", "150"], &path).is_empty());
+}
+
 #[test]
 fn missing_inputs_and_empty_folders_are_errors() {
     let folder = folder();

@@ -253,13 +253,37 @@ fn a_program_that_is_not_there_is_an_error() {
     if beyond_emulation("a program that is not there", why) {
         return;
     }
-    let run = ["run", "--command", "no-such-program -x"];
+    let run = ["run", "--recording", "--command", "no-such-program -x"];
     assert_fails(celebcam().args(run), 1, &["cannot start no-such-program"]);
-    assert_fails(celebcam().args(run).arg("--recording"), 1, &["cannot start no-such-program"]);
+    assert_waits("no-such-program -x", "cannot start no-such-program");
+}
+
+/// A run of this program says `words` once and waits for it.
+fn assert_waits(program: &str, words: &str) {
+    let mut child = celebcam()
+        .args(["run", "--format", "json", "--command", program])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("celebcam starts");
+    let mut events = Events::of(&mut child);
+    events.read_one();
+    // Time for another try.
+    std::thread::sleep(Duration::from_millis(1500));
+    signal(&child, Signal::TERM);
+    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0), "{program}");
+    let events = json_lines(&events.read_all());
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0]["event"], "camera_lost");
+    let log = std::io::read_to_string(child.stderr.take().expect("standard error is piped"));
+    let log = log.expect("standard error can be read");
+    let told = log.lines().filter(|line| line.contains("trying again until it is there"));
+    let told: Vec<&str> = told.collect();
+    assert!(matches!(&told[..], [line] if line.contains(words)), "{log}");
 }
 
 #[test]
-fn programs_that_give_no_pictures_are_errors() {
+fn programs_that_give_no_pictures_are_waited_for_or_errors_of_a_recording() {
     let cases = [
         (
             "sh -c 'echo out of film >&2; exit 3'",
@@ -272,8 +296,12 @@ fn programs_that_give_no_pictures_are_errors() {
         ("", 78, "cannot split the command"),
     ];
     for (command, code, words) in cases {
-        assert_fails(celebcam().args(["run", "--command", command]), code, &[words]);
         assert_fails(celebcam().args(["run", "--recording", "--command", command]), code, &[words]);
+        if code == 1 {
+            assert_waits(command, words);
+        } else {
+            assert_fails(celebcam().args(["run", "--command", command]), code, &[words]);
+        }
     }
 }
 
@@ -294,6 +322,52 @@ fn passwords_of_a_command_are_told_nowhere() {
         let said = String::from_utf8_lossy(&said);
         assert!(said.contains(words) && !said.contains("S3cret"), "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn a_program_that_works_later_is_waited_for() {
+    let film = Film::of_nobody();
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let network = folder.path().join("network");
+    let command = format!(
+        "sh -c '[ -e {} ] || {{ echo no network >&2; exit 1; }}; exec {}'",
+        network.display(),
+        film.live().replace('\'', "\"")
+    );
+    let mut child = celebcam()
+        .args(["run", "--format", "json", "--command", &command])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("celebcam starts");
+    let mut events = Events::of(&mut child);
+    events.read_one();
+    fs::write(network, "").expect("a file can be written");
+    events.read_one();
+    signal(&child, Signal::TERM);
+    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
+    let events = json_lines(&events.read_all());
+    let kinds: Vec<&Value> = events.iter().map(|event| &event["event"]).collect();
+    assert_eq!(kinds, ["camera_lost", "camera_restored"]);
+}
+
+#[test]
+fn text_has_the_time_of_the_place_and_json_that_of_the_world() {
+    let told = |format: &str| {
+        let mut child = celebcam()
+            .args(["run", "--camera", "97", "--format", format])
+            .env("TZ", "CET-1")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("celebcam starts");
+        let mut events = Events::of(&mut child);
+        events.read_one();
+        signal(&child, Signal::TERM);
+        ends_within(&mut child, STOP_WITHIN);
+        String::from_utf8(events.read_all()).expect("it is text")
+    };
+    let text = told("text");
+    assert!(text.contains("+01:00  /dev/video97 gives no pictures"), "{text}");
+    assert!(told("json").contains("Z\",\"event\":\"camera_lost\""));
 }
 
 #[test]

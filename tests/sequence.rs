@@ -17,7 +17,7 @@ use celebcam::event::{Event, EventKind};
 use celebcam::frame::Frame;
 use celebcam::models;
 use celebcam::observe::Observer;
-use celebcam::pipeline::{Pipeline, Plan};
+use celebcam::pipeline::{Pace, Pipeline, Plan};
 use celebcam::recognize::Recognizer;
 use celebcam::sink::EventSink;
 use celebcam::source::{Counters, FrameSource, Received};
@@ -26,8 +26,8 @@ use celebcam::track::Rules;
 use common::{data, emulator, files};
 use image::{RgbImage, imageops};
 
-/// Time from one frame to the next.
-const FRAME_TIME: Duration = Duration::from_millis(200);
+/// Frames a second.
+const FRAME_RATE: f32 = 5.0;
 
 /// Frames after somebody has come in which they have to be named.
 const START_WITHIN: usize = 5;
@@ -153,7 +153,6 @@ impl Script {
 struct FilmSource<'a> {
     script: VecDeque<&'a Vec<Shot>>,
     cast: Vec<Actor>,
-    started: Instant,
     sequence: u64,
 }
 
@@ -173,9 +172,7 @@ impl FrameSource for FilmSource<'_> {
         }
         let sequence = self.sequence;
         self.sequence += 1;
-        // The time of the film, whatever the time of this machine.
-        let captured_at = self.started + FRAME_TIME * sequence as u32;
-        Ok(Received::Frame(Frame { sequence, captured_at, rgb }))
+        Ok(Received::Frame(Frame { sequence, captured_at: Instant::now(), rgb }))
     }
 
     fn name(&self) -> &str {
@@ -221,14 +218,13 @@ fn observer() -> Observer {
 }
 
 fn events(script: &Script, cast: Vec<Actor>, observer: &Observer) -> Vec<Event> {
-    // Frames of the future are never out of date.
-    let started = Instant::now() + Duration::from_secs(3600);
     let script = script.frames.iter().collect();
-    let mut source = FilmSource { script, cast, started, sequence: 0 };
+    let mut source = FilmSource { script, cast, sequence: 0 };
     let mut sink = Kept::default();
     let absence = Duration::from_secs_f32(config::ABSENCE_S);
-    let rules = Rules { confirm_frames: config::CONFIRM_FRAMES, absence };
-    let plan = Plan { rules, rates: None, model: String::new() };
+    let confirm_frames = config::CONFIRM_FRAMES;
+    let rules = Rules { confirm_frames, absence, with_strangers: false };
+    let plan = Plan { rules, pace: Pace::Film(FRAME_RATE), model: String::new() };
     Pipeline::new(&mut source, observer, &mut sink, plan)
         .run(&StopFlag::default())
         .expect("the film runs");

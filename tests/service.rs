@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use common::runs::{Film, REPORT_WITHIN, STOP_WITHIN, ends_within, signal};
+use common::runs::{Events, Film, REPORT_WITHIN, STOP_WITHIN, ends_within, signal};
 use common::{assert_fails, beyond_emulation, celebcam};
 use rustix::process::Signal;
 
@@ -198,6 +198,60 @@ fn the_packaged_settings_name_every_setting_with_its_default() {
         assert_eq!(output.status.code(), Some(0), "{key}: {message}");
     }
     assert!(settings > 15 && settings == named.len(), "{settings} of {}", named.len());
+}
+
+#[test]
+fn the_unit_of_several_cameras_is_that_of_one_with_settings_of_its_own() {
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
+    let read = |name| std::fs::read_to_string(packaging.join(name)).expect("it can be read");
+    let lines = |text: String| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let (one, each) = (lines(read("celebcam.service")), lines(read("celebcam@.service")));
+    let without = |from: &[String], other: &[String]| -> Vec<String> {
+        from.iter().filter(|line| !other.contains(line)).cloned().collect()
+    };
+    let own = without(&each, &one);
+    let [made, description, start, user] = &own[..] else {
+        panic!("run tools/repo/template-unit.sh: {own:?}")
+    };
+    assert!(made.starts_with("# Made of") && description.ends_with(" (%i)"), "{own:?}");
+    assert_eq!(start, "ExecStart=/usr/bin/celebcam --config /etc/celebcam/%i.toml run");
+    // The gallery belongs to the user, whose name the unit of one camera takes from its own.
+    assert_eq!(user, "User=celebcam");
+    let missing = without(&one, &each);
+    assert_eq!(missing.len(), 2, "run tools/repo/template-unit.sh: {missing:?}");
+}
+
+/// Kilobytes of a process that it shares with no other.
+fn private_kilobytes(child: &Child) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", child.id())).ok()?;
+    let private = text.lines().filter(|line| line.starts_with("Private_"));
+    private.map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum()
+}
+
+#[test]
+fn a_second_camera_takes_fifteen_megabytes_at_most() {
+    if beyond_emulation("memory of two runs", "the memory is that of the emulator") {
+        return;
+    }
+    let Some(film) = Film::of_person(4) else { return };
+    let live = film.live();
+    let [mut first, mut second] = [(); 2].map(|()| {
+        let mut child = celebcam()
+            .args(["run", "--format", "json", "--command", &live])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("celebcam starts");
+        // Everything is in use once somebody is named.
+        Events::of(&mut child).read_one();
+        child
+    });
+    let kilobytes = private_kilobytes(&second).expect("the system says what memory is used");
+    println!("a second run takes {kilobytes} kB");
+    assert!(kilobytes <= 15_000, "{kilobytes}");
+    for child in [&mut first, &mut second] {
+        signal(child, Signal::TERM);
+        ends_within(child, STOP_WITHIN);
+    }
 }
 
 fn is_assignment(line: &&str) -> bool {

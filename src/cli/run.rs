@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::values::{bytes, path, rate, time_limit};
-use super::{DecisionArgs, Format, GalleryArgs, ModelFiles};
+use super::{DecisionArgs, FaceArgs, Format, GalleryArgs, ModelFiles, TurnArgs};
 use crate::config;
-use crate::source::Selector;
+use crate::source::CameraChoice;
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -15,6 +15,12 @@ Examples:
   celebcam run --camera C920 --format json        a camera by its name, JSON lines
   celebcam run --command \"rpicam-vid -t 0 --codec mjpeg -o -\"
                                                   a CSI camera of a Raspberry Pi
+  celebcam run --camera rtsp://user:password@10.0.0.5/stream1
+                                                  a camera in the network, which ffmpeg reads
+  celebcam run --rotate 180                       a camera that hangs upside down
+  celebcam run --ignore 0.7,0,0.3,0.5 --min-face 40
+                                                  not the poster in the upper right, nor who is far
+  celebcam run --unknown --format json            strangers come and go too, without a name
   celebcam run --pictures photos/ --fps 5         a folder, five photos a second
   celebcam run --on-event /usr/local/bin/greet    a program for each event, which is on its
                                                   standard input as a JSON line
@@ -22,10 +28,16 @@ Examples:
                                                   the same with a shell
   celebcam run --snapshot faces/ --snapshot-limit 1G
                                                   a picture of everybody who comes
-  ffmpeg -i film.mp4 -f mjpeg -q:v 3 - | celebcam run --stdin --recording
-                                                  every frame of a film
+  celebcam run --on-event 'curl -fsS -m 8 -H Content-Type:application/json -d @- http://10.0.0.9/hook'
+                                                  a web server is told of each event
+  ffmpeg -i film.mp4 -r 10 -f mjpeg -q:v 3 - | celebcam run --stdin --recording --fps 10
+                                                  every frame of a film of 10 frames a second
 
-Without --recording, frames that come while one is being worked on are dropped.";
+Without --recording, frames that come while one is being worked on are dropped. With it the time is
+that of the film: who comes and goes does not depend on how fast this machine is.
+
+A camera and a program that are not there are looked for until they are; the log tells it once a
+minute at most.";
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:
@@ -51,6 +63,10 @@ pub struct RunArgs {
     /// Seconds for which a person must not be seen to have gone
     #[arg(long, value_name = "SECONDS", default_value_t = config::ABSENCE_S)]
     pub absence: f32,
+    /// Tell of strangers too, without a name: a start and an end for each one's visit, and an update
+    /// if they get a name after all
+    #[arg(long)]
+    pub unknown: bool,
     /// Frames a second to take of a live source while somebody is there; faces are looked for 5
     /// times a second at most, and followed in the other frames. While nobody is there, 5 frames
     /// are taken, and while nothing moves either, one of them is looked at every 10 seconds
@@ -59,6 +75,9 @@ pub struct RunArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
     pub decision: DecisionArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub faces: FaceArgs,
     /// Processor cores to use for one picture
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: u16,
@@ -100,11 +119,13 @@ pub struct ReactionArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Source")]
 pub struct SourceArgs {
-    /// Camera: its number, its path (also one in /dev/v4l/by-id), or a part of its name; the
-    /// first one if no source is given
+    /// Camera: its number, its path (also one in /dev/v4l/by-id), a part of its name, or the address
+    /// of one in the network (rtsp://, http:// or https://), which ffmpeg reads; the first one if no
+    /// source is given
     #[arg(long, value_name = "CAMERA", conflicts_with_all = ["command", "stdin", "pictures"])]
-    pub camera: Option<Selector>,
-    /// Program that writes MJPEG to its standard output; it is started again when it ends
+    pub camera: Option<CameraChoice>,
+    /// Program that writes MJPEG to its standard output; it is started again when it ends, and waited
+    /// for while it cannot be started or gives no pictures
     #[arg(long, value_name = "PROGRAM ARGS", conflicts_with_all = ["stdin", "pictures"])]
     pub command: Option<String>,
     /// Read MJPEG from standard input
@@ -113,14 +134,15 @@ pub struct SourceArgs {
     /// Photos, and folders of photos, as if they were frames; every one is worked on
     #[arg(long, num_args = 1.., value_name = "PHOTO|DIR", value_parser = path(), value_hint = ValueHint::AnyPath)]
     pub pictures: Vec<PathBuf>,
-    /// The MJPEG is a recording: work on every frame, not on the newest only, and end with it
+    /// The MJPEG is a recording: work on every frame, not on the newest only, end with it, and take
+    /// the time from the frames: their number over --fps
     #[arg(long)]
     pub recording: bool,
     /// Start with the first picture again after the last
     #[arg(long)]
     pub repeat: bool,
-    /// Frames a second: of pictures (as many as can be worked on if not given), or to ask of a
-    /// camera
+    /// Frames a second: those of a recording (25 if not given), to show of pictures (as many as can be
+    /// worked on if not given), or to ask of a camera
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub fps: Option<f32>,
     /// Width in pixels to ask of a camera
@@ -129,6 +151,9 @@ pub struct SourceArgs {
     /// Height in pixels to ask of a camera
     #[arg(long, value_name = "PIXELS")]
     pub height: Option<u32>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub turn: TurnArgs,
 }
 
 /// Arguments of `config`: those of `run`.

@@ -31,6 +31,14 @@ pub(super) fn time_limit(text: &str) -> Result<f32, String> {
     }
 }
 
+/// Degrees of whole quarter turns.
+pub(super) fn rotation(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(degrees @ (0 | 90 | 180 | 270)) => Ok(degrees),
+        _ => Err("0, 90, 180 or 270 is needed".to_owned()),
+    }
+}
+
 /// A number of bytes, with K, M or G for 1000, 1000^2 or 1000^3 of them.
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = match text.find(|character: char| !character.is_ascii_digit()) {
@@ -72,6 +80,14 @@ mod tests {
             assert!(bytes(text).is_err(), "{text}");
         }
         assert!(bytes(config::SNAPSHOT_LIMIT).is_ok());
+    }
+
+    #[test]
+    fn pictures_are_turned_by_quarters() {
+        assert_eq!(rotation("270"), Ok(270));
+        for text in ["45", "-90", "360", "", "upside down"] {
+            assert!(rotation(text).is_err(), "{text}");
+        }
     }
 
     #[test]

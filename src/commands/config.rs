@@ -30,15 +30,18 @@ pub fn execute(args: &ConfigArgs, settings: &[Setting]) -> anyhow::Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// A line of a settings file; what nobody has set is a comment there.
+/// A line of a settings file; what nobody has set is a comment there, and so is what holds secrets,
+/// which are masked.
 fn line(setting: &Setting) -> String {
     let key = &setting.key;
     if setting.values.is_empty() {
         return format!("{:ORIGIN_COLUMN$} # not set", format!("# {key} ="));
     }
     let assignment = format!("{key} = {}", value(setting));
-    let mark = if setting.origin == Origin::Default { "# " } else { "" };
-    format!("{:ORIGIN_COLUMN$} # {}", format!("{mark}{assignment}"), setting.origin)
+    let shown = masked(&assignment);
+    let is_comment = setting.origin == Origin::Default || shown != assignment;
+    let mark = if is_comment { "# " } else { "" };
+    format!("{:ORIGIN_COLUMN$} # {}", format!("{mark}{shown}"), setting.origin)
 }
 
 fn value(setting: &Setting) -> String {
@@ -52,5 +55,24 @@ fn value(setting: &Setting) -> String {
         Kind::List => {
             format!("[{}]", setting.values.iter().map(quoted).collect::<Vec<_>>().join(", "))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_masked_and_the_line_is_no_setting_any_more() {
+        let setting = |value: &str| Setting {
+            key: "camera".to_owned(),
+            help: String::new(),
+            kind: Kind::Text,
+            values: vec![value.to_owned()],
+            origin: Origin::Flag,
+        };
+        assert!(line(&setting("C920")).starts_with("camera = \"C920\" "));
+        let secret = line(&setting("rtsp://ann:1234@10.0.0.5/live"));
+        assert!(secret.starts_with("# camera = \"rtsp://***@10.0.0.5/live\" "), "{secret}");
     }
 }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use super::run::spec;
 use crate::cli::{DoctorArgs, RunArgs};
 use crate::config::settings::Setting;
@@ -24,6 +26,7 @@ mod permission;
 mod processor;
 mod report;
 mod space;
+mod upright;
 
 use finding::{Finding, Status};
 use report::Report;
@@ -70,10 +73,17 @@ fn examine(
     let (frame, picture) = match (&spec, &device) {
         (SourceSpec::Camera(_), None) => (Finding::skipped("there is no camera to look at"), None),
         _ if !can_open => (Finding::skipped("not looked at, see permission"), None),
-        _ => frame::check(&spec, device.as_ref(), system, stop),
+        _ => frame::check(&spec, args.source.turn.turn(), device.as_ref(), system, stop),
     };
     let inference =
         (!stop.is_set()).then(|| inference::check(&models, picture.as_ref(), engine.threads));
+    let upright = match (&models.detector, &picture) {
+        (Ok(detector), Some(picture)) if !stop.is_set() => {
+            upright::check(detector, picture, args.source.turn)
+        }
+        _ => None,
+    };
+    let frame = Finding::joined([Some(frame), upright].into_iter().flatten().collect());
     waiting.finish_and_clear();
     let Some(inference) = inference else { return Ok(()) };
     report.add("inference", inference)?;
@@ -84,7 +94,7 @@ fn examine(
     report.add("space", space::check(&args.gallery, &args.reactions))?;
     report.add("memory", board::memory(system))?;
     report.add("temperature", board::temperature(system))?;
-    report.add("clock", board::clock(jiff::Timestamp::now()))
+    report.add("clock", board::clock(jiff::Timestamp::now(), &TimeZone::system()))
 }
 
 /// Where the system says how it is.
@@ -109,11 +119,19 @@ impl System {
         read_trimmed(&self.path(below_root))
     }
 
-    /// Whether the service of celebcam runs.
-    fn runs_service(&self) -> bool {
-        ["sys/fs/cgroup", "sys/fs/cgroup/systemd"]
-            .iter()
-            .any(|groups| self.path(groups).join("system.slice/celebcam.service").exists())
+    /// The service of celebcam that runs, or the first of several.
+    fn running_service(&self) -> Option<String> {
+        let slices = ["sys/fs/cgroup", "sys/fs/cgroup/systemd"]
+            .map(|groups| self.path(groups).join("system.slice"));
+        if slices.iter().any(|slice| slice.join("celebcam.service").exists()) {
+            return Some("celebcam".to_owned());
+        }
+        let groups = slices.iter().flat_map(|slice| slice.join("system-celebcam.slice").read_dir());
+        let names = groups.flatten().flatten().map(|group| group.file_name());
+        names
+            .filter_map(|name| Some(name.to_str()?.strip_suffix(".service")?.to_owned()))
+            .filter(|name| name.starts_with("celebcam@"))
+            .min()
     }
 }
 
@@ -176,9 +194,15 @@ mod tests {
 
     #[test]
     fn the_service_runs_while_it_has_a_control_group() {
-        let group = "sys/fs/cgroup/system.slice/celebcam.service/cgroup.procs";
-        assert!(system(&[(group, "1\n")]).1.runs_service());
-        assert!(!system(&[]).1.runs_service());
+        let running = |group: &str| {
+            let group = format!("sys/fs/cgroup/system.slice/{group}/cgroup.procs");
+            let (_folder, system) = system(&[(&group, "1\n")]);
+            system.running_service()
+        };
+        assert_eq!(running("celebcam.service").as_deref(), Some("celebcam"));
+        let door = running("system-celebcam.slice/celebcam@door.service");
+        assert_eq!(door.as_deref(), Some("celebcam@door"));
+        assert_eq!(running("other.service"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `celebcam identify`: says who is in photos.
 
+mod inputs;
 mod output;
 
 use std::collections::BTreeMap;
@@ -15,10 +16,10 @@ use image::RgbImage;
 
 use super::outputs::Outputs;
 use super::{EXIT_NO_INPUT, load_observer, load_recognizer, open_gallery, progress_bar, say};
-use crate::annotate::{Undrawable, annotate};
+use crate::annotate::{Undrawable, annotate, annotate_areas};
 use crate::cli::IdentifyArgs;
 use crate::config;
-use crate::detect::Search;
+use crate::detect::{Area, Search};
 use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::face::{CROP_SIZE_PX, FaceCrop};
@@ -26,6 +27,8 @@ use crate::observe::{Observe, Observer};
 use crate::picture::{self, PictureFile};
 use crate::quality::{Limits, Quality};
 use crate::recognize::Recognizer;
+use crate::turn::Turn;
+use inputs::Photos;
 use output::{Finding, Printer, Summary};
 
 /// Prints one line per face of each photo, in the order of the files.
@@ -34,7 +37,7 @@ use output::{Finding, Printer, Summary};
 ///
 /// Missing inputs, a bad model, or an output that cannot be written or would replace a photo.
 pub fn execute(args: &IdentifyArgs) -> anyhow::Result<ExitCode> {
-    let files = picture::find(&args.inputs)?;
+    let Photos { files, unreadable } = inputs::photos(args)?;
     let copies = match &args.annotate {
         Some(folder) => Some(Outputs::plan(folder, &files, copy_name)?),
         None => None,
@@ -43,6 +46,7 @@ pub fn execute(args: &IdentifyArgs) -> anyhow::Result<ExitCode> {
     let printer = Printer::new(args.format, args.decision.top_k, examiner.recognizer());
     let bar = progress_bar(files.len());
     let mut summary = Summary::default();
+    (0..unreadable).for_each(|_| summary.add_unreadable());
     let mut stdout = std::io::stdout().lock();
     in_order(
         &files,
@@ -78,42 +82,65 @@ fn worker_count(args: &IdentifyArgs, files: usize) -> usize {
     args.threads.map_or_else(cores, usize::from).min(files).max(1)
 }
 
-/// Finds the people in one picture.
-enum Examiner {
+/// Finds the people in one picture, after turning it.
+struct Examiner {
+    kind: Kind,
+    turn: Turn,
+}
+
+enum Kind {
     /// In photos.
-    Photos { observer: Box<Observer>, copies: Option<Outputs>, undrawable: Undrawable },
+    Photos {
+        observer: Box<Observer>,
+        copies: Option<Outputs>,
+        ignored: Vec<Area>,
+        undrawable: Undrawable,
+    },
     /// In pictures that are aligned faces.
     Crops { recognizer: Box<Recognizer>, limits: Limits },
 }
 
 impl Examiner {
     fn load(args: &IdentifyArgs, copies: Option<Outputs>) -> Result<Self> {
-        let settings = Settings::new(1)?;
+        let kind = Kind::load(args, copies, &Settings::new(1)?)?;
+        Ok(Self { kind, turn: args.turn.turn() })
+    }
+
+    fn recognizer(&self) -> &Recognizer {
+        match &self.kind {
+            Kind::Photos { observer, .. } => observer.recognizer(),
+            Kind::Crops { recognizer, .. } => recognizer,
+        }
+    }
+
+    fn examine(&self, file: &PictureFile) -> Result<Vec<Finding>> {
+        let rgb = self.turn.apply(inputs::read(file)?, &mut Vec::new());
+        self.kind.examine(file, rgb)
+    }
+}
+
+impl Kind {
+    fn load(args: &IdentifyArgs, copies: Option<Outputs>, settings: &Settings) -> Result<Self> {
         if args.crops {
-            let recognizer = load_recognizer(&args.models, &args.decision, &settings)?;
+            let recognizer = load_recognizer(&args.models, &args.decision, settings)?;
             let recognizer = Box::new(match open_gallery(&args.gallery, &recognizer)? {
                 Some(gallery) => recognizer.with_gallery(Arc::clone(gallery.shared())),
                 None => recognizer,
             });
             return Ok(Self::Crops { recognizer, limits: args.decision.limits() });
         }
-        let observer = load_observer(&args.models, &args.decision, Search::Thorough, &settings)?;
+        let wanted = args.faces.wanted();
+        let ignored = wanted.ignored.clone();
+        let observer = load_observer(&args.models, &args.decision, Search::Thorough, settings)?
+            .with_wanted(wanted);
         let observer = Box::new(match open_gallery(&args.gallery, observer.recognizer())? {
             Some(gallery) => observer.with_gallery(Arc::clone(gallery.shared())),
             None => observer,
         });
-        Ok(Self::Photos { observer, copies, undrawable: Undrawable::default() })
+        Ok(Self::Photos { observer, copies, ignored, undrawable: Undrawable::default() })
     }
 
-    fn recognizer(&self) -> &Recognizer {
-        match self {
-            Self::Photos { observer, .. } => observer.recognizer(),
-            Self::Crops { recognizer, .. } => recognizer,
-        }
-    }
-
-    fn examine(&self, file: &PictureFile) -> Result<Vec<Finding>> {
-        let mut rgb = picture::read(&file.path)?;
+    fn examine(&self, file: &PictureFile, mut rgb: RgbImage) -> Result<Vec<Finding>> {
         match self {
             Self::Crops { recognizer, limits } => {
                 let size = rgb.dimensions();
@@ -132,9 +159,10 @@ impl Examiner {
                 }
                 Ok(vec![Finding { face: None, quality, identity }])
             }
-            Self::Photos { observer, copies, undrawable } => {
+            Self::Photos { observer, copies, ignored, undrawable } => {
                 let observations = observer.observe(&rgb)?;
                 if let Some(copies) = copies {
+                    annotate_areas(&mut rgb, ignored);
                     annotate(&mut rgb, &observations);
                     for label in observations.iter().flat_map(|seen| &seen.identity.name) {
                         undrawable.note(&label.name);

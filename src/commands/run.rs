@@ -13,13 +13,13 @@ use crate::detect::Search;
 use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::gallery::live::Bell;
-use crate::pipeline::{Pipeline, Plan};
+use crate::pipeline::{Pace, Pipeline, Plan};
 use crate::service::{self, Hangup, StatusRequest, Supervisor};
 use crate::sink::{
     EventSink, Fanout, HookSink, HookSpec, LineSink, Render, SnapshotSink, StandardOutput,
     json_line, text_line,
 };
-use crate::source::{self, CameraRequest, SourceSpec};
+use crate::source::{self, CameraChoice, CameraRequest, NetworkRequest, Selector, SourceSpec};
 use crate::track::{Rules, WINDOW_FRAMES};
 
 /// Prints one event when a person comes and one when they go, until the source ends or a signal
@@ -37,9 +37,10 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let stop = service::stop_on_signal(hangup, status.clone())?;
     let mut sinks = sinks(args, hook)?;
     // The camera starts up while the models are loaded.
-    let mut source = source::open(&spec(&args.source, true))?;
+    let mut source = source::open(&spec(&args.source, true), args.source.turn.turn())?;
     let settings = Settings { stop: stop.clone(), ..Settings::new(usize::from(args.threads))? };
-    let observer = load_observer(&args.models, &args.decision, Search::Whole, &settings)?;
+    let observer = load_observer(&args.models, &args.decision, Search::Whole, &settings)?
+        .with_wanted(args.faces.wanted());
     let gallery = open_gallery(&args.gallery, observer.recognizer())?;
     let (observer, _watch) = match gallery {
         Some(gallery) => {
@@ -51,7 +52,7 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
         None => (observer, None),
     };
     let model = observer.recognizer().model().fingerprint().to_owned();
-    let plan = Plan { rules, rates: rates(args), model };
+    let plan = Plan { rules, pace: pace(args), model };
     log::info!("watching {}", source.name());
     Pipeline::new(source.as_mut(), &observer, &mut sinks, plan)
         .supervised(Supervisor::of_system())
@@ -100,20 +101,25 @@ fn rules(args: &RunArgs) -> Result<Rules> {
     }
     let absence = Duration::try_from_secs_f32(args.absence)
         .map_err(|error| Error::Config(format!("--absence {}: {error}", args.absence)))?;
-    Ok(Rules { confirm_frames: args.confirm, absence })
+    Ok(Rules { confirm_frames: args.confirm, absence, with_strangers: args.unknown })
 }
 
-/// How often to look; of pictures and recordings every frame is looked at.
-fn rates(args: &RunArgs) -> Option<Rates> {
-    let is_live = args.source.pictures.is_empty() && !args.source.recording;
-    is_live.then(|| Rates::new(args.max_fps))
+fn pace(args: &RunArgs) -> Pace {
+    let rate = args.source.fps.unwrap_or(config::FILM_FPS);
+    if !args.source.pictures.is_empty() {
+        Pace::Pictures(rate)
+    } else if args.source.recording {
+        Pace::Film(rate)
+    } else {
+        Pace::Live(Rates::new(args.max_fps))
+    }
 }
 
-/// The source that the arguments describe; with `wait`, a camera may come later.
+/// The source that the arguments describe; with `wait`, a camera or a program may come later.
 pub(super) fn spec(args: &SourceArgs, wait: bool) -> SourceSpec {
     let recording = args.recording;
     if let Some(line) = &args.command {
-        return SourceSpec::Command { line: line.clone(), recording };
+        return SourceSpec::Command { line: line.clone(), recording, wait };
     }
     if args.stdin {
         return SourceSpec::Stdin { recording };
@@ -122,9 +128,18 @@ pub(super) fn spec(args: &SourceArgs, wait: bool) -> SourceSpec {
         let (rate, repeat) = (args.fps, args.repeat);
         return SourceSpec::Pictures { paths: args.pictures.clone(), rate, repeat };
     }
+    let size_px = args.width.zip(args.height);
+    let selector = match args.camera.clone() {
+        Some(CameraChoice::Network(address)) => {
+            let rate = args.fps;
+            return SourceSpec::Network(NetworkRequest { address, size_px, rate, wait });
+        }
+        Some(CameraChoice::Device(selector)) => selector,
+        None => Selector::First,
+    };
     SourceSpec::Camera(CameraRequest {
-        selector: args.camera.clone().unwrap_or_default(),
-        size_px: args.width.zip(args.height),
+        selector,
+        size_px,
         rate: args.fps.map(|rate| rate.round().max(1.0) as u32),
         frame_deadline: config::CAMERA_FRAME_DEADLINE,
         wait,

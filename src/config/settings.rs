@@ -20,14 +20,16 @@ use crate::shown;
 /// Subcommands that read all settings.
 const READ_ALL: [&str; 3] = ["run", "config", "doctor"];
 
-/// Flags of these subcommands that are no settings: the doctor's lines are not events.
-const NOT_READ: [(&str, &str); 1] = [("doctor", "format")];
+/// Flags of these subcommands that are no settings: the doctor's lines are not events, and photos are
+/// not turned as a camera's pictures are.
+const NOT_READ: [(&str, &str); 3] =
+    [("doctor", "format"), ("identify", "rotate"), ("identify", "flip")];
 
 /// Subcommands that read those of [`SHARED`] that they have a flag for.
 const READ_SHARED: [&str; 4] = ["identify", "enroll", "people", "crop"];
 
 /// Settings that mean the same to every subcommand.
-const SHARED: [&str; 11] = [
+const SHARED: [&str; 13] = [
     "model",
     "detector",
     "gallery",
@@ -39,6 +41,8 @@ const SHARED: [&str; 11] = [
     "fps",
     "width",
     "height",
+    "rotate",
+    "flip",
 ];
 
 /// Settings of which one stands for all: one that is said nearer to the user silences the others.
@@ -135,7 +139,7 @@ pub fn parse(
     let typed = Cli::command().try_get_matches_from(args).map_err(|error| {
         // Help and usage are shown with the environment variables, and without what hides in arguments.
         let args = args.iter().map(|arg| shown::line(arg.display()));
-        Failure::Usage(command().try_get_matches_from(args).err().unwrap_or(error))
+        usage(command().try_get_matches_from(args).err().unwrap_or(error))
     })?;
     let (path, leaf) = innermost(&typed);
     let mut layered = Cli::command();
@@ -149,14 +153,23 @@ pub fn parse(
         settings = resolve(place, &path, leaf, environment, &file).map_err(Failure::Settings)?;
         *place = place.clone().mut_args(|arg| with_default(arg, &path, &settings));
     }
-    let matches = layered.try_get_matches_from(args).map_err(Failure::Usage)?;
-    let cli = Cli::from_arg_matches(&matches).map_err(Failure::Usage)?;
+    let matches = layered.try_get_matches_from(args).map_err(usage)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(usage)?;
     for setting in &mut settings {
         if matches!(setting.origin, Origin::Flag | Origin::Default) {
             setting.values = effective(innermost(&matches).1, setting);
         }
     }
     Ok((cli, settings))
+}
+
+/// A wrong command line, without the secrets of an address that is wrong.
+fn usage(mut error: clap::Error) -> Failure {
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) {
+        let shown = ContextValue::String(masked(value));
+        error.insert(ContextKind::InvalidValue, shown);
+    }
+    Failure::Usage(error)
 }
 
 /// Names of the subcommands that were given, and the matches of the last.
@@ -260,7 +273,7 @@ fn check(run: &Command, key: &str, name: &str, values: &[String]) -> Result<(), 
         return Ok(());
     };
     let kind = kind(arg);
-    let shown = values.join(", ");
+    let shown = masked(&values.join(", "));
     if kind == Kind::Flag {
         return match values {
             [value] if value == "true" || value == "false" => Ok(()),
@@ -301,7 +314,9 @@ fn kind(arg: &Arg) -> Kind {
     let holds = arg.get_value_parser().type_id();
     if !arg.get_action().takes_values() {
         Kind::Flag
-    } else if arg.get_num_args().is_some_and(|range| range.max_values() > 1) {
+    } else if matches!(arg.get_action(), ArgAction::Append)
+        || arg.get_num_args().is_some_and(|range| range.max_values() > 1)
+    {
         Kind::List
     } else if numbers.iter().any(|number| holds == *number) {
         Kind::Number

@@ -193,3 +193,48 @@ fn a_wrong_argument_is_shown_without_secrets_and_control_characters() {
         run.get_arguments().all(|arg| arg.get_env().is_none() || arg.is_hide_env_values_set())
     }));
 }
+
+#[test]
+fn areas_are_a_list_in_the_file_and_several_flags_or_one_variable() {
+    let file =
+        "ignore = [\"0,0,0.5,0.5\", \"0.9,0,0.1,1\"]\nmin-face = 40\nrotate = 180\nflip = true";
+    let user = User::new(file, &[]);
+    let args = user.run("");
+    assert_eq!((args.faces.ignore.len(), args.faces.min_face), (2, Some(40)));
+    assert_eq!((args.source.turn.rotate, args.source.turn.flip), (180, true));
+    assert_eq!(user.run("--ignore 0,0,1,1 --rotate 0").faces.ignore.len(), 1);
+    assert_eq!(user.setting("config", "ignore").kind, Kind::List);
+    let variable = [("CELEBCAM_IGNORE", "0,0,0.5,0.5;0,0,1,0.1")];
+    assert_eq!(User::new("", &variable).run("").faces.ignore.len(), 2);
+    assert_eq!(User::new("", &[]).run("--ignore 0,0,1,1 --ignore 0,0,.1,.1").faces.ignore.len(), 2);
+    let error = User::new("ignore = [0, 0, 0.5, 0.5]", &[]).refusal("run");
+    assert!(error.contains("an area is x,y,width,height"), "{error}");
+    let error = User::new("rotate = 45", &[]).refusal("run");
+    assert!(error.contains("0, 90, 180 or 270"), "{error}");
+}
+
+#[test]
+fn photos_are_not_turned_as_the_camera_is_and_frames_to_add_somebody_are() {
+    let user = User::new("rotate = 180\nignore = \"0,0,1,0.1\"\nmin-face = 40", &[]);
+    let Subcommand::Identify(args) = user.parse("identify a.jpg").unwrap().0.command else {
+        panic!("identify")
+    };
+    assert_eq!((args.turn.rotate, args.faces.ignore.len(), args.faces.min_face), (0, 0, None));
+    let Subcommand::Enroll(args) = user.parse("enroll Ann --from-camera").unwrap().0.command else {
+        panic!("enroll")
+    };
+    assert_eq!(args.source.turn.rotate, 180);
+}
+
+#[test]
+fn a_wrong_address_is_told_without_its_password() {
+    let user = User::new("camera = \"ftp://ann:1234@cam\"", &[]);
+    let error = user.refusal("run");
+    assert!(error.contains("ftp://***@cam") && !error.contains("1234"), "{error}");
+    let Err(Failure::Usage(usage)) = User::new("", &[]).parse("run --camera ftp://ann:1234@cam")
+    else {
+        panic!("usage")
+    };
+    let text = usage.to_string();
+    assert!(text.contains("ftp://***@cam") && !text.contains("1234"), "{text}");
+}

@@ -10,7 +10,7 @@ use image::RgbImage;
 
 use super::EventSink;
 use super::worker::{Finished, Queue, Worker};
-use crate::annotate::{Undrawable, annotate_named};
+use crate::annotate::{Undrawable, annotate_one};
 use crate::config;
 use crate::error::Result;
 use crate::event::{Event, EventKind};
@@ -26,14 +26,17 @@ const ROOM: usize = 2;
 /// A picture that waits says its own time and may wait for the disk.
 const MAX_WAIT: Duration = Duration::from_secs(600);
 
+/// Stands for the identifier of a stranger in the name of a file.
+const STRANGER: &str = "unknown";
+
 /// A frame and what is to be drawn on it.
 #[derive(Debug)]
 struct Snapshot {
     file_name: String,
     rgb: RgbImage,
     bounds: BoundingBox,
-    name: String,
-    confidence: f32,
+    /// Name and confidence; `None` of a stranger.
+    name: Option<(String, f32)>,
 }
 
 impl Snapshot {
@@ -44,17 +47,17 @@ impl Snapshot {
         }
         let [x, y, width, height] = event.bounds?.map(|value| value as f32);
         Some(Self {
-            file_name: file_name(&event.ts, event.track?, event.id.as_deref()?),
+            file_name: file_name(&event.ts, event.track?, event.id.as_deref().unwrap_or(STRANGER)),
             rgb: frame.rgb.clone(),
             bounds: BoundingBox { x, y, width, height },
-            name: event.name.clone()?,
-            confidence: event.confidence?,
+            name: event.name.clone().zip(event.confidence),
         })
     }
 
     /// The JPEG file.
     fn into_jpeg(mut self) -> io::Result<Vec<u8>> {
-        annotate_named(&mut self.rgb, &self.bounds, &self.name, self.confidence);
+        let name = self.name.as_ref().map(|(name, confidence)| (name.as_str(), *confidence));
+        annotate_one(&mut self.rgb, &self.bounds, name);
         picture::encode_jpeg(&self.rgb, config::ANNOTATED_JPEG_QUALITY)
     }
 }

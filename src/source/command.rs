@@ -1,4 +1,5 @@
-//! MJPEG from a child process or from standard input.
+//! MJPEG from a child process, such as the one that reads a camera in the network, or from standard
+//! input.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{ChildStderr, Command, Stdio};
@@ -9,6 +10,7 @@ use super::backoff::Backoff;
 use super::handover::{Giver, Keep};
 use super::live::{Ending, Feed, Link, LiveSource, Manner};
 use super::mjpeg::Splitter;
+use super::network::{NetworkRequest, READER, check_reader};
 use super::raw::RawFrame;
 use super::spare::Spare;
 use crate::error::{Error, Result};
@@ -18,17 +20,28 @@ use crate::shown::{Secrets, program_name};
 /// Longest time without a frame; libcamera takes some seconds to start.
 const FRAME_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Longest time to the first frame of a camera in the network, whose picture may be a change of the
+/// one before for many seconds.
+const NETWORK_DEADLINE: Duration = Duration::from_secs(20);
+
 /// First and longest time between the end of a program and its next start.
-const RESTART: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+const RESTART: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
 /// Longest line of a program's messages that is kept whole.
 const MESSAGE_LIMIT_BYTES: u64 = 2048;
 
-/// Starts the program of `line`.
-pub fn open(line: &str, recording: bool) -> Result<LiveSource<CommandFeed>> {
+/// Starts the program of `line`. One that is not a `recording` is waited for where `wait` says so.
+pub fn open(line: &str, recording: bool, wait: bool) -> Result<LiveSource<CommandFeed>> {
     let argv = process::split(line)?;
-    let name = program_name(&argv);
-    LiveSource::open(CommandFeed { argv, name, recording })
+    let (name, kind) = (program_name(&argv), Kind::Program { recording });
+    LiveSource::open(CommandFeed { argv, name, kind, wait: wait && !recording })
+}
+
+/// Starts the program that reads a camera in the network.
+pub fn open_network(request: &NetworkRequest) -> Result<LiveSource<CommandFeed>> {
+    check_reader()?;
+    let (argv, name) = (request.argv(), request.address.to_string());
+    LiveSource::open(CommandFeed { argv, name, kind: Kind::Network, wait: request.wait })
 }
 
 /// Reads standard input.
@@ -44,7 +57,20 @@ fn keep(recording: bool) -> Keep {
 pub struct CommandFeed {
     argv: Vec<String>,
     name: String,
-    recording: bool,
+    kind: Kind,
+    wait: bool,
+}
+
+/// What a program stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Itself.
+    Program {
+        /// Every frame counts and its end is the end of the source.
+        recording: bool,
+    },
+    /// A camera in the network.
+    Network,
 }
 
 impl Feed for CommandFeed {
@@ -77,19 +103,24 @@ impl Feed for CommandFeed {
     }
 
     fn failure(&self, reason: &str) -> Error {
-        Error::Source(format!(
-            "the command `{}` {reason}; it has to write MJPEG to its standard output",
-            self.name
-        ))
+        let name = &self.name;
+        match self.kind {
+            Kind::Program { .. } => Error::Source(format!(
+                "the command `{name}` {reason}; it has to write MJPEG to its standard output"
+            )),
+            Kind::Network => Error::NoCamera(format!("{name}: {READER} {reason}")),
+        }
     }
 
     fn manner(&self) -> Manner {
+        let recording = self.kind == Kind::Program { recording: true };
+        let opening = if self.kind == Kind::Network { NETWORK_DEADLINE } else { FRAME_DEADLINE };
         Manner {
-            opening_deadline: (!self.recording).then_some(FRAME_DEADLINE),
-            frame_deadline: (!self.recording).then_some(FRAME_DEADLINE),
-            reopen: (!self.recording).then(|| Backoff::new(RESTART.0, RESTART.1)),
-            patient: false,
-            keep: keep(self.recording),
+            opening_deadline: (!recording).then_some(opening),
+            frame_deadline: (!recording).then_some(FRAME_DEADLINE),
+            reopen: (!recording).then(|| Backoff::new(RESTART.0, RESTART.1)),
+            patient: self.wait,
+            keep: keep(recording),
         }
     }
 }

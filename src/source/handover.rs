@@ -175,9 +175,11 @@ impl<T> Giver<T> {
         self.give(make())
     }
 
-    /// Notes `count` items that were too broken to be given.
+    /// Notes `count` items that were too broken to be given; they have numbers too.
     pub fn note_broken(&self, count: u64) {
-        self.shared.lock().broken += count;
+        let mut state = self.shared.lock();
+        state.broken += count;
+        state.given += count;
     }
 
     /// Ends the stream, for `reason`.

@@ -100,14 +100,13 @@ struct Logs {
 }
 
 impl Logs {
-    fn lost(&mut self, name: &str, reason: &str) {
-        let text = format!("{name}: {reason}; trying again until it is back");
-        self.is_loss_told = self.losses.warn(&text);
+    fn lost(&mut self, text: &str) {
+        self.is_loss_told = self.losses.warn(text);
     }
 
-    fn restored(&self, name: &str) {
+    fn restored(&self, text: &str) {
         let level = if self.is_loss_told { log::Level::Info } else { log::Level::Debug };
-        log::log!(level, "{name} is back");
+        log::log!(level, "{text}");
     }
 }
 
@@ -171,10 +170,11 @@ impl<F: Feed> LiveSource<F> {
         self.counters.delivered += 1;
         self.opened = true;
         self.waited = Duration::ZERO;
-        self.worked = true;
+        let worked_before = std::mem::replace(&mut self.worked, true);
         let frame = Frame { sequence: number, captured_at, rgb };
         if std::mem::take(&mut self.lost) {
-            self.logs.restored(self.feed.name());
+            let state = if worked_before { "is back" } else { "is there" };
+            self.logs.restored(&format!("{} {state}", self.feed.name()));
             self.waiting = Some(frame);
             return Received::Restored;
         }
@@ -210,7 +210,12 @@ impl<F: Feed> LiveSource<F> {
             log::debug!("{}: {reason}; next try in {wait:?}", self.feed.name());
             return Ok(Received::Nothing);
         }
-        self.logs.lost(self.feed.name(), reason);
+        let text = if self.worked {
+            format!("{}: {reason}; trying again until it is back", self.feed.name())
+        } else {
+            format!("{}; trying again until it is there", self.feed.failure(reason))
+        };
+        self.logs.lost(&text);
         Ok(Received::Lost(reason.to_string()))
     }
 

@@ -1,4 +1,5 @@
-//! Who has come and who has gone: one visit a person at a time, however many tracks show them.
+//! Who has come and who has gone: one visit a person at a time, however many tracks show them, and one
+//! for each track of a stranger.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,8 @@ impl Visits {
         sightings: Vec<(Option<u64>, Sighting)>,
     ) -> (Vec<u64>, Vec<Change>) {
         let mut changes = Vec::new();
-        let seen: Vec<String> = sightings.iter().map(|(_, seen)| seen.label.id.clone()).collect();
+        let ids = sightings.iter().filter_map(|(_, seen)| seen.id());
+        let seen: Vec<String> = ids.map(str::to_owned).collect();
         let numbers: Vec<u64> = sightings
             .into_iter()
             .map(|(visit, sighting)| self.see(now, visit, sighting, &seen, &mut changes))
@@ -72,15 +74,22 @@ impl Visits {
         seen: &[String],
         changes: &mut Vec<Change>,
     ) -> u64 {
-        let same_person = |open: &Visit| open.last.label.id == sighting.label.id;
-        let renamed =
-            |open: &Visit| Some(open.number) == visit && !seen.contains(&open.last.label.id);
+        let of_track = |open: &Visit| Some(open.number) == visit;
+        let same_person = |open: &Visit| match sighting.id() {
+            Some(id) => open.last.id() == Some(id),
+            None => of_track(open) && open.last.id().is_none(),
+        };
+        // Who has lost the name is a stranger who comes; the visit under that name ends by itself.
+        let renamed = |open: &Visit| {
+            let is_seen = |id: &str| seen.iter().any(|seen| seen == id);
+            of_track(open) && sighting.name.is_ok() && !open.last.id().is_some_and(is_seen)
+        };
         let at = self.open.iter().position(same_person);
         match at.or_else(|| self.open.iter().position(renamed)) {
             Some(index) => {
                 let open = &mut self.open[index];
-                if open.last.label.id != sighting.label.id {
-                    let before = open.last.label.clone();
+                if open.last.id() != sighting.id() {
+                    let before = open.last.label().cloned();
                     changes.push(Change::Update(open.number, before, sighting.clone()));
                 }
                 open.last = sighting;
@@ -169,6 +178,21 @@ mod tests {
         let (numbers, changes) = visits.frame(now, seen);
         assert_eq!(numbers, [2, 1]);
         assert_eq!(texts(&changes), ["+bob 2"]);
+    }
+
+    #[test]
+    fn a_stranger_is_known_by_the_track_alone() {
+        let mut visits = Visits::new(Duration::from_secs(2));
+        let now = Instant::now();
+        let (numbers, changes) =
+            visits.frame(now, vec![(None, sighting("?")), (None, sighting("?"))]);
+        assert_eq!((numbers, texts(&changes)), (vec![1, 2], vec!["+? 1".into(), "+? 2".into()]));
+        let seen = vec![(Some(1), sighting("ann")), (Some(2), sighting("?"))];
+        assert_eq!(texts(&visits.frame(now, seen).1), ["~?>ann 1"]);
+        let seen = vec![(Some(1), sighting("?")), (Some(2), sighting("ann"))];
+        let (numbers, changes) = visits.frame(now, seen);
+        assert_eq!(numbers, [3, 1], "the name goes on with its visit");
+        assert_eq!(texts(&changes), ["+? 3"]);
     }
 
     #[test]

@@ -44,6 +44,8 @@ check_scripts() {
   holds postinst "_dh_action=start"
   holds postinst "_dh_action=restart"
   holds prerm "deb-systemd-invoke stop celebcam.service"
+  holds prerm "systemctl stop 'celebcam@*.service'"
+  holds postinst "systemctl try-restart 'celebcam@*.service'"
   holds postrm "deb-systemd-helper purge celebcam.service"
   holds postrm "rm -rf /var/lib/celebcam"
   for script in postinst prerm postrm; do
@@ -64,11 +66,13 @@ check_files() {
 /etc/celebcam/celebcam.toml
 /usr/bin/celebcam
 /usr/lib/systemd/system/celebcam.service
+/usr/lib/systemd/system/celebcam@.service
 /usr/share/bash-completion/completions/celebcam
 /usr/share/doc/celebcam/changelog.Debian.gz
 /usr/share/doc/celebcam/changelog.gz
 /usr/share/doc/celebcam/copyright
 /usr/share/doc/celebcam/examples/csi.conf
+/usr/share/doc/celebcam/examples/network.conf
 /usr/share/doc/celebcam/libraries.gz
 /usr/share/fish/vendor_completions.d/celebcam.fish
 $(sed 's,\(.*\)(1),/usr/share/man/man1/\1.1.gz,' <<<"$pages")
@@ -81,7 +85,9 @@ LIST
       -e '^-rw-r----- 0/0 .* \./etc/celebcam/celebcam.toml$' \
       -e '^drwxr-xr-x 0/0 .*/$' -e '^-rw-r--r-- 0/0 .*[^/]$' -e '^-rwxr-xr-x 0/0 .* \./usr/bin/celebcam$'
   )"
-  cmp packaging/celebcam.service "$root/usr/lib/systemd/system/celebcam.service" || wrong "the service is another"
+  for unit in celebcam.service celebcam@.service; do
+    cmp "packaging/$unit" "$root/usr/lib/systemd/system/$unit" || wrong "$unit is another"
+  done
   cmp packaging/celebcam.toml "$root/etc/celebcam/celebcam.toml" || wrong "the settings are others"
 }
 
@@ -123,13 +129,17 @@ check_documents() {
 
 check_service() {
   command -v systemd-analyze >/dev/null || return 0
-  local said
+  local unit said
   # Its program is not installed here.
-  sed "s,/usr/bin/celebcam,/bin/true," "$root/usr/lib/systemd/system/celebcam.service" >"$unpacked/celebcam.service"
-  said=$(systemd-analyze verify --man=no "$unpacked/celebcam.service" 2>&1) || said=${said:-it is refused}
-  # Before 254 it knows nothing of restarts that grow rare.
-  said=$(grep -vE "Unknown key( name)? '?Restart(Steps|MaxDelaySec)" <<<"$said" || true)
-  is "what systemd says of the service" "" "$said"
+  for unit in celebcam.service celebcam@.service; do
+    sed "s,/usr/bin/celebcam,/bin/true," "$root/usr/lib/systemd/system/$unit" >"$unpacked/$unit"
+  done
+  for unit in celebcam.service celebcam@door.service; do
+    said=$(systemd-analyze verify --man=no "$unpacked/$unit" 2>&1) || said=${said:-it is refused}
+    # Before 254 it knows nothing of restarts that grow rare.
+    said=$(grep -vE "Unknown key( name)? '?Restart(Steps|MaxDelaySec)" <<<"$said" || true)
+    is "what systemd says of $unit" "" "$said"
+  done
 }
 
 faults=0

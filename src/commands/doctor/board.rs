@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use jiff::tz::TimeZone;
+
 use super::{Finding, System, amount, read_trimmed};
 use crate::process;
 
@@ -122,9 +124,14 @@ fn judge_throttling(bits: u32) -> Finding {
     Finding::warning(found.join(", "), advice)
 }
 
-/// Whether the clock can be right: events carry the time.
-pub fn clock(now: jiff::Timestamp) -> Finding {
-    let found = now.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+/// Whether the clock can be right: events carry the time, lines for people that of `zone`.
+pub fn clock(now: jiff::Timestamp, zone: &TimeZone) -> Finding {
+    let here = now.to_zoned(zone.clone());
+    let found = format!(
+        "{}, {}",
+        now.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        here.strftime("%H:%M:%S %:z here")
+    );
     if now.as_second() >= EARLIEST_UNIX_S {
         return Finding::ok(found);
     }
@@ -208,8 +215,10 @@ mod tests {
 
     #[test]
     fn a_clock_before_its_time_is_warned_of() {
-        let at = |text: &str| clock(text.parse().unwrap());
-        assert_eq!(at("2026-11-24T10:15:30Z"), Finding::ok("2026-11-24 10:15:30 UTC"));
+        let zone = TimeZone::posix("CET-1").unwrap();
+        let at = |text: &str| clock(text.parse().unwrap(), &zone);
+        let found = "2026-11-24 10:15:30 UTC, 11:15:30 +01:00 here";
+        assert_eq!(at("2026-11-24T10:15:30Z"), Finding::ok(found));
         assert_eq!(at("1970-01-01T00:00:07Z").status(), Status::Warning);
         assert_eq!(at("2024-12-31T23:59:59Z").status(), Status::Warning);
     }

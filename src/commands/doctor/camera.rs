@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Finding, within};
 use crate::error::Error;
+use crate::shown::masked;
 use crate::source::{CSI_ADVICE, Device, DeviceKind, Devices, Selector, SourceSpec, formats};
 
 /// Longest time for a camera to list its formats.
@@ -32,8 +33,9 @@ pub fn check(spec: &SourceSpec) -> (Finding, Option<Device>) {
 pub fn origin(spec: &SourceSpec) -> String {
     match spec {
         SourceSpec::Camera(request) => request.selector.to_string(),
+        SourceSpec::Network(request) => format!("the network camera {}", request.address),
         SourceSpec::Pictures { .. } => "files".to_owned(),
-        SourceSpec::Command { line, .. } => format!("the command `{line}`"),
+        SourceSpec::Command { line, .. } => format!("the command `{}`", masked(line)),
         SourceSpec::Stdin { .. } => "standard input".to_owned(),
     }
 }

@@ -8,8 +8,10 @@ use super::{Finding, System, holder, quoted};
 use crate::commands::count;
 use crate::config;
 use crate::error::{Error, Result};
+use crate::shown::masked;
 use crate::source::{self, Device, FrameSource, Received, SourceSpec};
 use crate::stop::StopFlag;
+use crate::turn::Turn;
 
 /// How long to wait for a frame before signals are looked at again.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -35,9 +37,11 @@ const TIMES: Times = Times {
     measure_slow: Duration::from_secs(3),
 };
 
-/// What comes from the source that `spec` asks for, the camera `device`, and the last picture.
+/// What comes from the source that `spec` asks for, the camera `device`, and the last picture, turned
+/// by `turn`.
 pub fn check(
     spec: &SourceSpec,
+    turn: Turn,
     device: Option<&Device>,
     system: &System,
     stop: &StopFlag,
@@ -49,7 +53,7 @@ pub fn check(
     };
     let opened = Instant::now();
     let sample =
-        source::open(spec).and_then(|mut source| take(source.as_mut(), opened, &times, stop));
+        source::open(spec, turn).and_then(|mut source| take(source.as_mut(), opened, &times, stop));
     match sample {
         Ok(Some(sample)) => (judge(&sample), Some(sample.rgb)),
         Ok(None) => (Finding::skipped("the look was broken off"), None),
@@ -62,7 +66,7 @@ pub fn check(
 
 fn is_live(spec: &SourceSpec) -> bool {
     match spec {
-        SourceSpec::Camera(_) => true,
+        SourceSpec::Camera(_) | SourceSpec::Network(_) => true,
         SourceSpec::Command { recording, .. } | SourceSpec::Stdin { recording } => !recording,
         SourceSpec::Pictures { .. } => false,
     }
@@ -216,15 +220,23 @@ fn brightness(rgb: &RgbImage) -> f32 {
 
 /// What to do when no picture comes.
 fn advice(spec: &SourceSpec, device: Option<&Device>, system: &System) -> String {
+    let is_held = matches!(spec, SourceSpec::Camera(_) | SourceSpec::Command { .. });
+    if let Some(service) = system.running_service().filter(|_| is_held) {
+        return format!(
+            "The service is using the camera; stop it for the time of the look: sudo systemctl stop \
+             {service}"
+        );
+    }
     match spec {
-        SourceSpec::Camera(_) | SourceSpec::Command { .. } if system.runs_service() => {
-            "The service is using the camera; stop it for the time of the look: \
-             sudo systemctl stop celebcam"
-                .to_owned()
-        }
         SourceSpec::Camera(_) => camera_advice(device, system),
         SourceSpec::Command { line, .. } => {
+            let line = masked(line);
             format!("See what the program says: celebcam -v doctor --command {}", quoted(line))
+        }
+        SourceSpec::Network(_) => {
+            "Look whether the camera is on, its address, user and password are right, and this \
+             machine reaches it; `celebcam -v doctor` shows what ffmpeg says."
+                .to_owned()
         }
         SourceSpec::Stdin { .. } => {
             "Give it MJPEG: rpicam-vid -t 0 --codec mjpeg -o - | celebcam doctor --stdin".to_owned()
@@ -348,7 +360,11 @@ mod tests {
 
     #[test]
     fn who_has_the_camera_is_asked_to_let_go_of_it() {
-        let spec = SourceSpec::Command { line: "rpicam-vid -o -".to_owned(), recording: false };
+        let spec = SourceSpec::Command {
+            line: "rpicam-vid -o -".to_owned(),
+            recording: false,
+            wait: false,
+        };
         let group = "sys/fs/cgroup/system.slice/celebcam.service/cgroup.procs";
         let (_service, with_service) = system(&[(group, "7")]);
         assert!(advice(&spec, None, &with_service).ends_with("sudo systemctl stop celebcam"));

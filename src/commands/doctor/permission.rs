@@ -12,7 +12,7 @@ use rustix::process::{getgroups, getuid};
 use super::{Finding, System, camera, quoted, within};
 use crate::error::Error;
 use crate::process;
-use crate::source::{Device, SourceSpec};
+use crate::source::{Device, READER, READER_ADVICE, SourceSpec, check_reader};
 
 /// Longest time for a driver to open its device.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
@@ -26,6 +26,7 @@ pub fn check(spec: &SourceSpec, device: Option<&Device>, system: &System) -> Fin
         (SourceSpec::Camera(_), Some(device)) => open(&device.node, system),
         (SourceSpec::Camera(_), None) => Finding::skipped("there is no camera to open"),
         (SourceSpec::Command { line, .. }, _) => start(line),
+        (SourceSpec::Network(_), _) => reader(),
         _ => Finding::ok(format!("none needed for {}", camera::origin(spec))),
     }
 }
@@ -40,6 +41,18 @@ fn start(line: &str) -> Finding {
         Err(error) => Finding::failure(
             error.to_string(),
             "For a CSI camera of a Raspberry Pi: sudo apt install rpicam-apps-lite",
+            error.exit_code(),
+        ),
+    }
+}
+
+/// Whether the program that reads network cameras can be started.
+fn reader() -> Finding {
+    match check_reader() {
+        Ok(()) => Finding::ok(format!("{READER} can be started")),
+        Err(error) => Finding::failure(
+            error.to_string(),
+            format!("Install it: {READER_ADVICE}"),
             error.exit_code(),
         ),
     }

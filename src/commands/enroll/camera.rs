@@ -24,7 +24,7 @@ pub fn faces(
 ) -> Result<Option<Vec<Taken>>> {
     let time = Duration::try_from_secs_f32(args.timeout)
         .map_err(|error| Error::Config(format!("--timeout {}: {error}", args.timeout)))?;
-    let mut source = source::open(&spec(&args.source, false))?;
+    let mut source = source::open(&spec(&args.source, false), args.source.turn.turn())?;
     let same = same_person_cosine(observer.recognizer());
     let mut guide = Guide::new(usize::from(args.frames), same, Instant::now());
     let until = Instant::now() + time;
