@@ -166,7 +166,7 @@ pub fn parse(
 /// A wrong command line, without the secrets of an address that is wrong.
 fn usage(mut error: clap::Error) -> Failure {
     if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) {
-        let shown = ContextValue::String(masked(value));
+        let shown = ContextValue::String(shown::line(value));
         error.insert(ContextKind::InvalidValue, shown);
     }
     Failure::Usage(error)
@@ -273,7 +273,7 @@ fn check(run: &Command, key: &str, name: &str, values: &[String]) -> Result<(), 
         return Ok(());
     };
     let kind = kind(arg);
-    let shown = masked(&values.join(", "));
+    let shown = shown::line(values.join(", "));
     if kind == Kind::Flag {
         return match values {
             [value] if value == "true" || value == "false" => Ok(()),

@@ -148,7 +148,9 @@ impl Writer {
 
     fn write(&mut self, snapshot: Snapshot) {
         let name = snapshot.file_name.clone();
-        self.undrawable.note(&snapshot.name);
+        if let Some((name, _)) = &snapshot.name {
+            self.undrawable.note(name);
+        }
         let written = snapshot.into_jpeg().and_then(|jpeg| self.folder.write(&name, &jpeg));
         match &written {
             Ok(()) if self.failing => log::info!("--snapshot: pictures are written again"),
