@@ -20,7 +20,7 @@ pub fn execute(args: &ConfigArgs, settings: &[Setting]) -> anyhow::Result<ExitCo
     run::check(&args.run)?;
     let mut out = io::stdout().lock();
     let lines: Vec<String> = settings.iter().map(line).collect();
-    if settings.iter().flat_map(|setting| &setting.values).any(|value| masked(value) != *value) {
+    if settings.iter().any(holds_secret) {
         write_line(&mut out, "# *** stands for a secret; write it in its place.")?;
     }
     for line in lines {
@@ -38,10 +38,13 @@ fn line(setting: &Setting) -> String {
         return format!("{:ORIGIN_COLUMN$} # not set", format!("# {key} ="));
     }
     let assignment = format!("{key} = {}", value(setting));
-    let shown = masked(&assignment);
-    let is_comment = setting.origin == Origin::Default || shown != assignment;
+    let is_comment = setting.origin == Origin::Default || holds_secret(setting);
     let mark = if is_comment { "# " } else { "" };
-    format!("{:ORIGIN_COLUMN$} # {}", format!("{mark}{shown}"), setting.origin)
+    format!("{:ORIGIN_COLUMN$} # {}", format!("{mark}{assignment}"), setting.origin)
+}
+
+fn holds_secret(setting: &Setting) -> bool {
+    setting.values.iter().any(|value| masked(value) != *value)
 }
 
 fn value(setting: &Setting) -> String {
