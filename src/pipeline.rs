@@ -62,6 +62,8 @@ pub struct Pipeline<'a> {
     live: Option<Live>,
     model: String,
     times: StageTimes,
+    /// See [`Frame::reduction`]; that of the last frame.
+    reduction: u32,
 }
 
 /// Faces so far, each counted in every frame in which it was looked at.
@@ -111,6 +113,7 @@ impl<'a> Pipeline<'a> {
             live: plan.rates.map(Live::new),
             model: plan.model,
             times: StageTimes::default(),
+            reduction: 1,
         }
     }
 
@@ -226,6 +229,7 @@ impl<'a> Pipeline<'a> {
         if frame.captured_at.elapsed() > config::LARGEST_FRAME_AGE {
             return Ok(Reader::Listens);
         }
+        self.reduction = frame.reduction;
         let changes = match self.live.take() {
             Some(mut live) => {
                 let changes = self.live_frame(frame, &mut live);
@@ -300,7 +304,7 @@ impl<'a> Pipeline<'a> {
                 confidence: Some(sighting.confidence),
                 margin: Some(sighting.margin),
                 top: Some(sighting.top.iter().map(Guess::from).collect()),
-                bounds: Some(whole_pixels(&sighting.bounds)),
+                bounds: Some(whole_pixels(&sighting.bounds.scaled(self.reduction as f32))),
                 frame: Some(sighting.frame),
                 latency_ms: latency.map(|latency| (latency.as_secs_f64() * 1e4).round() / 10.0),
                 model: Some(self.model.clone()),

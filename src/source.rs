@@ -6,11 +6,11 @@ mod command;
 mod device;
 mod files;
 mod handover;
-mod jpeg;
 mod live;
 mod mjpeg;
 mod raw;
 mod spare;
+mod stoppable;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use crate::timing::Timing;
 
 pub use camera::{CameraRequest, formats};
 pub use device::{CSI_ADVICE, Device, DeviceKind, Devices, Selector};
+pub use mjpeg::Splitter;
 
 /// Which source to open, and how.
 #[derive(Debug, Clone)]

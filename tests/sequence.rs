@@ -175,7 +175,7 @@ impl FrameSource for FilmSource<'_> {
         self.sequence += 1;
         // The time of the film, whatever the time of this machine.
         let captured_at = self.started + FRAME_TIME * sequence as u32;
-        Ok(Received::Frame(Frame { sequence, captured_at, rgb }))
+        Ok(Received::Frame(Frame { sequence, captured_at, rgb, reduction: 1 }))
     }
 
     fn name(&self) -> &str {

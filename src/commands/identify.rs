@@ -24,7 +24,7 @@ use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::face::{CROP_SIZE_PX, FaceCrop};
 use crate::observe::{Observe, Observer};
-use crate::picture::{self, PictureFile};
+use crate::picture::{self, PictureFile, Reader};
 use crate::quality::{Limits, Quality};
 use crate::recognize::Recognizer;
 use output::{Finding, Printer, Summary};
@@ -35,16 +35,23 @@ use output::{Finding, Printer, Summary};
 ///
 /// Missing inputs, a bad model, or an output that cannot be written.
 pub fn execute(args: &IdentifyArgs) -> anyhow::Result<ExitCode> {
-    let files = picture::find(&args.inputs)?;
+    let found = picture::find(&args.inputs)?;
+    let files = found.files;
     let examiner = Examiner::load(args)?;
     let printer = Printer::new(args.format, args.decision.top_k, examiner.recognizer());
     let bar = progress_bar(files.len());
     let mut summary = Summary::default();
+    found.left_out.tell();
+    for error in &found.unreadable {
+        log::error!("{error}");
+        summary.add_unreadable();
+    }
+    let reader = Reader::new(picture::Limits::PHOTO);
     let mut stdout = std::io::stdout().lock();
     in_order(
         &files,
         worker_count(args, files.len()),
-        |file| examiner.examine(file),
+        |file| examiner.examine(&reader, file),
         |file, result| {
             let findings = match result {
                 Err(error @ Error::Input { .. }) => {
@@ -109,12 +116,13 @@ impl Examiner {
         }
     }
 
-    fn examine(&self, file: &PictureFile) -> Result<Vec<Finding>> {
-        let mut rgb = picture::read(&file.path)?;
+    fn examine(&self, reader: &Reader, file: &PictureFile) -> Result<Vec<Finding>> {
+        let mut picture = reader.read(&file.path)?;
+        let rgb = &mut picture.rgb;
         match self {
             Self::Crops { recognizer, limits } => {
                 let size = rgb.dimensions();
-                let crop = FaceCrop::from_aligned(rgb).ok_or_else(|| Error::Input {
+                let crop = FaceCrop::from_aligned(std::mem::take(rgb)).ok_or_else(|| Error::Input {
                     path: file.path.clone(),
                     reason: format!(
                         "is {}x{} pixels; aligned faces are {CROP_SIZE_PX}x{CROP_SIZE_PX} (leave \
@@ -130,12 +138,13 @@ impl Examiner {
                 Ok(vec![Finding { face: None, quality, identity }])
             }
             Self::Photos { observer, annotate: folder } => {
-                let observations = observer.observe(&rgb)?;
+                let observations = observer.observe(rgb)?;
                 if let Some(folder) = folder {
-                    annotate(&mut rgb, &observations);
-                    write_annotated(&rgb, folder, &file.relative)?;
+                    annotate(rgb, &observations);
+                    write_annotated(rgb, folder, &file.relative)?;
                 }
-                Ok(observations.into_iter().map(Finding::from).collect())
+                let in_file = |seen| Finding::from(seen).scaled(picture.reduction as f32);
+                Ok(observations.into_iter().map(in_file).collect())
             }
         }
     }

@@ -46,7 +46,7 @@ impl Snapshot {
         Some(Self {
             file_name: file_name(&event.ts, event.track?, event.id.as_deref()?),
             rgb: frame.rgb.clone(),
-            bounds: BoundingBox { x, y, width, height },
+            bounds: BoundingBox { x, y, width, height }.scaled(1.0 / frame.reduction as f32),
             name: event.name.clone()?,
             confidence: event.confidence?,
         })
@@ -168,7 +168,8 @@ mod tests {
     }
 
     fn frame() -> Frame {
-        Frame { sequence: 1, captured_at: Instant::now(), rgb: RgbImage::new(160, 120) }
+        let rgb = RgbImage::new(160, 120);
+        Frame { sequence: 1, captured_at: Instant::now(), rgb, reduction: 1 }
     }
 
     #[test]
