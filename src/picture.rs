@@ -8,8 +8,10 @@ mod budget;
 mod find;
 pub mod jpeg;
 mod kind;
+mod large;
 mod png;
 mod shrink;
+mod turn;
 mod whole;
 
 use std::fmt::Display;
@@ -18,9 +20,9 @@ use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
-use image::{DynamicImage, RgbImage};
 
 use crate::error::{Error, Result};
 use budget::{Budget, Permit};
@@ -172,12 +174,12 @@ impl Reader {
         loop {
             let mut permit = self.budget.take(need_bytes);
             source.rewind().map_err(cannot_read)?;
-            let bytes = read_jpeg(source)?;
+            let bytes = read_jpeg(source, length)?;
             let left = self.limits.bytes.saturating_sub(bytes.len() as u64);
             let plan = jpeg::Plan::new(&bytes, &Limits { bytes: left, ..self.limits })?;
             need_bytes = bytes.len() as u64 + plan.need_bytes();
             if permit.resize(need_bytes) {
-                let mut rgb = Vec::new();
+                let mut rgb = large::empty(plan.rgb_bytes());
                 let size = plan.decode(&mut rgb)?;
                 let (orientation, reduction) = (plan.orientation(), plan.reduction());
                 drop(bytes);
@@ -214,11 +216,10 @@ fn guarded<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 }
 
 /// The JPEG at the start of a file. What lies behind it, such as a film, is not read.
-fn read_jpeg(source: &mut impl Read) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
+fn read_jpeg(source: &mut impl Read, length: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = large::empty(length.min(MAX_JPEG_BYTES + READ_BYTES) as usize);
     let mut walk = Walk::lenient();
     loop {
-        bytes.reserve_exact(READ_BYTES as usize);
         let read = source.by_ref().take(READ_BYTES).read_to_end(&mut bytes).map_err(cannot_read)?;
         if read == 0 || !matches!(walk.go(&bytes), Step::Incomplete) {
             return Ok(bytes);
@@ -237,8 +238,7 @@ fn finish<'a>(
     mut permit: Permit<'a>,
 ) -> Result<Picture<'a>, String> {
     let rgb = turned(rgb, size, orientation)?;
-    // Faces are looked for in copies of parts of the picture.
-    permit.resize(rgb.as_raw().len() as u64 * 3 / 2);
+    permit.resize(rgb.as_raw().len() as u64);
     Ok(Picture { rgb, reduction, _permit: permit })
 }
 
@@ -247,17 +247,9 @@ fn turned(
     (width, height): (u32, u32),
     orientation: Orientation,
 ) -> Result<RgbImage, String> {
-    let rgb = RgbImage::from_raw(width, height, rgb)
-        .ok_or_else(|| "is broken: its size does not fit its data".to_owned())?;
-    let mut picture = DynamicImage::ImageRgb8(rgb);
-    picture.apply_orientation(orientation);
-    Ok(picture.into_rgb8())
-}
-
-/// Whether a picture that is turned needs memory for both.
-fn swaps_sides(orientation: Orientation) -> bool {
-    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
-    matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH)
+    RgbImage::from_raw(width, height, rgb)
+        .map(|rgb| turn::turned(rgb, orientation))
+        .ok_or_else(|| "is broken: its size does not fit its data".to_owned())
 }
 
 fn check_size(width: u32, height: u32, longest: u32) -> Result<(), String> {

@@ -1,6 +1,6 @@
 use std::io::Write;
 
-use image::ImageFormat;
+use image::{DynamicImage, ImageFormat};
 
 use super::jpeg::samples::{progressive_jpeg, random_numbers, sample_jpeg, with_orientation};
 use super::*;

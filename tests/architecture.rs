@@ -51,6 +51,16 @@ fn only_the_camera_knows_nokhwa() {
 }
 
 #[test]
+fn only_the_door_knows_decoders() {
+    let tests = ["picture_tests.rs", "picture/jpeg_tests.rs"];
+    for decoder in ["zune_jpeg", "use png::", "WebPDecoder", "BmpDecoder", "ImageReader"] {
+        let inside = [&["picture/jpeg.rs", "picture/png.rs", "picture/whole.rs"][..], &tests].concat();
+        assert_eq!(uses(decoder, &inside), [""; 0]);
+    }
+    assert!(!uses("zune_jpeg", &[]).is_empty(), "the search finds what is there");
+}
+
+#[test]
 fn unsafe_code_stays_in_the_kernels() {
     assert_eq!(uses("unsafe ", &["engine/int8/"]), [""; 0]);
 }

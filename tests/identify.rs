@@ -292,7 +292,8 @@ fn a_decoder_that_panics_does_not_stop_the_others() {
     let whole = jpeg(&RgbImage::new(64, 48), None);
     write(&folder, "a.jpg", &whole);
     write(&folder, "c.jpg", &whole);
-    for command in [&["identify"][..], &["crop", "--out", "/dev/null/none"], &["run", "--pictures"]] {
+    for command in [&["identify"][..], &["crop", "--out", "/dev/null/none"], &["run", "--pictures"]]
+    {
         let output = celebcam().args(command).arg(folder.path()).output().expect("celebcam runs");
         let log = String::from_utf8_lossy(&output.stderr);
         assert!(log.contains("b.png: is broken"), "{log}");

@@ -59,9 +59,7 @@ impl fmt::Display for LeftOut {
             .map(|(kind, &count)| format!("{count} {kind} {}", files(count)))
             .collect();
         if self.others > 0 {
-            let word = if parts.is_empty() { "" } else { "other " };
-            let no_picture = if parts.is_empty() { " that are no pictures" } else { "" };
-            parts.push(format!("{} {word}{}{no_picture}", self.others, files(self.others)));
+            parts.push(format!("{} other {}", self.others, files(self.others)));
         }
         formatter.write_str(&parts.join(", "))
     }
@@ -210,7 +208,7 @@ mod tests {
         let reason = || find(&[folder.path().to_owned()]).expect_err("nothing there").to_string();
         assert!(reason().contains("holds no pictures"), "{}", reason());
         std::fs::write(folder.path().join("notes.txt"), b"words").expect("file");
-        assert!(reason().ends_with("but 1 file that are no pictures"), "{}", reason());
+        assert!(reason().ends_with("but 1 other file"), "{}", reason());
         std::fs::write(folder.path().join("e.HEIC"), b"\0\0\0\x18ftypheic").expect("file");
         assert!(reason().contains("1 HEIC file") && reason().contains("heif-convert"));
     }

@@ -22,7 +22,8 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{Limits, swaps_sides};
+use super::Limits;
+use super::turn::swaps_sides;
 use header::Frame;
 use markers::Layout;
 use scans::Coefficients;
@@ -121,6 +122,11 @@ impl<'a> Plan<'a> {
     /// Most memory that decoding takes beside the bytes it starts from.
     pub fn need_bytes(&self) -> u64 {
         self.need_bytes_for(self.side)
+    }
+
+    /// Bytes of the pixels that come out.
+    pub fn rgb_bytes(&self) -> usize {
+        3 * self.pixels(self.side) as usize
     }
 
     /// How many pixels of the picture each pixel that comes out stands for, each way.

@@ -6,7 +6,8 @@ use image::metadata::Orientation;
 use png::{BitDepth, ColorType, DecodeOptions, Decoder, Reader, Transformations};
 
 use super::shrink::{Shrinker, factor};
-use super::{Limits, broken, check_size, swaps_sides};
+use super::turn::swaps_sides;
+use super::{Limits, broken, check_size, large};
 
 /// Most memory for what stands before the pixels, and for single rows.
 const HEADER_LIMIT_BYTES: usize = 8 << 20;
@@ -78,7 +79,7 @@ impl<R: BufRead + Seek> Plan<R> {
     pub fn decode(mut self, rgb: &mut Vec<u8>) -> Result<(u32, u32), String> {
         let [width, height] = self.size();
         if self.reader.info().interlaced {
-            rgb.resize(3 * width as usize * height as usize, 0);
+            *rgb = large::zeros(3 * width as usize * height as usize);
             self.interlaced(rgb, width as usize)?;
         } else {
             *rgb = self.row_by_row()?;

@@ -2,6 +2,8 @@
 
 use image::RgbImage;
 
+use super::large;
+
 /// The least power of two by which sides have to be divided, so that no more than `pixels` are left.
 pub fn factor(width: u32, height: u32, pixels: u64) -> u32 {
     let left = |factor: u32| u64::from(width.div_ceil(factor)) * u64::from(height.div_ceil(factor));
@@ -23,7 +25,7 @@ impl Shrinker {
     /// For a picture of this width and height in pixels.
     pub fn new([width, height]: [u32; 2], factor: u32) -> Self {
         let stride = width.div_ceil(factor) as usize * 3;
-        let rgb = Vec::with_capacity(stride * height.div_ceil(factor) as usize);
+        let rgb = large::empty(stride * height.div_ceil(factor) as usize);
         let (width, factor) = (width as usize, factor as usize);
         Self { width, factor, sums: vec![0; stride], rows: 0, rgb }
     }
@@ -99,7 +101,7 @@ pub fn in_place(
         }
     }
     pixels.truncate(end);
-    pixels.shrink_to_fit();
+    pixels.shrink_to(large::capacity::<u8>(end));
     RgbImage::from_raw(across, down, pixels)
 }
 

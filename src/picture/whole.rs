@@ -7,7 +7,8 @@ use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, RgbImage};
 
-use super::{Limits, broken, check_size, shrink, swaps_sides, too_large};
+use super::turn::swaps_sides;
+use super::{Limits, broken, check_size, large, shrink, too_large};
 
 /// Chunks of a WebP file that are looked through for its pixels.
 const MOST_CHUNKS: usize = 64;
@@ -116,7 +117,7 @@ impl<D: ImageDecoder> Plan<D> {
     pub fn decode(self) -> Result<RgbImage, String> {
         let (width, height) = self.decoder.dimensions();
         let channels = usize::from(self.decoder.color_type().bytes_per_pixel());
-        let mut pixels = vec![0; width as usize * height as usize * channels];
+        let mut pixels = large::zeros(width as usize * height as usize * channels);
         self.decoder.read_image(&mut pixels).map_err(broken)?;
         shrink::in_place(pixels, [width, height], channels, self.factor)
             .ok_or_else(|| "is broken: pixels are missing".to_owned())

@@ -30,7 +30,7 @@ pub fn paint(coefficients: &Coefficients, rgb: &mut Vec<u8>) -> Result<(u32, u32
     let mut strips: Vec<Strip<'_>> = std::iter::zip(&frame.components, &coefficients.planes)
         .map(|(component, plane)| Strip::new(component, plane, side))
         .collect();
-    rgb.reserve_exact(width * height * 3);
+    rgb.reserve(width * height * 3);
     let rows_in_strip = frame.v_max * side;
     let mut lines = vec![vec![0; width]; strips.len()];
     for y in 0..height {

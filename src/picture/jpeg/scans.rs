@@ -7,6 +7,7 @@
 use super::bits::Bits;
 use super::header::{Component, Frame, Tables, is_frame, segment};
 use super::{Damage, header};
+use crate::picture::large;
 
 /// Most times that each block may be visited; a picture of ten scans visits it six times.
 const MOST_VISITS: u64 = 24;
@@ -145,8 +146,8 @@ impl Coefficients {
         let planes = frame.components.iter().map(|component| {
             let blocks = component.stored[0] * component.stored[1];
             Plane {
-                values: vec![0; blocks * side * side],
-                set: vec![0; if frame.is_progressive { blocks } else { 0 }],
+                values: large::zeros(blocks * side * side),
+                set: large::zeros(if frame.is_progressive { blocks } else { 0 }),
                 quantization: [1; 64],
                 has_scan: false,
                 known: [u8::MAX; 64],
