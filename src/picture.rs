@@ -10,6 +10,7 @@ pub mod jpeg;
 mod kind;
 mod large;
 mod png;
+mod riff;
 mod shrink;
 mod turn;
 mod whole;

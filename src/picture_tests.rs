@@ -184,6 +184,15 @@ fn a_row_that_is_too_long_is_refused() {
 }
 
 #[test]
+fn a_webp_frame_that_is_larger_than_its_picture_is_refused() {
+    let mut bytes = include_bytes!("../fuzz/corpus/picture/exif-6.webp").to_vec();
+    let start = bytes.windows(3).position(|code| code == [0x9D, 0x01, 0x2A]).expect("a frame");
+    bytes[start + 3..start + 7].fill(0x3F);
+    let error = photos().decode(&bytes).unwrap_err();
+    assert!(error.contains("larger than the picture"), "{error}");
+}
+
+#[test]
 fn threads_share_the_memory() {
     let reader = Reader::new(Limits { pixels: 10_000, bytes: 20_000 });
     let bytes = sample_jpeg(60, 60);

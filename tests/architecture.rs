@@ -54,7 +54,8 @@ fn only_the_camera_knows_nokhwa() {
 fn only_the_door_knows_decoders() {
     let tests = ["picture_tests.rs", "picture/jpeg_tests.rs"];
     for decoder in ["zune_jpeg", "use png::", "WebPDecoder", "BmpDecoder", "ImageReader"] {
-        let inside = [&["picture/jpeg.rs", "picture/png.rs", "picture/whole.rs"][..], &tests].concat();
+        let inside =
+            [&["picture/jpeg.rs", "picture/png.rs", "picture/whole.rs"][..], &tests].concat();
         assert_eq!(uses(decoder, &inside), [""; 0]);
     }
     assert!(!uses("zune_jpeg", &[]).is_empty(), "the search finds what is there");

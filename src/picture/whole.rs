@@ -1,6 +1,6 @@
 //! WebP and Windows bitmaps, whose decoders give the picture as a whole.
 
-use std::io::{BufRead, Read, Seek, SeekFrom};
+use std::io::{BufRead, Seek};
 
 use image::codecs::bmp::BmpDecoder;
 use image::codecs::webp::WebPDecoder;
@@ -8,18 +8,7 @@ use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, RgbImage};
 
 use super::turn::swaps_sides;
-use super::{Limits, broken, check_size, large, shrink, too_large};
-
-/// Chunks of a WebP file that are looked through for its pixels.
-const MOST_CHUNKS: usize = 64;
-
-/// Kinds of data in a WebP file, for their memory.
-#[derive(Debug, Clone, Copy)]
-enum WebPData {
-    Lossy,
-    Lossless,
-    Animation,
-}
+use super::{Limits, broken, check_size, large, riff, shrink, too_large};
 
 /// A picture whose header was read.
 pub struct Plan<D> {
@@ -49,18 +38,15 @@ impl<R: BufRead + Seek> Plan<WebPDecoder<R>> {
         if length > limits.bytes {
             return Err(too_large(limits));
         }
-        let data = webp_data(&mut source).map_err(broken)?;
+        let contents = riff::contents(&mut source, length)?;
         source.rewind().map_err(broken)?;
         let mut decoder = WebPDecoder::new(source).map_err(broken)?;
+        let (width, height) = decoder.dimensions();
+        if contents.most_pixels > u64::from(width) * u64::from(height) {
+            return Err(broken("its frame is larger than the picture"));
+        }
         let orientation = decoder.orientation().map_err(broken)?;
-        // Brightness and colour, the picture, and the opacity as a picture of its own.
-        let plan = Self::new(decoder, limits, orientation, |channels| match (data, channels) {
-            (WebPData::Lossy, 3) => 46,
-            (WebPData::Lossy, _) => 116,
-            (WebPData::Lossless, 3) => 71,
-            (WebPData::Lossless, _) => 41,
-            (WebPData::Animation, _) => 136,
-        })?;
+        let plan = Self::new(decoder, limits, orientation, |channels| contents.tenths(channels))?;
         let need_bytes = plan.need_bytes + length;
         if need_bytes > limits.bytes {
             return Err(too_large(limits));
@@ -122,24 +108,4 @@ impl<D: ImageDecoder> Plan<D> {
         shrink::in_place(pixels, [width, height], channels, self.factor)
             .ok_or_else(|| "is broken: pixels are missing".to_owned())
     }
-}
-
-/// The kind of data of a WebP file.
-fn webp_data(source: &mut (impl Read + Seek)) -> std::io::Result<WebPData> {
-    source.seek(SeekFrom::Start(12))?;
-    for _ in 0..MOST_CHUNKS {
-        let mut chunk = [0; 8];
-        source.read_exact(&mut chunk)?;
-        let [a, b, c, d, length @ ..] = chunk;
-        match &[a, b, c, d] {
-            b"VP8 " => return Ok(WebPData::Lossy),
-            b"VP8L" => return Ok(WebPData::Lossless),
-            b"ANMF" => return Ok(WebPData::Animation),
-            _ => {
-                let length = i64::from(u32::from_le_bytes(length));
-                source.seek(SeekFrom::Current(length + length % 2))?;
-            }
-        }
-    }
-    Ok(WebPData::Animation)
 }

@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn numbers_have_signs() {
-        let mut bits = Bits::new(&[0b1_0_11_00_01], 0);
+        let mut bits = Bits::new(&[0b1011_0001], 0);
         let read = [1, 1, 2, 2, 2].map(|count| bits.signed(count));
         assert_eq!(read, [1, -1, 3, -3, -2]);
     }
