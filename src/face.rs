@@ -30,6 +30,14 @@ impl BoundingBox {
         Point { x: self.x + self.width / 2.0, y: self.y + self.height / 2.0 }
     }
 
+    /// The same rectangle in a picture that is `factor` times as large, each way.
+    #[must_use]
+    pub fn scaled(&self, factor: f32) -> Self {
+        let [x, y, width, height] =
+            [self.x, self.y, self.width, self.height].map(|length| length * factor);
+        Self { x, y, width, height }
+    }
+
     /// Area in square pixels.
     pub fn area(&self) -> f32 {
         self.width * self.height

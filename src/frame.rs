@@ -11,6 +11,9 @@ pub struct Frame {
     pub sequence: u64,
     /// When the picture was taken, or handed over by a source that cannot know.
     pub captured_at: Instant,
-    /// The picture, 8 bits a channel.
+    /// The picture, 8 bits a channel, upright.
     pub rgb: RgbImage,
+    /// How many pixels of the source each pixel stands for, each way: more than 1 for a picture that was
+    /// too large.
+    pub reduction: u32,
 }

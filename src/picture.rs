@@ -1,57 +1,307 @@
-//! Picture files: finding them, reading them upright, with bounded memory.
+//! Pictures out of files and streams: one door behind which all decoders stand.
+//!
+//! What a picture is, its content says. A decoder that panics is caught, and what comes out is
+//! complete, upright, and of a size that is known before it is decoded: a larger picture is made
+//! smaller on the way. So pixels, memory and time are bounded.
 
-use std::io::{Cursor, Read};
+mod budget;
+mod find;
+pub mod jpeg;
+mod kind;
+mod large;
+mod png;
+mod riff;
+mod shrink;
+mod turn;
+mod whole;
+
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::metadata::Orientation;
 
 use crate::error::{Error, Result};
 use crate::shown::masked;
+use budget::{Budget, Permit};
+pub use find::{Found, LeftOut, PictureFile, find};
+use jpeg::markers::{Step, Walk};
+use kind::{HEAD_BYTES, Kind};
 
-/// Pixels of the largest picture that is read: 64 megapixels.
-pub const MAX_PIXELS: u64 = 64_000_000;
+/// Pixels of the largest picture that is read, if it is no JPEG: 64 megapixels as cameras count.
+const MOST_PIXELS: u64 = 65_000_000;
 
 /// Bytes of the largest file that is read.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
-/// Memory that decoding one picture may take: 16 bits a channel at [`MAX_PIXELS`], and room.
-const MAX_DECODE_BYTES: u64 = MAX_PIXELS * 8;
+/// Bytes of the longest stream that holds a picture; all of it is kept while the picture is decoded.
+const MAX_STREAM_BYTES: u64 = 64 << 20;
 
-const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "png", "webp", "bmp"];
+/// Bytes of the largest JPEG picture, without what lies behind it in its file.
+const MAX_JPEG_BYTES: u64 = 80 << 20;
 
-/// A picture file, and the part of its path below the folder in which it was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PictureFile {
-    /// Path to open.
-    pub path: PathBuf,
-    /// Path below the folder that was named; the file name if the file itself was named.
-    pub relative: PathBuf,
+/// Bytes of a JPEG file that are read at once.
+const READ_BYTES: u64 = 1 << 20;
+
+/// What a picture may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Most pixels that come out; a larger picture is made smaller.
+    pub pixels: u64,
+    /// Most memory that decoding takes, in bytes.
+    pub bytes: u64,
 }
 
-/// The pictures that `paths` name: files as they are, and in folders everything that ends like a
-/// picture, in the order of the names, with the folders below. Hidden files are left out.
+impl Limits {
+    /// For photos: with 24 megapixels a face of a fiftieth of the picture is large enough.
+    pub const PHOTO: Self = Self { pixels: 25_200_000, bytes: 230_000_000 };
+    /// For frames of a stream: 4K.
+    pub const FRAME: Self = Self { pixels: 9_000_000, bytes: 80_000_000 };
+}
+
+/// A picture that was read, upright.
+#[derive(Debug)]
+pub struct Picture<'a> {
+    /// Its pixels.
+    pub rgb: RgbImage,
+    /// How many pixels of the file each pixel stands for, each way: 1, or more for a large picture.
+    pub reduction: u32,
+    /// The memory is its own as long as it lives.
+    _permit: Permit<'a>,
+}
+
+/// Reads pictures; threads that share it share its memory.
+#[derive(Debug)]
+pub struct Reader {
+    limits: Limits,
+    budget: Budget,
+}
+
+impl Reader {
+    /// With these limits for each picture; all together take the memory of one.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, budget: Budget::new(limits.bytes) }
+    }
+
+    /// Reads a JPEG, PNG, WebP or BMP file and turns it upright as its EXIF data says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] when the file is missing, is not a picture, is cut off, or is too large.
+    pub fn read(&self, path: &Path) -> Result<Picture<'_>> {
+        let metadata = path.metadata().map_err(|error| unreadable(path, &error))?;
+        let wrong = |reason: String| Error::Input { path: path.to_owned(), reason };
+        if !metadata.is_file() {
+            return Err(wrong("is not a file".to_owned()));
+        }
+        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        self.decode_from(BufReader::new(file)).map_err(wrong)
+    }
+
+    /// Reads a picture as [`read`](Self::read) does from a stream that is called `name`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](Self::read); a stream may have 64 MiB.
+    pub fn read_stream(&self, stream: impl Read, name: &str) -> Result<Picture<'_>> {
+        let wrong = |reason: String| Error::Input { path: PathBuf::from(name), reason };
+        let mut bytes = Vec::new();
+        let read = stream.take(MAX_STREAM_BYTES + 1).read_to_end(&mut bytes);
+        read.map_err(|error| unreadable(Path::new(name), &error))?;
+        if bytes.len() as u64 > MAX_STREAM_BYTES {
+            return Err(wrong(format!("is larger than {} MiB", MAX_STREAM_BYTES >> 20)));
+        }
+        self.decode(&bytes).map_err(wrong)
+    }
+
+    /// Reads a JPEG, PNG, WebP or BMP picture from memory.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, to be put after its name.
+    pub fn decode(&self, bytes: &[u8]) -> Result<Picture<'_>, String> {
+        self.decode_from(Cursor::new(bytes))
+    }
+
+    fn decode_from(&self, source: impl BufRead + Seek) -> Result<Picture<'_>, String> {
+        guarded(|| self.decode_unguarded(source))
+    }
+
+    fn decode_unguarded(&self, mut source: impl BufRead + Seek) -> Result<Picture<'_>, String> {
+        let limits = &self.limits;
+        let length = source.seek(io::SeekFrom::End(0)).map_err(cannot_read)?;
+        source.rewind().map_err(cannot_read)?;
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        source.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(cannot_read)?;
+        source.rewind().map_err(cannot_read)?;
+        let kind = match (kind::of(&head), kind::foreign(&head)) {
+            (Some(kind), _) => kind,
+            (None, _) if head.is_empty() => return Err("is empty".to_owned()),
+            (None, Some(foreign)) => {
+                return Err(format!(
+                    "is a picture of a kind that is not read ({foreign}); {}",
+                    kind::ADVICE
+                ));
+            }
+            (None, None) => return Err("is not a JPEG, PNG, WebP or BMP picture".to_owned()),
+        };
+        if kind != Kind::Jpeg && length > MAX_FILE_BYTES {
+            return Err(format!("is larger than {} MiB", MAX_FILE_BYTES >> 20));
+        }
+        let mut rgb = Vec::new();
+        match kind {
+            Kind::Jpeg => self.decode_jpeg(&mut source, length),
+            Kind::Png => {
+                let plan = png::Plan::new(source, limits)?;
+                let (orientation, reduction) = (plan.orientation(), plan.reduction());
+                let permit = self.budget.take(plan.need_bytes());
+                let size = plan.decode(&mut rgb)?;
+                finish(rgb, size, orientation, reduction, permit)
+            }
+            Kind::WebP => {
+                let plan = whole::Plan::webp(source, length, limits)?;
+                self.finish_whole(plan)
+            }
+            Kind::Bmp => {
+                let plan = whole::Plan::bmp(source, limits)?;
+                self.finish_whole(plan)
+            }
+        }
+    }
+
+    fn finish_whole<D: image::ImageDecoder>(
+        &self,
+        plan: whole::Plan<D>,
+    ) -> Result<Picture<'_>, String> {
+        let (orientation, reduction) = (plan.orientation(), plan.reduction());
+        let permit = self.budget.take(plan.need_bytes());
+        let rgb = plan.decode()?;
+        let size = rgb.dimensions();
+        finish(rgb.into_raw(), size, orientation, reduction, permit)
+    }
+
+    /// How much memory a JPEG takes, its header says, which is read with the rest. When that memory
+    /// is not there, everything is given back and read anew when it is.
+    fn decode_jpeg(
+        &self,
+        source: &mut (impl Read + Seek),
+        length: u64,
+    ) -> Result<Picture<'_>, String> {
+        let mut need_bytes = length.min(MAX_JPEG_BYTES);
+        loop {
+            let mut permit = self.budget.take(need_bytes);
+            source.rewind().map_err(cannot_read)?;
+            let bytes = read_jpeg(source, length)?;
+            let left = self.limits.bytes.saturating_sub(bytes.len() as u64);
+            let plan = jpeg::Plan::new(&bytes, &Limits { bytes: left, ..self.limits })?;
+            need_bytes = bytes.len() as u64 + plan.need_bytes();
+            if permit.resize(need_bytes) {
+                let mut rgb = large::empty(plan.rgb_bytes());
+                let size = plan.decode(&mut rgb)?;
+                let (orientation, reduction) = (plan.orientation(), plan.reduction());
+                drop(bytes);
+                return finish(rgb, size, orientation, reduction, permit);
+            }
+        }
+    }
+}
+
+/// Decodes a JPEG frame of a stream into `rgb`, which is empty, turns it upright as its EXIF data
+/// says, and gives its size and how many pixels of the frame each pixel stands for, each way.
 ///
 /// # Errors
 ///
-/// [`Error::Input`] when a path is missing or a folder holds no picture.
-pub fn find(paths: &[PathBuf]) -> Result<Vec<PictureFile>> {
-    let mut found = Vec::new();
-    for path in paths {
-        let metadata = path.metadata().map_err(|error| unreadable(path, &error))?;
-        if !metadata.is_dir() {
-            let relative = path.file_name().map_or_else(|| path.clone(), PathBuf::from);
-            found.push(PictureFile { path: path.clone(), relative });
-            continue;
+/// What is wrong with it, to be put after its name.
+pub fn decode_frame(bytes: &[u8], rgb: &mut Vec<u8>) -> Result<((u32, u32), u32), String> {
+    guarded(|| {
+        let plan = jpeg::Plan::new(bytes, &Limits::FRAME)?;
+        let size = plan.decode(rgb)?;
+        if plan.orientation() == Orientation::NoTransforms {
+            return Ok((size, plan.reduction()));
         }
-        let before = found.len();
-        walk(path, Path::new(""), &mut found)?;
-        if found.len() == before {
-            let reason = format!("holds no pictures ({})", EXTENSIONS.join(", "));
-            return Err(Error::Input { path: path.clone(), reason });
+        let upright = turned(std::mem::take(rgb), size, plan.orientation())?;
+        let size = upright.dimensions();
+        *rgb = upright.into_raw();
+        Ok((size, plan.reduction()))
+    })
+}
+
+/// A decoder that panics has met a picture that makes no sense to it.
+fn guarded<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(decode))
+        .unwrap_or_else(|_| Err("is broken: its decoder gave up".to_owned()))
+}
+
+/// The JPEG at the start of a file. What lies behind it, such as a film, is not read.
+fn read_jpeg(source: &mut impl Read, length: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = large::empty(length.min(MAX_JPEG_BYTES + READ_BYTES) as usize);
+    let mut walk = Walk::lenient();
+    loop {
+        let read = source.by_ref().take(READ_BYTES).read_to_end(&mut bytes).map_err(cannot_read)?;
+        if read == 0 || !matches!(walk.go(&bytes), Step::Incomplete) {
+            return Ok(bytes);
+        }
+        if bytes.len() as u64 > MAX_JPEG_BYTES {
+            return Err(format!("is larger than {} MiB", MAX_JPEG_BYTES >> 20));
         }
     }
-    Ok(found)
+}
+
+fn finish<'a>(
+    rgb: Vec<u8>,
+    size: (u32, u32),
+    orientation: Orientation,
+    reduction: u32,
+    mut permit: Permit<'a>,
+) -> Result<Picture<'a>, String> {
+    let rgb = turned(rgb, size, orientation)?;
+    permit.resize(rgb.as_raw().len() as u64);
+    Ok(Picture { rgb, reduction, _permit: permit })
+}
+
+fn turned(
+    rgb: Vec<u8>,
+    (width, height): (u32, u32),
+    orientation: Orientation,
+) -> Result<RgbImage, String> {
+    RgbImage::from_raw(width, height, rgb)
+        .map(|rgb| turn::turned(rgb, orientation))
+        .ok_or_else(|| "is broken: its size does not fit its data".to_owned())
+}
+
+fn check_size(width: u32, height: u32, longest: u32) -> Result<(), String> {
+    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+        return Err(too_many_pixels(width as usize, height as usize, 64_000_000));
+    }
+    if width == 0 || height == 0 {
+        return Err("is broken: it has no pixels".to_owned());
+    }
+    if width.max(height) > longest {
+        return Err(format!("has {width}x{height} pixels; no side may be longer than {longest}"));
+    }
+    Ok(())
+}
+
+fn too_many_pixels(width: usize, height: usize, most: u64) -> String {
+    let most = most / 1_000_000;
+    format!("has {width}x{height} pixels, more than {most} megapixels; scale it down")
+}
+
+fn too_large(limits: &Limits) -> String {
+    let most = limits.bytes / 1_000_000;
+    format!("takes more than {most} MB of memory to decode; scale it down or save it as JPEG")
+}
+
+fn broken(error: impl Display) -> String {
+    format!("is broken: {error}")
+}
+
+fn cannot_read(error: io::Error) -> String {
+    format!("cannot be read: {error}")
 }
 
 /// A picture to measure with: any takes a model the same time, this one uses all values.
@@ -61,123 +311,17 @@ pub fn made_up(width: u32, height: u32) -> RgbImage {
     })
 }
 
-fn walk(folder: &Path, relative: &Path, found: &mut Vec<PictureFile>) -> Result<()> {
-    let entries = std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
-    let mut names: Vec<_> = entries
-        .map(|entry| Ok(entry?.file_name()))
-        .collect::<std::io::Result<_>>()
-        .map_err(|error| unreadable(folder, &error))?;
-    names.sort();
-    for name in names {
-        let path = folder.join(&name);
-        let relative = relative.join(&name);
-        if name.as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        // A link to a folder is not followed: it could lead back here.
-        if path.is_dir() && !path.is_symlink() {
-            walk(&path, &relative, found)?;
-        } else if path.is_file() && has_picture_extension(&path) {
-            found.push(PictureFile { path, relative });
-        }
-    }
-    Ok(())
-}
-
-fn has_picture_extension(path: &Path) -> bool {
-    path.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| {
-        EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension))
-    })
-}
-
-/// Reads a JPEG, PNG, WebP or BMP file and turns it upright as its EXIF data says.
-///
-/// # Errors
-///
-/// [`Error::Input`] when the file is missing, is not a picture, is cut off, or has more than
-/// [`MAX_PIXELS`].
-pub fn read(path: &Path) -> Result<RgbImage> {
-    let wrong = |reason: String| Error::Input { path: path.to_owned(), reason };
-    let metadata = path.metadata().map_err(|error| unreadable(path, &error))?;
-    if !metadata.is_file() {
-        return Err(wrong("is not a file".to_owned()));
-    }
-    if metadata.len() > MAX_FILE_BYTES {
-        return Err(wrong(format!("is larger than {} MiB", MAX_FILE_BYTES >> 20)));
-    }
-    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
-    decode(&bytes).map_err(wrong)
-}
-
-/// Reads a picture as [`read`] does from a stream that is called `name`.
-///
-/// # Errors
-///
-/// Those of [`read`].
-pub fn read_stream(stream: impl Read, name: &str) -> Result<RgbImage> {
-    let wrong = |reason: String| Error::Input { path: PathBuf::from(name), reason };
-    let mut bytes = Vec::new();
-    let read = stream.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes);
-    read.map_err(|error| unreadable(Path::new(name), &error))?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(wrong(format!("is larger than {} MiB", MAX_FILE_BYTES >> 20)));
-    }
-    decode(&bytes).map_err(wrong)
-}
-
-fn decode(bytes: &[u8]) -> std::result::Result<RgbImage, String> {
-    if bytes.is_empty() {
-        return Err("is empty".to_owned());
-    }
-    let broken = |error: image::ImageError| format!("is broken: {error}");
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|error| error.to_string())?;
-    let format = reader.format();
-    let Some(format) = format.filter(|format| {
-        use ImageFormat::{Bmp, Jpeg, Png, WebP};
-        matches!(format, Jpeg | Png | WebP | Bmp)
-    }) else {
-        return Err("is not a JPEG, PNG, WebP or BMP picture".to_owned());
-    };
-    if format == ImageFormat::Jpeg && is_cut_off_jpeg(bytes) {
-        return Err("is cut off: its end is missing".to_owned());
-    }
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_DECODE_BYTES);
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(broken)?;
-    let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(format!(
-            "has {width}x{height} pixels, more than {} megapixels; scale it down",
-            MAX_PIXELS / 1_000_000
-        ));
-    }
-    let orientation = decoder.orientation().map_err(broken)?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
-    picture.apply_orientation(orientation);
-    Ok(picture.into_rgb8())
-}
-
 /// Encodes a picture as JPEG of a quality from 1 to 100.
 ///
 /// # Errors
 ///
 /// For a picture without pixels and one that is too large for JPEG.
-pub fn encode_jpeg(rgb: &RgbImage, quality: u8) -> std::io::Result<Vec<u8>> {
+pub fn encode_jpeg(rgb: &RgbImage, quality: u8) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, quality)
         .encode_image(rgb)
-        .map_err(std::io::Error::other)?;
+        .map_err(io::Error::other)?;
     Ok(bytes)
-}
-
-/// Whether no end-of-image marker follows the last start of a scan. Within a scan these two bytes
-/// cannot stand as picture data, and thumbnails stand before it.
-fn is_cut_off_jpeg(bytes: &[u8]) -> bool {
-    let scan = bytes.windows(2).rposition(|pair| pair == [0xff, 0xda]);
-    scan.is_none_or(|scan| !bytes[scan..].windows(2).any(|pair| pair == [0xff, 0xd9]))
 }
 
 /// What to do about an address in the place of a file.
@@ -192,76 +336,19 @@ fn address_advice(path: &str) -> Option<String> {
     })
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+fn unreadable(path: &Path, error: &io::Error) -> Error {
     let name = path.to_string_lossy();
     if let Some(reason) = address_advice(&name) {
         return Error::Input { path: PathBuf::from(masked(&name)), reason };
     }
     let reason = match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file or folder".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "may not be read (permission denied)".to_owned(),
+        io::ErrorKind::NotFound => "no such file or folder".to_owned(),
+        io::ErrorKind::PermissionDenied => "may not be read (permission denied)".to_owned(),
         _ => format!("cannot be read: {error}"),
     };
     Error::Input { path: path.to_owned(), reason }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn jpeg() -> Vec<u8> {
-        let picture = RgbImage::from_fn(40, 30, |x, y| image::Rgb([x as u8, y as u8, 90]));
-        encode_jpeg(&picture, 75).expect("encodes")
-    }
-
-    #[test]
-    fn a_jpeg_cut_anywhere_is_an_error() {
-        let whole = jpeg();
-        assert_eq!(decode(&whole).expect("whole").dimensions(), (40, 30));
-        for length in 0..whole.len() - 1 {
-            assert!(decode(&whole[..length]).is_err(), "cut at {length}");
-        }
-    }
-
-    #[test]
-    fn text_is_not_a_picture() {
-        assert!(decode(b"hello, this is text").is_err());
-    }
-
-    #[test]
-    fn folders_are_read_in_order_without_hidden_and_other_files() {
-        let folder = tempfile::tempdir().expect("folder");
-        std::fs::create_dir(folder.path().join("b")).expect("folder");
-        for name in ["c.JPG", "a.png", "b/z.webp", "notes.txt", ".hidden.jpg"] {
-            std::fs::write(folder.path().join(name), b"x").expect("file");
-        }
-        let found = find(&[folder.path().to_owned()]).expect("pictures");
-        let relative: Vec<_> = found.iter().map(|file| file.relative.to_str().unwrap()).collect();
-        assert_eq!(relative, ["a.png", "b/z.webp", "c.JPG"]);
-    }
-
-    #[test]
-    fn an_address_is_no_file_and_keeps_its_secrets() {
-        let error = |path: &str| find(&[PathBuf::from(path)]).expect_err("no file").to_string();
-        let web = error("https://ann:1234@example.org/a.jpg");
-        assert!(
-            web.starts_with("https://***@example.org/a.jpg: ") && web.contains("curl"),
-            "{web}"
-        );
-        assert!(error("file:///a.jpg").ends_with("name the file itself: /a.jpg"));
-    }
-
-    #[test]
-    fn a_stream_holds_a_picture_as_a_file_does() {
-        let whole = jpeg();
-        assert_eq!(read_stream(&whole[..], "x").expect("a picture").dimensions(), (40, 30));
-        assert_eq!(read_stream(&[][..], "x").expect_err("nothing").to_string(), "x: is empty");
-    }
-
-    #[test]
-    fn an_empty_folder_is_an_error() {
-        let folder = tempfile::tempdir().expect("folder");
-        let error = find(&[folder.path().to_owned()]).expect_err("nothing there");
-        assert!(error.to_string().contains("holds no pictures"), "{error}");
-    }
-}
+#[path = "picture_tests.rs"]
+mod tests;

@@ -78,6 +78,8 @@ pub struct Pipeline<'a> {
     film_started: Option<SystemTime>,
     model: String,
     times: StageTimes,
+    /// See [`Frame::reduction`]; that of the last frame.
+    reduction: u32,
 }
 
 /// Faces so far, each counted in every frame in which it was looked at.
@@ -134,6 +136,7 @@ impl<'a> Pipeline<'a> {
             film_started,
             model: plan.model,
             times: StageTimes::default(),
+            reduction: 1,
         }
     }
 
@@ -248,6 +251,7 @@ impl<'a> Pipeline<'a> {
     }
 
     fn frame(&mut self, frame: &Frame) -> Result<Reader> {
+        self.reduction = frame.reduction;
         let changes = match self.live.take() {
             Some(mut live) => {
                 let is_old = frame.captured_at.elapsed() > config::LARGEST_FRAME_AGE;
@@ -328,7 +332,7 @@ impl<'a> Pipeline<'a> {
                 margin: Some(sighting.margin),
                 reason: sighting.name.as_ref().err().copied(),
                 top: Some(sighting.top.iter().map(Guess::from).collect()),
-                bounds: Some(whole_pixels(&sighting.bounds)),
+                bounds: Some(whole_pixels(&sighting.bounds.scaled(self.reduction as f32))),
                 frame: Some(sighting.frame),
                 latency_ms: latency.map(|latency| (latency.as_secs_f64() * 1e4).round() / 10.0),
                 model: Some(self.model.clone()),

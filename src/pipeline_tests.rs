@@ -133,6 +133,7 @@ fn frames(widths: &[u32]) -> Vec<Result<Received>> {
             sequence: sequence as u64,
             captured_at: Instant::now(),
             rgb: RgbImage::new(width, 1),
+            reduction: 1,
         }))
     };
     widths.iter().enumerate().map(frame).collect()
@@ -442,7 +443,7 @@ fn what_a_camera_shows_when_it_is_back_is_looked_at_even_if_nothing_has_changed(
     let frame = |second| {
         let rgb = RgbImage::new(16, 16);
         let captured_at = start + Duration::from_secs(second);
-        Ok(Received::Frame(Frame { sequence: second, captured_at, rgb }))
+        Ok(Received::Frame(Frame { sequence: second, captured_at, rgb, reduction: 1 }))
     };
     assert_eq!(looks_of(vec![frame(0), frame(3), frame(4)]), 1);
     let lost = Ok(Received::Lost("unplugged".into()));

@@ -17,24 +17,31 @@ struct Taps {
 
 /// Scales a picture to `width` x `height` pixels, both at least 1.
 pub fn resize(rgb: &RgbImage, width: u32, height: u32) -> RgbImage {
+    resize_part(rgb, [0, 0, rgb.width(), rgb.height()], width, height)
+}
+
+/// Scales the part of a picture at x and y with a width and height, at least 1, which lies inside of it.
+pub fn resize_part(rgb: &RgbImage, part: [u32; 4], width: u32, height: u32) -> RgbImage {
+    let [x, y, part_width, part_height] = part.map(|length| length as usize);
     let stride = rgb.width() as usize * 3;
-    let columns = taps(rgb.width() as usize, width as usize);
-    let rows = taps(rgb.height() as usize, height as usize);
+    let pixels = &rgb.as_raw()[y * stride + x * 3..];
+    let columns = taps(part_width, width as usize);
+    let rows = taps(part_height, height as usize);
     let mut output = RgbImage::new(width, height);
-    let mut sums = vec![0i32; stride];
+    let mut sums = vec![0i32; part_width * 3];
     for (row, line) in rows.iter().zip(output.chunks_exact_mut(width as usize * 3)) {
-        sum_rows(rgb.as_raw(), stride, row, &mut sums);
+        sum_rows(pixels, stride, row, &mut sums);
         sum_columns(&sums, &columns, line);
     }
     output
 }
 
-/// One line of the picture's full width, made of weighted rows; values have [`KEPT_BITS`] of
+/// One line of the part's full width, made of weighted rows; values have [`KEPT_BITS`] of
 /// fraction.
 fn sum_rows(pixels: &[u8], stride: usize, row: &Taps, sums: &mut [i32]) {
     // As many sums at once as stay in registers while all rows pass by.
     let (blocks, rest) = sums.as_chunks_mut::<32>();
-    let rest_start = stride - rest.len();
+    let rest_start = blocks.len() * 32;
     for (block, sums) in blocks.iter_mut().enumerate() {
         sum_block(&pixels[row.first * stride + block * 32..], stride, &row.weights, sums);
     }
@@ -122,6 +129,18 @@ mod tests {
             for (ours, theirs) in ours.iter().zip(theirs.iter()) {
                 assert!(ours.abs_diff(*theirs) <= 1, "{from:?} to {to:?}: {ours} and {theirs}");
             }
+        }
+    }
+
+    #[test]
+    fn a_part_is_scaled_as_if_it_were_cut_out() {
+        let picture = picture(61, 43);
+        for [x, y, width, height] in
+            [[0, 0, 61, 43], [7, 5, 20, 30], [60, 42, 1, 1], [0, 12, 61, 9]]
+        {
+            let part = imageops::crop_imm(&picture, x, y, width, height).to_image();
+            let scaled = resize_part(&picture, [x, y, width, height], 16, 9);
+            assert_eq!(scaled, resize(&part, 16, 9));
         }
     }
 

@@ -8,12 +8,12 @@ mod command;
 mod device;
 mod files;
 mod handover;
-mod jpeg;
 mod live;
 mod mjpeg;
 mod network;
 mod raw;
 mod spare;
+mod stoppable;
 mod turned;
 
 use std::path::PathBuf;
@@ -27,6 +27,7 @@ use crate::turn::Turn;
 pub use camera::{CameraRequest, formats};
 pub use choice::CameraChoice;
 pub use device::{CSI_ADVICE, Device, DeviceKind, Devices, Selector};
+pub use mjpeg::Splitter;
 pub use network::{Address, NetworkRequest, READER, READER_ADVICE, check_reader};
 
 /// Which source to open, and how.

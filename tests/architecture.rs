@@ -86,7 +86,21 @@ fn programs_are_started_in_one_place() {
 #[test]
 fn files_are_made_in_one_place() {
     for word in ["fs::write(", "File::create(", "create_dir", "OpenOptions"] {
-        assert_eq!(uses_at_work(word, &["bounded.rs", "files.rs", "gallery/store/replace.rs"]), [""; 0]);
+        assert_eq!(
+            uses_at_work(word, &["bounded.rs", "files.rs", "gallery/store/replace.rs"]),
+            [""; 0]
+        );
     }
     assert!(!uses_at_work("OpenOptions", &[]).is_empty(), "the search finds what is there");
+}
+
+#[test]
+fn only_the_door_knows_decoders() {
+    let tests = ["picture_tests.rs", "picture/jpeg_tests.rs"];
+    for decoder in ["zune_jpeg", "use png::", "WebPDecoder", "BmpDecoder", "ImageReader"] {
+        let inside =
+            [&["picture/jpeg.rs", "picture/png.rs", "picture/whole.rs"][..], &tests].concat();
+        assert_eq!(uses(decoder, &inside), [""; 0]);
+    }
+    assert!(!uses("zune_jpeg", &[]).is_empty(), "the search finds what is there");
 }

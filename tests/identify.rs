@@ -266,6 +266,57 @@ fn broken_pictures_are_reported_and_nothing_is_named() {
 }
 
 #[test]
+fn pictures_are_known_by_their_content_and_the_rest_of_a_folder_is_counted() {
+    let folder = folder();
+    let whole = jpeg(&RgbImage::new(64, 48), None);
+    write(&folder, "saved.jfif", &whole);
+    write(&folder, "no-ending", &whole);
+    write(&folder, "notes.txt", b"words");
+    write(&folder, "phone.HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic");
+    let output = celebcam().arg("identify").arg(folder.path()).output().expect("celebcam runs");
+    let (text, log) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{log}");
+    assert_eq!(text.matches(": no face found").count(), 2, "{text}");
+    assert!(log.contains("left out: 1 HEIC file, 1 other file"), "{log}");
+    assert!(log.contains("convert such pictures to JPEG"), "{log}");
+    let heic = folder.path().join("phone.HEIC");
+    assert_fails(celebcam().arg("identify").arg(heic), 66, &["HEIC", "convert"]);
+}
+
+#[test]
+fn a_decoder_that_panics_does_not_stop_the_others() {
+    let folder = folder();
+    let odd = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/picture");
+    fs::copy(odd.join("palette-of-four-bytes.png"), folder.path().join("b.png")).expect("a copy");
+    let whole = jpeg(&RgbImage::new(64, 48), None);
+    write(&folder, "a.jpg", &whole);
+    write(&folder, "c.jpg", &whole);
+    for command in [&["identify"][..], &["crop", "--out", "/dev/null/none"], &["run", "--pictures"]]
+    {
+        let output = celebcam().args(command).arg(folder.path()).output().expect("celebcam runs");
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(log.contains("b.png: is broken"), "{log}");
+        assert!(!log.contains("fault of celebcam"), "{log}");
+        let code = if command[0] == "run" { 0 } else { 66 };
+        assert_eq!(output.status.code(), Some(code), "{command:?}: {log}");
+    }
+}
+
+#[test]
+fn a_photo_with_a_film_behind_it_and_one_without_end_marker_are_read() {
+    let folder = folder();
+    let whole = jpeg(&RgbImage::new(64, 48), None);
+    let film = [whole.as_slice(), b"....ftypmp42 \xff\xda\0\x08 and so on"].concat();
+    for (name, bytes) in [("film.jpg", film.as_slice()), ("end.jpg", &whole[..whole.len() - 2])] {
+        assert!(identify(&[], &write(&folder, name, bytes)).is_empty());
+    }
+    let cut = [&whole[..whole.len() - 60], b"\xff\xd9"].concat();
+    let path = write(&folder, "cut.jpg", &cut);
+    assert_fails(celebcam().arg("identify").arg(path), 66, &["cut.jpg", "cut off"]);
+}
+
+#[test]
 fn unreadable_files_do_not_stop_the_others() {
     let folder = folder();
     write(&folder, "a.jpg", b"");

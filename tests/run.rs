@@ -310,7 +310,7 @@ fn passwords_of_a_command_are_told_nowhere() {
     let line =
         "sh -c 'echo no access for ann:S3cret >&2; exit 3' -u ann:S3cret rtsp://a:S3cret@h/1";
     for (arguments, code, words) in [
-        (vec!["-v", "run", "--command", line], 1, "`sh rtsp://***@h/1`"),
+        (vec!["-v", "run", "--recording", "--command", line], 1, "`sh rtsp://***@h/1`"),
         (vec!["-v", "doctor", "--command", line], 1, ""),
         (vec!["config", "--command", line], 0, ""),
         (vec!["run", "--fps", "x", "--command", line], 2, ""),

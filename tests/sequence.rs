@@ -172,7 +172,9 @@ impl FrameSource for FilmSource<'_> {
         }
         let sequence = self.sequence;
         self.sequence += 1;
-        Ok(Received::Frame(Frame { sequence, captured_at: Instant::now(), rgb }))
+        // The time of the film, whatever the time of this machine.
+        let captured_at = self.started + FRAME_TIME * sequence as u32;
+        Ok(Received::Frame(Frame { sequence, captured_at, rgb, reduction: 1 }))
     }
 
     fn name(&self) -> &str {

@@ -240,7 +240,8 @@ fn bench_photo(
     settings: &Settings,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let rgb = picture::read(path)?;
+    let reader = picture::Reader::new(picture::Limits::PHOTO);
+    let rgb = reader.read(path)?.rgb;
     let decision = DecisionArgs::default();
     let observer = load_observer(&ModelFiles::default(), &decision, Search::Whole, settings)?;
     let mut faces = 0;

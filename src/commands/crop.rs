@@ -13,7 +13,7 @@ use crate::cli::CropArgs;
 use crate::detect::{Detector, Search};
 use crate::engine::Settings;
 use crate::error::{Error, Result};
-use crate::picture::{self, PictureFile};
+use crate::picture::{self, Limits, PictureFile, Reader};
 
 /// Writes one PNG of 112x112 pixels for the largest face of each photo, or for all of them.
 ///
@@ -22,18 +22,20 @@ use crate::picture::{self, PictureFile};
 /// Missing inputs, a bad detector, or a folder that cannot be written to or in which a photo would be
 /// replaced.
 pub fn execute(args: &CropArgs) -> anyhow::Result<ExitCode> {
-    let files = picture::find(&args.inputs)?;
+    let found = picture::find(&args.inputs)?;
+    found.tell();
+    let (files, reader) = (found.files, Reader::new(Limits::PHOTO));
     let first = args.all.then_some(1);
     let outputs = Outputs::plan(&args.out, &files, |relative| crop_name(relative, first))?;
     let settings = Settings::new(1)?;
     let detector = load_detector(args.detector.as_deref(), Search::Thorough, &settings)?;
     let cutter = Cutter { args, outputs, detector, aligner: load_aligner(&settings)? };
     let bar = progress_bar(files.len());
-    let (mut written, mut without_face, mut unreadable) = (0, 0, 0);
+    let (mut written, mut without_face, mut unreadable) = (0, 0, found.unreadable.len());
     for file in &files {
-        match picture::read(&file.path) {
-            Ok(rgb) => {
-                let count = cutter.cut(file, &rgb)?;
+        match reader.read(&file.path) {
+            Ok(picture) => {
+                let count = cutter.cut(file, &picture.rgb)?;
                 written += count;
                 if count == 0 {
                     without_face += 1;

@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use image::RgbImage;
@@ -24,12 +23,17 @@ use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::face::{CROP_SIZE_PX, FaceCrop};
 use crate::observe::{Observe, Observer};
-use crate::picture::{self, PictureFile};
+use crate::picture::{self, PictureFile, Reader};
 use crate::quality::{Limits, Quality};
 use crate::recognize::Recognizer;
 use crate::turn::Turn;
-use inputs::Photos;
 use output::{Finding, Printer, Summary};
+
+/// How many items each worker may be ahead of the one whose turn it is.
+const AHEAD: usize = 4;
+
+/// The turn when there is nothing more to do.
+const OVER: usize = usize::MAX;
 
 /// Prints one line per face of each photo, in the order of the files.
 ///
@@ -37,16 +41,18 @@ use output::{Finding, Printer, Summary};
 ///
 /// Missing inputs, a bad model, or an output that cannot be written or would replace a photo.
 pub fn execute(args: &IdentifyArgs) -> anyhow::Result<ExitCode> {
-    let Photos { files, unreadable } = inputs::photos(args)?;
+    let found = inputs::photos(args)?;
     let copies = match &args.annotate {
-        Some(folder) => Some(Outputs::plan(folder, &files, copy_name)?),
+        Some(folder) => Some(Outputs::plan(folder, &found.files, copy_name)?),
         None => None,
     };
     let examiner = Examiner::load(args, copies)?;
     let printer = Printer::new(args.format, args.decision.top_k, examiner.recognizer());
-    let bar = progress_bar(files.len());
+    let bar = progress_bar(found.files.len());
     let mut summary = Summary::default();
-    (0..unreadable).for_each(|_| summary.add_unreadable());
+    found.tell();
+    found.unreadable.iter().for_each(|_| summary.add_unreadable());
+    let files = found.files;
     let mut stdout = std::io::stdout().lock();
     in_order(
         &files,
@@ -86,6 +92,7 @@ fn worker_count(args: &IdentifyArgs, files: usize) -> usize {
 struct Examiner {
     kind: Kind,
     turn: Turn,
+    reader: Reader,
 }
 
 enum Kind {
@@ -103,7 +110,8 @@ enum Kind {
 impl Examiner {
     fn load(args: &IdentifyArgs, copies: Option<Outputs>) -> Result<Self> {
         let kind = Kind::load(args, copies, &Settings::new(1)?)?;
-        Ok(Self { kind, turn: args.turn.turn() })
+        let reader = Reader::new(picture::Limits::PHOTO);
+        Ok(Self { kind, turn: args.turn.turn(), reader })
     }
 
     fn recognizer(&self) -> &Recognizer {
@@ -114,8 +122,11 @@ impl Examiner {
     }
 
     fn examine(&self, file: &PictureFile) -> Result<Vec<Finding>> {
-        let rgb = self.turn.apply(inputs::read(file)?, &mut Vec::new());
-        self.kind.examine(file, rgb)
+        let mut picture = inputs::read(&self.reader, file)?;
+        picture.rgb = self.turn.apply(std::mem::take(&mut picture.rgb), &mut Vec::new());
+        let findings = self.kind.examine(file, &mut picture.rgb)?;
+        let in_file = |finding: Finding| finding.scaled(picture.reduction as f32);
+        Ok(findings.into_iter().map(in_file).collect())
     }
 }
 
@@ -140,11 +151,11 @@ impl Kind {
         Ok(Self::Photos { observer, copies, ignored, undrawable: Undrawable::default() })
     }
 
-    fn examine(&self, file: &PictureFile, mut rgb: RgbImage) -> Result<Vec<Finding>> {
+    fn examine(&self, file: &PictureFile, rgb: &mut RgbImage) -> Result<Vec<Finding>> {
         match self {
             Self::Crops { recognizer, limits } => {
                 let size = rgb.dimensions();
-                let crop = FaceCrop::from_aligned(rgb).ok_or_else(|| Error::Input {
+                let crop = FaceCrop::from_aligned(std::mem::take(rgb)).ok_or_else(|| Error::Input {
                     path: file.path.clone(),
                     reason: format!(
                         "is {}x{} pixels; aligned faces are {CROP_SIZE_PX}x{CROP_SIZE_PX} (leave \
@@ -160,14 +171,14 @@ impl Kind {
                 Ok(vec![Finding { face: None, quality, identity }])
             }
             Self::Photos { observer, copies, ignored, undrawable } => {
-                let observations = observer.observe(&rgb)?;
+                let observations = observer.observe(rgb)?;
                 if let Some(copies) = copies {
-                    annotate_areas(&mut rgb, ignored);
-                    annotate(&mut rgb, &observations);
+                    annotate_areas(rgb, ignored);
+                    annotate(rgb, &observations);
                     for label in observations.iter().flat_map(|seen| &seen.identity.name) {
                         undrawable.note(&label.name);
                     }
-                    write_copy(&rgb, copies, &file.relative)?;
+                    write_copy(rgb, copies, &file.relative)?;
                 }
                 Ok(observations.into_iter().map(Finding::from).collect())
             }
@@ -201,40 +212,72 @@ fn in_order<T: Sync, R: Send, E>(
     work: impl Fn(&T) -> R + Sync,
     mut done: impl FnMut(&T, R) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
-    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    // Workers wait for room, so that results of a large folder do not pile up.
-    let (sender, receiver) = mpsc::sync_channel(workers);
+    let next = AtomicUsize::new(0);
+    let turn = Turns::default();
+    let ahead = AHEAD * workers;
+    let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..workers {
             let sender = sender.clone();
-            let (next, stop, work) = (&next, &stop, &work);
+            let (next, turn, work) = (&next, &turn, &work);
             scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
+                let _guard = EndsOnPanic(turn);
+                loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(item) = items.get(index) else { break };
-                    if sender.send((index, work(item))).is_err() {
+                    if !turn.comes_near(index, ahead) || sender.send((index, work(item))).is_err() {
                         break;
                     }
                 }
             });
         }
         drop(sender);
-        let (mut waiting, mut turn) = (BTreeMap::new(), 0);
-        let mut result = Ok(());
+        let mut waiting = BTreeMap::new();
+        let mut at = 0;
         for (index, outcome) in receiver {
             waiting.insert(index, outcome);
-            while let Some(outcome) = waiting.remove(&turn) {
-                if result.is_ok() {
-                    result = done(&items[turn], outcome);
-                }
-                turn += 1;
-            }
-            if result.is_err() {
-                stop.store(true, Ordering::Relaxed);
+            while let Some(outcome) = waiting.remove(&at) {
+                let result = done(&items[at], outcome);
+                at = if result.is_ok() { at + 1 } else { OVER };
+                turn.set(at);
+                result?;
             }
         }
-        result
+        Ok(())
     })
+}
+
+/// The number of the item whose turn it is. Workers wait rather than get far ahead of it, so that
+/// results of a large folder do not pile up behind a slow one.
+#[derive(Default)]
+struct Turns {
+    now: Mutex<usize>,
+    moved: Condvar,
+}
+
+impl Turns {
+    fn set(&self, now: usize) {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        self.moved.notify_all();
+    }
+
+    /// Waits until fewer than `ahead` turns are left to that of `index`; false when all is over.
+    fn comes_near(&self, index: usize, ahead: usize) -> bool {
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let near = self.moved.wait_while(now, |now| index >= now.saturating_add(ahead));
+        *near.unwrap_or_else(PoisonError::into_inner) != OVER
+    }
+}
+
+/// Lets nobody wait for the turn of an item whose worker has panicked.
+struct EndsOnPanic<'a>(&'a Turns);
+
+impl Drop for EndsOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.set(OVER);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -257,6 +300,34 @@ mod tests {
         );
         assert_eq!(result, Ok(()));
         assert_eq!(seen, items);
+    }
+
+    #[test]
+    fn nobody_gets_far_ahead_of_a_slow_item() {
+        let items: Vec<usize> = (0..1000).collect();
+        let furthest = AtomicUsize::new(0);
+        let work = |item: &usize| {
+            if *item == 0 {
+                thread::sleep(std::time::Duration::from_millis(50));
+                return furthest.load(Ordering::Relaxed);
+            }
+            furthest.fetch_max(*item, Ordering::Relaxed)
+        };
+        let mut first = None;
+        let result: std::result::Result<(), ()> = in_order(&items, 3, work, |item, result| {
+            first.get_or_insert((*item, result));
+            Ok(())
+        });
+        assert_eq!(result, Ok(()));
+        assert!(first.is_some_and(|(item, furthest)| item == 0 && furthest < AHEAD * 3));
+    }
+
+    #[test]
+    #[should_panic(expected = "a scoped thread panicked")]
+    fn a_panic_of_a_worker_is_no_hang() {
+        let items: Vec<usize> = (0..1000).collect();
+        let work = |item: &usize| assert_ne!(*item, 5);
+        let _: std::result::Result<(), ()> = in_order(&items, 3, work, |_, ()| Ok(()));
     }
 
     #[test]

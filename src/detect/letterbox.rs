@@ -1,10 +1,10 @@
 //! A picture, or a part of it, scaled into the detector's square input.
 
-use image::imageops::{crop_imm, replace};
+use image::imageops::replace;
 use image::{Rgb, RgbImage};
 
 use crate::face::{BoundingBox, Face, Landmarks, Point};
-use crate::resample::resize;
+use crate::resample::resize_part;
 
 /// Padding: the model takes the middle of its range for zero.
 pub const GRAY: u8 = 128;
@@ -107,12 +107,8 @@ pub fn letterbox(rgb: &RgbImage, region: Region, side: u32, length: u32) -> (Rgb
         input: [left as f32, top as f32],
         step: [region.width as f32 / width as f32, region.height as f32 / height as f32],
     };
-    let small = if Region::whole(rgb) == Some(region) {
-        resize(rgb, width, height)
-    } else {
-        let part = crop_imm(rgb, region.x, region.y, region.width, region.height).to_image();
-        resize(&part, width, height)
-    };
+    let part = [region.x, region.y, region.width, region.height];
+    let small = resize_part(rgb, part, width, height);
     let mut square = RgbImage::from_pixel(side, side, Rgb([GRAY; 3]));
     replace(&mut square, &small, i64::from(left), i64::from(top));
     (square, placement)

@@ -169,6 +169,8 @@ impl Masker {
                 is_secret(key).then(|| value_of(tail, ends))
             };
             let (start, end) = value.unwrap_or_default();
+            // What is masked already, and what follows it.
+            let end = if tail[start..].starts_with(MASK) { start } else { end };
             masked.push_str(&tail[..start]);
             if start < end {
                 masked.push_str(self.note(&tail[start..end]));
@@ -327,6 +329,7 @@ mod tests {
             ("\"rtsp://a:b'c\\d@h/1\"", "\"rtsp://***@h/1\""),
             ("http://h/1,http://a:b@h/2", "http://h/1,http://***@h/2"),
             ("rtsp://***@host/x", "rtsp://***@host/x"),
+            ("http://h/x?pwd=***: it ended", "http://h/x?pwd=***: it ended"),
         ] {
             assert_eq!(masked(text), expected);
         }

@@ -49,7 +49,7 @@ impl Snapshot {
         Some(Self {
             file_name: file_name(&event.ts, event.track?, event.id.as_deref().unwrap_or(STRANGER)),
             rgb: frame.rgb.clone(),
-            bounds: BoundingBox { x, y, width, height },
+            bounds: BoundingBox { x, y, width, height }.scaled(1.0 / frame.reduction as f32),
             name: event.name.clone().zip(event.confidence),
         })
     }
@@ -185,7 +185,8 @@ mod tests {
     }
 
     fn frame() -> Frame {
-        Frame { sequence: 1, captured_at: Instant::now(), rgb: RgbImage::new(160, 120) }
+        let rgb = RgbImage::new(160, 120);
+        Frame { sequence: 1, captured_at: Instant::now(), rgb, reduction: 1 }
     }
 
     #[test]

@@ -21,10 +21,10 @@ use super::backoff::Backoff;
 use super::device::{Devices, Selector};
 use super::handover::{Giver, Keep};
 use super::live::{Ending, Feed, Link, LiveSource, Manner};
-use super::mjpeg;
 use super::raw::{Encoding, RawFrame};
 use super::spare::Spare;
 use crate::error::{Error, Result};
+use crate::picture::jpeg::markers;
 
 /// Time between two looks for a camera that is gone.
 const RETRY: Duration = Duration::from_millis(250);
@@ -204,7 +204,8 @@ fn frame_of(data: &[u8], format: &CameraFormat, spare: &Spare) -> RawFrame {
             RawFrame::uncompressed(encoding, format.width(), format.height(), data, spare)
         }
         None => {
-            let end = mjpeg::layout(data).map_or(data.len(), |layout| layout.end);
+            let layout = markers::layout(data).ok().filter(|layout| layout.has_end_marker);
+            let end = layout.map_or(data.len(), |layout| layout.behind());
             RawFrame::jpeg(data[..end].to_vec())
         }
     }

@@ -2,7 +2,8 @@
 //! input.
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::process::{ChildStderr, Command, Stdio};
+use std::os::fd::AsFd;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::mjpeg::Splitter;
 use super::network::{NetworkRequest, READER, check_reader};
 use super::raw::RawFrame;
 use super::spare::Spare;
+use super::stoppable::{Stoppable, Stopper};
 use crate::error::{Error, Result};
 use crate::process::{self, GRACE, Group};
 use crate::shown::{Secrets, program_name};
@@ -84,8 +86,10 @@ impl Feed for CommandFeed {
             .map_err(|error| Error::Source(format!("cannot start {}: {error}", self.argv[0])))?;
         let stdout = group.child().stdout.take();
         let stderr = group.child().stderr.take();
-        let link = CommandLink { group, last_message: Arc::default() };
+        let stopper = Stopper::new().map_err(no_reader)?;
+        let link = CommandLink { group, last_message: Arc::default(), stopper };
         if let Some(stderr) = stderr {
+            let stderr = link.stopper.reader(stderr.into()).map_err(no_reader)?;
             let last_message = Arc::clone(&link.last_message);
             let (program, secrets) = (self.argv[0].clone(), Secrets::of(&self.argv));
             spawn("messages", move || {
@@ -93,6 +97,7 @@ impl Feed for CommandFeed {
             })?;
         }
         if let Some(stdout) = stdout {
+            let stdout = link.stopper.reader(stdout.into()).map_err(no_reader)?;
             spawn("frames", move || give_pictures(stdout, giver))?;
         }
         Ok(link)
@@ -129,6 +134,8 @@ impl Feed for CommandFeed {
 pub struct CommandLink {
     group: Group,
     last_message: Arc<Mutex<String>>,
+    /// Ends the threads that read what the program and its children write.
+    stopper: Stopper,
 }
 
 impl Link for CommandLink {
@@ -160,8 +167,11 @@ impl Feed for StdinFeed {
     type Link = StdinLink;
 
     fn connect(&mut self, giver: Giver<RawFrame>, _spare: &Spare) -> Result<StdinLink> {
-        spawn("frames", move || give_pictures(io::stdin(), giver))?;
-        Ok(StdinLink)
+        let stopper = Stopper::new().map_err(no_reader)?;
+        let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(no_reader)?;
+        let stdin = stopper.reader(stdin).map_err(no_reader)?;
+        spawn("frames", move || give_pictures(stdin, giver))?;
+        Ok(StdinLink { _stopper: stopper })
     }
 
     fn name(&self) -> &str {
@@ -183,8 +193,10 @@ impl Feed for StdinFeed {
     }
 }
 
-/// The reading of standard input, which cannot be stopped.
-pub struct StdinLink;
+/// The reading of standard input.
+pub struct StdinLink {
+    _stopper: Stopper,
+}
 
 impl Link for StdinLink {
     fn ending(&mut self, reason: String) -> Ending {
@@ -200,16 +212,26 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
         .map_err(|error| Error::Source(format!("cannot start a thread: {error}")))
 }
 
+fn no_reader(error: io::Error) -> Error {
+    Error::Source(format!("cannot read from a pipe: {error}"))
+}
+
 /// Gives the pictures of `stream` until it ends or nobody wants them.
 fn give_pictures(mut stream: impl Read, giver: Giver<RawFrame>) {
     let mut splitter = Splitter::default();
     let mut chunk = vec![0; 64 << 10];
-    loop {
+    while giver.is_wanted() {
         let read = match stream.read(&mut chunk) {
-            Ok(0) => break giver.end("the stream ended".to_string()),
+            Ok(0) => {
+                if let Some(picture) = splitter.last_picture() {
+                    giver.give(RawFrame::jpeg(picture));
+                }
+                giver.note_broken(splitter.take_broken());
+                return giver.end("the stream ended".to_string());
+            }
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => break giver.end(error.to_string()),
+            Err(error) => return giver.end(error.to_string()),
         };
         splitter.push(&chunk[..read]);
         while let Some(picture) = splitter.next_picture() {
@@ -223,7 +245,7 @@ fn give_pictures(mut stream: impl Read, giver: Giver<RawFrame>) {
 
 /// Logs what the program says and keeps the last line that is not empty.
 fn pass_on_messages(
-    stderr: ChildStderr,
+    stderr: Stoppable,
     program: &str,
     secrets: &Secrets,
     last_message: &Mutex<String>,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Counters, FrameSource, Received};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
-use crate::picture;
+use crate::picture::{self, Limits, Reader};
 use crate::throttle::Throttle;
 
 /// Picture files, one frame each.
@@ -14,6 +14,7 @@ use crate::throttle::Throttle;
 pub struct PictureFiles {
     name: String,
     files: Vec<PathBuf>,
+    reader: Reader,
     next: usize,
     interval: Option<Duration>,
     due: Instant,
@@ -30,7 +31,10 @@ impl PictureFiles {
     /// # Errors
     /// [`Error::Input`] when a path is missing or there is no picture at all.
     pub fn open(paths: &[PathBuf], rate: Option<f32>, repeat: bool) -> Result<Self> {
-        let files: Vec<PathBuf> = picture::find(paths)?.into_iter().map(|file| file.path).collect();
+        let found = picture::find(paths)?;
+        found.left_out.tell();
+        found.unreadable.iter().for_each(|error| log::warn!("{error}"));
+        let files: Vec<PathBuf> = found.files.into_iter().map(|file| file.path).collect();
         let name = match paths {
             [path] => path.display().to_string(),
             _ => format!("{} pictures", files.len()),
@@ -38,6 +42,7 @@ impl PictureFiles {
         Ok(Self {
             name,
             files,
+            reader: Reader::new(Limits::FRAME),
             next: 0,
             interval: rate.map(|rate| Duration::from_secs_f32(1.0 / rate)),
             due: Instant::now(),
@@ -61,8 +66,9 @@ impl PictureFiles {
         let sequence = self.sequence;
         self.sequence += 1;
         let started = Instant::now();
-        let rgb = match picture::read(path) {
-            Ok(rgb) => rgb,
+        let read = self.reader.read(path).map(|picture| (picture.rgb, picture.reduction));
+        let (rgb, reduction) = match read {
+            Ok(read) => read,
             Err(error) => {
                 self.counters.corrupt += 1;
                 self.tell(&error);
@@ -71,7 +77,7 @@ impl PictureFiles {
         };
         self.counters.decode.add(started.elapsed());
         self.counters.delivered += 1;
-        Received::Frame(Frame { sequence, captured_at: Instant::now(), rgb })
+        Received::Frame(Frame { sequence, captured_at: Instant::now(), rgb, reduction })
     }
 
     /// Each unreadable file is told the first time; a folder that is repeated would tell them for ever.

@@ -175,6 +175,11 @@ impl<T> Giver<T> {
         self.give(make())
     }
 
+    /// Whether what this producer gives is still taken.
+    pub fn is_wanted(&self) -> bool {
+        self.shared.lock().generation == self.generation
+    }
+
     /// Notes `count` items that were too broken to be given; they have numbers too.
     pub fn note_broken(&self, count: u64) {
         let mut state = self.shared.lock();
@@ -244,6 +249,7 @@ mod tests {
         let old = handover.giver();
         assert!(old.give(1));
         let new = handover.giver();
+        assert!(!old.is_wanted() && new.is_wanted());
         assert!(!old.give(2));
         old.end("late".into());
         assert_eq!(handover.take(Duration::ZERO), Taken::Nothing);

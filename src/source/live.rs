@@ -87,6 +87,8 @@ pub struct LiveSource<F: Feed> {
     lost: bool,
     waiting: Option<Frame>,
     counters: Counters,
+    /// Pictures that broke off within the stream, as far as they were told.
+    told_broken: u64,
     logs: Logs,
 }
 
@@ -137,6 +139,7 @@ impl<F: Feed> LiveSource<F> {
             lost: false,
             waiting: None,
             counters: Counters::default(),
+            told_broken: 0,
             logs: Logs::default(),
         })
     }
@@ -157,8 +160,8 @@ impl<F: Feed> LiveSource<F> {
     fn decoded(&mut self, number: u64, raw: RawFrame) -> Received {
         let captured_at = raw.captured_at;
         let (rgb, took) = raw.decode(&self.spare);
-        let rgb = match rgb {
-            Ok(rgb) => rgb,
+        let (rgb, reduction) = match rgb {
+            Ok(decoded) => decoded,
             Err(reason) => {
                 self.counters.corrupt += 1;
                 let name = self.feed.name();
@@ -171,7 +174,7 @@ impl<F: Feed> LiveSource<F> {
         self.opened = true;
         self.waited = Duration::ZERO;
         let worked_before = std::mem::replace(&mut self.worked, true);
-        let frame = Frame { sequence: number, captured_at, rgb };
+        let frame = Frame { sequence: number, captured_at, rgb, reduction };
         if std::mem::take(&mut self.lost) {
             let state = if worked_before { "is back" } else { "is there" };
             self.logs.restored(&format!("{} {state}", self.feed.name()));
@@ -179,6 +182,19 @@ impl<F: Feed> LiveSource<F> {
             return Received::Restored;
         }
         Received::Frame(frame)
+    }
+
+    /// Tells of pictures that broke off within the stream.
+    fn tell_broken(&mut self) {
+        let broken = self.handover.broken();
+        let text = match broken - self.told_broken {
+            0 => return,
+            1 => "a picture broke off and was left out".to_string(),
+            count => format!("{count} pictures broke off and were left out"),
+        };
+        if self.logs.corrupt.warn(&format!("{}: {text}", self.feed.name())) {
+            self.told_broken = broken;
+        }
     }
 
     fn ended(&mut self, reason: String) -> Result<Received> {
@@ -254,7 +270,9 @@ impl<F: Feed> FrameSource for LiveSource<F> {
             return self.reopen();
         }
         let since = Instant::now();
-        match self.handover.take(timeout) {
+        let taken = self.handover.take(timeout);
+        self.tell_broken();
+        match taken {
             Taken::Item(number, raw) => match self.decoded(number, raw) {
                 Received::Nothing => self.nothing_came(since),
                 received => Ok(received),

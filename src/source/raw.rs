@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-use super::jpeg;
 use super::spare::Spare;
+use crate::picture;
 
 /// How the bytes of an uncompressed picture are to be read. Rows have no padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,14 +93,23 @@ impl RawFrame {
         Self { content: Content::Converted(rgb, captured_at.elapsed()), captured_at }
     }
 
-    /// The picture in RGB, or what is wrong with the data, and how long it took to find out.
-    pub fn decode(self, spare: &Spare) -> (Result<RgbImage, String>, Duration) {
+    /// The picture in RGB with how many pixels of the data each pixel stands for, each way, or what is
+    /// wrong with the data; and how long it took to find out.
+    pub fn decode(self, spare: &Spare) -> (Result<(RgbImage, u32), String>, Duration) {
         match self.content {
             Content::Jpeg(bytes) => {
                 let started = Instant::now();
-                (spare.picture(|rgb| jpeg::decode(&bytes, rgb)), started.elapsed())
+                let mut reduction = 1;
+                let decode = |rgb: &mut Vec<u8>| {
+                    let (size, by) = picture::decode_frame(&bytes, rgb)
+                        .map_err(|reason| format!("it {reason}"))?;
+                    reduction = by;
+                    Ok(size)
+                };
+                let rgb = spare.picture(decode);
+                (rgb.map(|rgb| (rgb, reduction)), started.elapsed())
             }
-            Content::Converted(rgb, took) => (rgb, took),
+            Content::Converted(rgb, took) => (rgb.map(|rgb| (rgb, 1)), took),
         }
     }
 }
@@ -144,7 +153,7 @@ fn bgr_to_rgb(bytes: &[u8], _width: usize, rgb: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::mjpeg::tests::sample_jpeg;
+    use crate::picture::jpeg::samples::sample_jpeg;
 
     fn to_rgb(
         encoding: Encoding,
@@ -210,15 +219,15 @@ mod tests {
         let spare = Spare::default();
         let jpeg = sample_jpeg(96, 64);
         let raw = || RawFrame::uncompressed(Encoding::Grey, 96, 64, &[7; 96 * 64], &spare);
-        let first = raw().decode(&spare).0.unwrap();
+        let first = raw().decode(&spare).0.unwrap().0;
         let (at, old) = (first.as_ptr(), first.clone());
         spare.keep(first);
-        let second = RawFrame::jpeg(jpeg.clone()).decode(&spare).0.unwrap();
+        let second = RawFrame::jpeg(jpeg.clone()).decode(&spare).0.unwrap().0;
         assert_eq!(second.as_ptr(), at);
-        assert_eq!(second, RawFrame::jpeg(jpeg.clone()).decode(&Spare::default()).0.unwrap());
+        assert_eq!(second, RawFrame::jpeg(jpeg.clone()).decode(&Spare::default()).0.unwrap().0);
         spare.keep(second);
         assert!(RawFrame::jpeg(jpeg[..jpeg.len() / 2].to_vec()).decode(&spare).0.is_err());
-        let third = raw().decode(&spare).0.unwrap();
+        let third = raw().decode(&spare).0.unwrap().0;
         assert_eq!((third.as_ptr(), third), (at, old));
     }
 }

@@ -25,9 +25,9 @@ pub fn turned(source: Box<dyn FrameSource>, turn: Turn) -> Box<dyn FrameSource> 
 impl FrameSource for Turned {
     fn next(&mut self, timeout: Duration) -> Result<Received> {
         Ok(match self.source.next(timeout)? {
-            Received::Frame(Frame { rgb, sequence, captured_at }) => {
-                let rgb = self.turn.apply(rgb, &mut self.memory);
-                Received::Frame(Frame { rgb, sequence, captured_at })
+            Received::Frame(frame) => {
+                let rgb = self.turn.apply(frame.rgb, &mut self.memory);
+                Received::Frame(Frame { rgb, ..frame })
             }
             other => other,
         })

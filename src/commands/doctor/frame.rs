@@ -309,7 +309,7 @@ mod tests {
 
     fn frame(value: u8) -> Result<Received> {
         let rgb = RgbImage::from_pixel(8, 4, image::Rgb([value; 3]));
-        Ok(Received::Frame(Frame { sequence: 0, captured_at: Instant::now(), rgb }))
+        Ok(Received::Frame(Frame { sequence: 0, captured_at: Instant::now(), rgb, reduction: 1 }))
     }
 
     fn look(mut source: Script) -> Result<Option<Sample>> {

@@ -7,7 +7,7 @@ use crate::enroll::sift::{Sifted, Torn, sift};
 use crate::enroll::{Flaw, Shot, faces as usable_faces, same_person_cosine, widths_px};
 use crate::error::{Error, Result};
 use crate::observe::{Observe, Observer};
-use crate::picture::{self, PictureFile};
+use crate::picture::{self, Limits, PictureFile, Reader};
 
 /// Fewest photos from which somebody is recognized well; fewer are taken with a warning.
 const ENOUGH: usize = 3;
@@ -19,8 +19,11 @@ const NAMED_OF_EACH: usize = 3;
 /// the mean embedding of those that are `known`. Copies count once. Photos that cannot be used are
 /// left out and named; when they are most of the photos, nobody is added unless that is asked for.
 pub fn faces(args: &EnrollArgs, observer: &Observer, known: Option<&[f32]>) -> Result<Vec<Taken>> {
-    let files = picture::find(&args.inputs)?;
+    let found = picture::find(&args.inputs)?;
+    found.left_out.tell();
+    let files = found.files;
     let mut rejects = Rejects::default();
+    found.unreadable.into_iter().for_each(|error| rejects.add_folder(&error));
     let mut photos = look_at(args, &files, observer, &mut rejects)?;
     if args.largest {
         photos.iter_mut().for_each(|photo| photo.faces.truncate(1));
@@ -78,16 +81,17 @@ fn look_at<'a>(
     observer: &Observer,
     rejects: &mut Rejects,
 ) -> Result<Vec<Photo<'a>>> {
+    let reader = Reader::new(Limits::PHOTO);
     let mut photos = Vec::new();
     let bar = progress_bar(files.len());
     for file in files {
-        match picture::read(&file.path) {
+        match reader.read(&file.path) {
             Err(error) => {
                 let is_named = args.inputs.contains(&file.path);
                 bar.suspend(|| rejects.add(file, Reject::Unreadable { error, is_named }));
             }
-            Ok(rgb) => {
-                let observations = observer.observe(&rgb)?;
+            Ok(picture) => {
+                let observations = observer.observe(&picture.rgb)?;
                 let widths_px = widths_px(&observations);
                 match usable_faces(observations) {
                     Ok(faces) => photos.push(Photo { file, faces, widths_px }),
@@ -151,6 +155,12 @@ struct Rejects {
 }
 
 impl Rejects {
+    /// A folder that cannot be read counts as one photo.
+    fn add_folder(&mut self, error: &Error) {
+        self.count += 1;
+        log::error!("{error}; left out");
+    }
+
     fn add(&mut self, file: &PictureFile, reject: Reject) {
         self.count += 1;
         match reject {

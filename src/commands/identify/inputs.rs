@@ -6,11 +6,9 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use image::RgbImage;
-
 use crate::cli::IdentifyArgs;
 use crate::error::{Error, Result};
-use crate::picture::{self, PictureFile};
+use crate::picture::{self, Found, Picture, PictureFile, Reader};
 
 /// Stands for standard input in the place of a name.
 const STDIN: &str = "-";
@@ -24,62 +22,50 @@ const STDIN_COPY: &str = "standard-input.jpg";
 /// Bytes of the longest list.
 const MAX_LIST_BYTES: u64 = 64 << 20;
 
-/// What is to be looked at.
-pub struct Photos {
-    pub files: Vec<PictureFile>,
-    /// Folders of the list that were left out, with a word in the log.
-    pub unreadable: usize,
-}
-
 /// The photos that are named, in their order, and then those of the list.
 ///
 /// # Errors
 ///
 /// [`Error::Input`] for what is named and is missing, and for a list that cannot be read. What a list
 /// names is looked for when its turn comes.
-pub fn photos(args: &IdentifyArgs) -> Result<Photos> {
+pub fn photos(args: &IdentifyArgs) -> Result<Found> {
     let is_stdin = |path: &&PathBuf| path.as_os_str() == STDIN;
     let lists_stdin = args.files_from.iter().filter(is_stdin).count();
     if args.inputs.iter().filter(is_stdin).count() + lists_stdin > 1 {
         return Err(wrong(STDIN_NAME, "is named twice and can be read once".to_owned()));
     }
-    let mut photos = Photos { files: Vec::new(), unreadable: 0 };
+    let mut photos = Found::default();
     for input in &args.inputs {
         if input.as_os_str() == STDIN {
             photos.files.push(PictureFile { path: STDIN.into(), relative: STDIN_COPY.into() });
         } else {
-            photos.files.extend(picture::find(std::slice::from_ref(input))?);
+            photos.take(picture::find(std::slice::from_ref(input))?);
         }
     }
     if let Some(list) = &args.files_from {
         let before = photos.files.len();
-        photos.add_list(&read_list(list)?);
-        if photos.files.len() == before && photos.unreadable == 0 {
+        add_list(&mut photos, &read_list(list)?);
+        if photos.files.len() == before && photos.unreadable.is_empty() {
             return Err(wrong(&list_name(list), "names no photos".to_owned()));
         }
     }
     Ok(photos)
 }
 
-impl Photos {
-    fn add_list(&mut self, list: &[u8]) {
-        for name in names(list) {
-            let path = Path::new(OsStr::from_bytes(name));
-            if path.is_dir() {
-                match picture::find(&[path.to_owned()]) {
-                    Ok(files) => self.files.extend(files),
-                    Err(error) => {
-                        log::error!("{error}");
-                        self.unreadable += 1;
-                    }
-                }
-                continue;
+fn add_list(photos: &mut Found, list: &[u8]) {
+    for name in names(list) {
+        let path = Path::new(OsStr::from_bytes(name));
+        if path.is_dir() {
+            match picture::find(&[path.to_owned()]) {
+                Ok(found) => photos.take(found),
+                Err(error) => photos.unreadable.push(error),
             }
-            let relative = path.file_name().map_or_else(|| path.to_owned(), PathBuf::from);
-            // In a list it is a name like any other.
-            let path = if name == STDIN.as_bytes() { Path::new("./-") } else { path };
-            self.files.push(PictureFile { path: path.to_owned(), relative });
+            continue;
         }
+        let relative = path.file_name().map_or_else(|| path.to_owned(), PathBuf::from);
+        // In a list it is a name like any other.
+        let path = if name == STDIN.as_bytes() { Path::new("./-") } else { path };
+        photos.files.push(PictureFile { path: path.to_owned(), relative });
     }
 }
 
@@ -87,12 +73,12 @@ impl Photos {
 ///
 /// # Errors
 ///
-/// Those of [`picture::read`].
-pub fn read(file: &PictureFile) -> Result<RgbImage> {
+/// Those of [`Reader::read`].
+pub fn read<'a>(reader: &'a Reader, file: &PictureFile) -> Result<Picture<'a>> {
     if file.path.as_os_str() == STDIN {
-        return picture::read_stream(io::stdin().lock(), STDIN_NAME);
+        return reader.read_stream(io::stdin().lock(), STDIN_NAME);
     }
-    picture::read(&file.path)
+    reader.read(&file.path)
 }
 
 fn list_name(list: &Path) -> String {
@@ -156,11 +142,11 @@ mod tests {
         std::fs::write(folder.path().join("full/a.jpg"), "x").unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         let list = [path("gone.jpg"), path("full"), path("empty"), "-".to_owned()].join("\n");
-        let mut photos = Photos { files: Vec::new(), unreadable: 0 };
-        photos.add_list(list.as_bytes());
+        let mut photos = Found::default();
+        add_list(&mut photos, list.as_bytes());
         let paths: Vec<String> =
             photos.files.iter().map(|file| file.path.display().to_string()).collect();
         assert_eq!(paths, [path("gone.jpg"), path("full/a.jpg"), "./-".to_owned()]);
-        assert_eq!(photos.unreadable, 1);
+        assert_eq!(photos.unreadable.len(), 1);
     }
 }

@@ -31,6 +31,16 @@ impl From<Observation> for Finding {
     }
 }
 
+impl Finding {
+    /// The same in a picture that is `factor` times as large, each way.
+    pub fn scaled(mut self, factor: f32) -> Self {
+        if let Some(face) = &mut self.face {
+            face.bounds = face.bounds.scaled(factor);
+        }
+        self
+    }
+}
+
 /// Prints findings in one format.
 pub struct Printer {
     format: Format,

@@ -1,0 +1,30 @@
+//! Memory for large pictures that goes back to the system when it is freed.
+//!
+//! The allocator of the C library keeps freed memory for the thread that had it, several pictures for
+//! each thread, unless it was asked for more than 32 MiB at once. Memory that is asked for and never
+//! written takes none.
+
+/// What is asked for at least.
+const GIVEN_BACK_BYTES: usize = 33 << 20;
+
+/// From here on memory counts.
+const LARGE_BYTES: usize = 1 << 20;
+
+/// The capacity to ask for where `count` items are needed.
+pub fn capacity<T>(count: usize) -> usize {
+    let size = size_of::<T>().max(1);
+    let is_large = count.saturating_mul(size) >= LARGE_BYTES;
+    if is_large { count.max(GIVEN_BACK_BYTES / size) } else { count }
+}
+
+/// An empty vector with room for `count` items.
+pub fn empty<T>(count: usize) -> Vec<T> {
+    Vec::with_capacity(capacity::<T>(count))
+}
+
+/// A vector of `count` zeros.
+pub fn zeros<T: Clone + Default>(count: usize) -> Vec<T> {
+    let mut zeros = empty(count);
+    zeros.resize(count, T::default());
+    zeros
+}

@@ -1,0 +1,135 @@
+//! The chunks of a WebP file, looked through before its decoder believes them: each has to lie inside of
+//! the file, and the frames say how large they are.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use super::broken;
+
+/// Most chunks of a file; an animation has some for each frame.
+const MOST_CHUNKS: usize = 10_000;
+
+/// Bytes of an animation's frame before its own chunks.
+const FRAME_HEADER_BYTES: u64 = 16;
+
+/// What is in a file.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    is_lossy: bool,
+    is_lossless: bool,
+    is_animation: bool,
+    /// Pixels of the largest frame.
+    pub most_pixels: u64,
+}
+
+impl Contents {
+    /// How many bytes ten pixels of so many channels take at most: brightness and colour, the picture,
+    /// and the opacity as a picture of its own.
+    pub fn tenths(&self, channels: u64) -> u64 {
+        let lossy = if channels == 3 { 46 } else { 116 };
+        let lossless = if channels == 3 { 71 } else { 41 };
+        let kinds =
+            [(self.is_lossy, lossy), (self.is_lossless, lossless), (self.is_animation, 136)];
+        kinds.iter().filter(|kind| kind.0).map(|kind| kind.1).max().unwrap_or(136)
+    }
+
+    fn frame(&mut self, width: u32, height: u32) {
+        self.most_pixels = self.most_pixels.max(u64::from(width) * u64::from(height));
+    }
+}
+
+/// The contents of a file of `length` bytes.
+///
+/// # Errors
+/// What is wrong with the picture, to be put after its name.
+pub fn contents(source: &mut (impl Read + Seek), length: u64) -> Result<Contents, String> {
+    let mut start = [0; 12];
+    source.rewind().and_then(|()| source.read_exact(&mut start)).map_err(broken)?;
+    let size = u32::from_le_bytes([start[4], start[5], start[6], start[7]]);
+    let end = length.min(8 + u64::from(size));
+    let mut contents = Contents::default();
+    let mut at = 12;
+    for _ in 0..MOST_CHUNKS {
+        if at + 8 > end {
+            return Ok(contents);
+        }
+        let (name, body) = chunk(source, at)?;
+        if at + 8 + body > length {
+            return Err("is cut off: data is missing".to_owned());
+        }
+        match &name {
+            b"VP8 " => lossy(source, &mut contents)?,
+            b"VP8L" => lossless(source, &mut contents)?,
+            b"ANMF" => {
+                contents.is_animation = true;
+                // Its frame has chunks of its own.
+                at += 8 + FRAME_HEADER_BYTES;
+                continue;
+            }
+            _ => {}
+        }
+        at += 8 + body + body % 2;
+    }
+    Err("is broken: it has more parts than a picture needs".to_owned())
+}
+
+/// Name and length of the chunk at `at`; what is in it comes next.
+fn chunk(source: &mut (impl Read + Seek), at: u64) -> Result<([u8; 4], u64), String> {
+    let mut chunk = [0; 8];
+    source.seek(SeekFrom::Start(at)).map_err(broken)?;
+    source.read_exact(&mut chunk).map_err(broken)?;
+    let [a, b, c, d, length @ ..] = chunk;
+    Ok(([a, b, c, d], u32::from_le_bytes(length).into()))
+}
+
+/// The size of a VP8 frame (RFC 6386, 9.1).
+fn lossy(source: &mut impl Read, contents: &mut Contents) -> Result<(), String> {
+    let mut header = [0; 10];
+    source.read_exact(&mut header).map_err(broken)?;
+    let side = |at: usize| u32::from(u16::from_le_bytes([header[at], header[at + 1]]) & 0x3FFF);
+    contents.is_lossy = true;
+    contents.frame(side(6), side(8));
+    Ok(())
+}
+
+/// The size of a lossless frame (RFC 9649, 3.4).
+fn lossless(source: &mut impl Read, contents: &mut Contents) -> Result<(), String> {
+    let mut header = [0; 5];
+    source.read_exact(&mut header).map_err(broken)?;
+    let [_, size @ ..] = header;
+    let size = u32::from_le_bytes(size);
+    contents.is_lossless = true;
+    contents.frame((size & 0x3FFF) + 1, (size >> 14 & 0x3FFF) + 1);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn of(bytes: &[u8]) -> Result<Contents, String> {
+        contents(&mut Cursor::new(bytes), bytes.len() as u64)
+    }
+
+    #[test]
+    fn frames_say_what_they_are_and_how_large() {
+        let lossy = include_bytes!("../../fuzz/corpus/picture/lossy-alpha.webp");
+        let lossless = include_bytes!("../../fuzz/corpus/picture/lossless.webp");
+        let animated = include_bytes!("../../fuzz/corpus/picture/animated.webp");
+        assert_eq!((of(lossy).unwrap().is_lossy, of(lossy).unwrap().most_pixels), (true, 37 * 29));
+        assert_eq!(of(lossless).unwrap().most_pixels, 37 * 29);
+        assert!(of(lossless).unwrap().is_lossless && of(animated).unwrap().is_animation);
+        assert!((1..=37 * 29).contains(&of(animated).unwrap().most_pixels));
+    }
+
+    #[test]
+    fn chunks_that_reach_over_the_end_are_refused() {
+        let mut bytes = include_bytes!("../../fuzz/corpus/picture/exif-6.webp").to_vec();
+        let exif = bytes.windows(4).position(|name| name == b"EXIF").unwrap();
+        bytes[exif + 7] = 0x40;
+        assert!(of(&bytes).unwrap_err().contains("cut off"));
+        assert!(of(b"RIFF\x04\0\0\0WEBP").is_ok());
+        assert!(of(b"RIFF").is_err());
+    }
+}
