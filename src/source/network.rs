@@ -109,7 +109,20 @@ impl NetworkRequest {
         let scheme = self.address.scheme();
         let rate = self.rate.unwrap_or(config::LOOK_RATE).to_string();
         let kind: &[&str] = if self.address.is_picture() {
-            &["-re", "-f", "image2", "-pattern_type", "none", "-loop", "1", "-framerate", &rate]
+            // Without a limit in microseconds it looks at five seconds of pictures before it gives the first.
+            &[
+                "-re",
+                "-analyzeduration",
+                "100000",
+                "-f",
+                "image2",
+                "-pattern_type",
+                "none",
+                "-loop",
+                "1",
+                "-framerate",
+                &rate,
+            ]
         } else if scheme.starts_with("rtsp") {
             // Over UDP pictures come torn.
             &["-rtsp_transport", "tcp"]
@@ -193,8 +206,7 @@ mod tests {
         assert!(!http.contains("rtsp"), "{http}");
         assert!(http.contains("-vf fps=7.5,scale=640:480:force_"), "{http}");
         let picture = argv(address("http://cam/now.JPG?x=1"), None, Some(2.0));
-        let asked =
-            "-re -f image2 -pattern_type none -loop 1 -framerate 2 -i http://cam/now.JPG?x=1 ";
+        let asked = "-pattern_type none -loop 1 -framerate 2 -i http://cam/now.JPG?x=1 ";
         assert!(picture.contains(asked) && !picture.contains("fps="), "{picture}");
         assert!(!argv(address("rtsp://cam/now.jpg"), None, None).contains("image2"));
     }
