@@ -359,3 +359,31 @@ fn each_limit_is_said() {
     let graph = single(1000, 1000, Op::MaxPool(window), shape(401, 401, 3));
     assert!(message(&graph).contains("more than 4 billion operations"), "{}", message(&graph));
 }
+
+#[test]
+fn windows_may_all_start_in_the_padding() {
+    for (width, left, right, stride) in [(1, 3, 0, 1), (1, 0, 4, 1), (2, 7, 0, 3), (3, 5, 5, 2)] {
+        let padding = Padding { left, right, ..Padding::default() };
+        let window = Window { size: [3, 3], stride: [1, stride], padding };
+        let [height, columns] =
+            window.output_size(Shape { height: 4, width, channels: 3 }).expect("it fits");
+        let convolution = Convolution {
+            window,
+            weights: (0..27 * 5).map(|at| (at % 11) as i8 - 5).collect(),
+            weight_scales: vec![0.01; 5],
+            bias: vec![3; 5],
+            slope: None,
+            clamp: Clamp::NONE,
+        };
+        let shape = Shape { height, width: columns, channels: 5 };
+        let graph = single(4, width, Op::Convolution(convolution), shape);
+        let pixels = picture(&graph, 3);
+        let expected = reference::run(&graph, &[Input::Pixels(&pixels)]);
+        for isa in Isa::available() {
+            let network = Network::new(&graph, isa, 1).expect("it compiles");
+            let mut outputs = vec![Vec::new()];
+            network.run(&[Input::Pixels(&pixels)], &mut outputs).expect("it runs");
+            assert_eq!(outputs, expected, "{isa}: {width} {left} {right} {stride}");
+        }
+    }
+}

@@ -38,8 +38,9 @@ impl Context<'_> {
             }
             let gathered = &mut gathered[index * width * depth..];
             let mut done = first;
-            if let ([3, 3], 3, [Some(top), Some(middle), Some(bottom)]) =
-                (window.size, pixel, &sources[..window_height])
+            if first < end
+                && let ([3, 3], 3, [Some(top), Some(middle), Some(bottom)]) =
+                    (window.size, pixel, &sources[..window_height])
             {
                 let left = (first * window.stride[1] - window.padding.left) * pixel;
                 let rows = [top, middle, bottom].map(|row| &row[left..]);
