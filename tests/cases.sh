@@ -215,6 +215,108 @@ case_bugs_13_small_things() {
   CELEBCAM_MAXFPS=3 exits 0 config && holds log "did you mean CELEBCAM_MAX_FPS?"
 }
 
+# Seconds and megabytes at most that the program takes: `within 2 100 66 identify x.png`.
+within() { # SECONDS MEGABYTES CODE ARGUMENT...
+  local code=0
+  command -v /usr/bin/time >/dev/null || skip "needs the package time"
+  timeout 60 /usr/bin/time -o used -f '%e %M' "$binary" "${@:4}" >out 2>log </dev/null || code=$?
+  is "exit code of celebcam ${*:4}" "$3" "$code"
+  read -r seconds kilobytes < <(tail -1 used)
+  awk "BEGIN { exit !($seconds <= $1 && $kilobytes <= $2 * 1000) }" ||
+    wrong "celebcam ${*:4} takes $seconds s and $((kilobytes / 1000)) MB"
+}
+
+case_attack_model_oob_write() {
+  within 1 64 78 model "$case/pad60.onnx"
+  within 1 64 78 identify "$case/face.jpg" --model "$case/pad60.onnx"
+}
+
+case_attack_model_huge_alloc() {
+  for model in arena_1T arena_8G cos_30; do within 1 64 78 model "$case/$model.onnx"; done
+  within 1 64 78 model "$case/one_pad.onnx"
+  within 1 64 78 identify "$known" --model /dev/zero
+  within 1 64 78 --config /dev/zero run
+}
+
+case_attack_png_palette_panic() {
+  exits 66 identify "$case/plte4.png" && holds log "is broken"
+  mkdir f
+  cp "$known" f/a.jpg && cp "$known" f/c.jpg && cp "$case/plte4.png" f/b.png
+  exits 66 identify f && holds out "f/a.jpg" && holds out "f/c.jpg"
+  exits 66 crop f --out o && is "crops" 2 "$(find o -name '*.png' | wc -l)"
+  exits 0 run --pictures f
+}
+
+case_attack_mjpeg_quadratic() {
+  cp "$case"/* . && python3 make.py >quad.mjpeg
+  /usr/bin/time -o used -f '%e' timeout 60 "$binary" run --stdin --recording <quad.mjpeg >out 2>log
+  awk "BEGIN { exit !($(tail -1 used) < 2) }" || wrong "it takes $(tail -1 used) s"
+}
+
+case_attack_command_thread_leak() {
+  cp "$case"/* .
+  "$binary" run --command ./keep.sh >out 2>log &
+  local run=$!
+  sleep 30
+  local threads descriptors keepers
+  threads=$(ls /proc/$run/task | wc -l)
+  descriptors=$(ls /proc/$run/fd | wc -l)
+  keepers=$(pgrep -fc '^keeper 500$')
+  kill $run && wait $run
+  [ "$threads" -le 8 ] && [ "$descriptors" -le 15 ] && [ "$keepers" -le 1 ] ||
+    wrong "after 30 s a run has $threads threads, $descriptors descriptors and $keepers processes"
+  is "processes afterwards" 0 "$(pgrep -fc '^keeper 500$')"
+}
+
+case_attack_silent_truncated_photo() {
+  exits 66 identify "$case/cut20.jpg" && holds log "cut off"
+  exits 66 identify "$case/base_8000x8000.jpg"
+}
+
+case_attack_memory_of_pictures() {
+  for picture in "$case"/*.png; do
+    cp "$picture" again.png
+    timeout 60 /usr/bin/time -o used -f '%M' "$binary" identify "$picture" again.png --threads 2 >out 2>log </dev/null
+    [ "$(tail -1 used)" -le 300000 ] || wrong "$picture takes $(tail -1 used) kB"
+  done
+}
+
+case_bugs_01_closeup_identify_enroll() {
+  exits 0 identify "$case/jen.jpg" && holds out "Jennifer Aniston" && is "faces" 1 "$(wc -l <out)"
+  exits 0 enroll X "$case"/maria*.jpg
+}
+
+case_bugs_02_motion_photo_trailer() { exits 0 identify "$case/MP_bad.jpg" "$case/MP_good.jpg"; }
+
+case_bugs_04_jfif_heic_ignored() {
+  exits 0 identify "$case/jfif" && exits 0 enroll A "$case/jfif"
+  exits 0 identify "$case/phone" && holds log "5 HEIC files"
+}
+
+case_bugs_05_no_eoi() {
+  exits 0 identify "$case/photo.jpg"
+  timeout 60 "$binary" -v run --stdin --recording <"$case/ten-frames.mjpeg" >out 2>log || wrong "it ends with $?"
+  lacks log "corrupt: 1"
+}
+
+case_bugs_06_camera_url_waits_forever() {
+  exits 2 run --camera ftp://10.0.0.5/stream1
+  env PATH=/nowhere "$binary" run --camera rtsp://10.0.0.5/stream1 >out 2>log
+  is "exit code without ffmpeg" 78 $? && holds log ffmpeg
+}
+
+case_bugs_09_command_not_there_at_start() {
+  printf '#!/bin/sh\n[ -e net_up ] || { echo "Network is unreachable" >&2; exit 1; }\ncat "%s"; sleep 30\n' "$known" >flaky.sh
+  chmod +x flaky.sh
+  (sleep 3 && touch net_up) &
+  timeout 20 "$binary" run --format json --command ./flaky.sh >out 2>log
+  holds out camera_lost && holds out camera_restored
+}
+
+case_bugs_11_upside_down() {
+  exits 0 identify "$case/rot180.jpg" --rotate 180 && holds out "Jennifer Aniston"
+}
+
 failed=0
 for function in $(compgen -A function case_); do
   path=${function#case_}
