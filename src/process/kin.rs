@@ -17,7 +17,7 @@ use rustix::process::{
 pub const MARK: &str = "CELEBCAM_GROUP";
 
 /// Longest time for the system to end processes that are killed.
-const ENDED_WITHIN: Duration = Duration::from_millis(200);
+const ENDED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Time between two looks for processes that have lost their parent and ended by themselves.
 const REAP_EVERY: Duration = Duration::from_secs(60);

@@ -22,7 +22,7 @@ pub fn celebcam() -> Command {
     let mut command = match emulator() {
         Some(emulator) => {
             let mut words = emulator.split_whitespace();
-            let mut command = Command::new(words.next().expect("an emulator has a name"));
+            let mut command = Command::new(program(words.next().expect("an emulator has a name")));
             command.args(words).arg(binary);
             command
         }
@@ -38,6 +38,13 @@ pub fn celebcam() -> Command {
     command.env("CELEBCAM_GALLERY", Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-gallery"));
     command.stdin(Stdio::null());
     command
+}
+
+/// Where a program lies, for commands that are given another `PATH`.
+fn program(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&path).map(|folder| folder.join(name));
+    places.find(|place| place.is_file()).unwrap_or_else(|| name.into())
 }
 
 /// The emulator and its arguments, from `CELEBCAM_RUNNER`, where the binary is built for another
