@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 # Longest time for the tests of one CPU. A test that hangs under emulation has to end some time.
-limit_s=1200
+limit_s=1800
 
 tests=(tools/repo/cross.sh aarch64-unknown-linux-gnu test --profile boards --locked --no-fail-fast)
 suites=(--lib --bins --tests)
