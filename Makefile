@@ -119,7 +119,7 @@ vm-check: .venv sample ## run the service on an emulated board with a camera tha
 .PHONY: check-fuzz
 check-fuzz: ## build every target of the fuzzer, replay its kept inputs and run each for a moment
 	tools/repo/system-packages.sh build fuzz
-	tools/repo/fuzz.sh $(SECONDS_TO_CHECK_FUZZ)
+	FUZZ_SEED=1 tools/repo/fuzz.sh $(SECONDS_TO_CHECK_FUZZ)
 
 .PHONY: fuzz
 fuzz: ## try model files and kernels with inputs that a fuzzer chooses: [SECONDS_TO_FUZZ=180]

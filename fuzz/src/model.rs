@@ -18,7 +18,8 @@ mod mutation;
 static SETTINGS: LazyLock<Settings> =
     LazyLock::new(|| Settings::new(1).expect("the best kernels can be had"));
 
-fuzz_target!(|data: &[u8]| {
+// A panic that is caught where it may arise is no fault. One that comes out of here still is.
+fuzz_target!(init: std::panic::set_hook(Box::new(|_| {})), |data: &[u8]| {
     let mut left = Unstructured::new(data);
     let bytes = mutation::changed(&mut |end| left.int_in_range(0..=end - 1).unwrap_or(0));
     let Ok(model) = Model::load(&bytes, "fuzzed", &SETTINGS) else { return };

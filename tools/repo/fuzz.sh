@@ -2,6 +2,7 @@
 # Runs the fuzzer on each target for a number of seconds: first on the inputs in fuzz/corpus, then on
 # new ones. The address sanitizer watches every access to memory. An input that fails lies in
 # target/fuzz/failed afterwards; it belongs into fuzz/corpus/TARGET once it does not fail any more.
+# FUZZ_SEED is where the fuzzer's chance begins; 0, the default, is another place each time.
 # usage: tools/repo/fuzz.sh [SECONDS [TARGET...]]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -26,6 +27,7 @@ for name in "${targets[@]}"; do
   mkdir -p "$found" "fuzz/corpus/$name"
   echo "== $name: $(find "fuzz/corpus/$name" -type f | wc -l) kept inputs, then $seconds s of new ones"
   "target/debug/$name" "$found" "fuzz/corpus/$name" -max_total_time="$seconds" \
+    -seed="${FUZZ_SEED:-0}" \
     -timeout="$input_limit_s" -rss_limit_mb="$memory_limit_mb" -print_final_stats=1 -verbosity=0 \
     -artifact_prefix="target/fuzz/failed/$name-"
 done
