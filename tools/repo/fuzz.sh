@@ -28,6 +28,6 @@ for name in "${targets[@]}"; do
   echo "== $name: $(find "fuzz/corpus/$name" -type f | wc -l) kept inputs, then $seconds s of new ones"
   "target/debug/$name" "$found" "fuzz/corpus/$name" -max_total_time="$seconds" \
     -seed="${FUZZ_SEED:-0}" \
-    -timeout="$input_limit_s" -rss_limit_mb="$memory_limit_mb" -print_final_stats=1 -verbosity=0 \
+    -timeout="$input_limit_s" -rss_limit_mb="$memory_limit_mb" -print_final_stats=1 -print_funcs=0 -verbosity=0 \
     -artifact_prefix="target/fuzz/failed/$name-"
 done
