@@ -471,6 +471,19 @@ fn an_annotated_picture_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
+fn copies_are_written_however_much_is_said() {
+    let folder = folder();
+    let path = write(&folder, "p.jpg", &jpeg(&RgbImage::new(64, 48), None));
+    for word in ["--quiet", "-v", "-vv"] {
+        let out = folder.path().join(word);
+        let mut command = celebcam();
+        command.args([word, "identify"]).arg(&path).arg("--annotate").arg(&out);
+        assert!(command.status().expect("celebcam runs").success());
+        assert!(out.join("p.jpg").is_file(), "{word}");
+    }
+}
+
+#[test]
 fn a_copy_replaces_no_photo_and_no_other_copy() {
     let folder = folder();
     let picture = jpeg(&RgbImage::new(64, 48), None);

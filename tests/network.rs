@@ -4,11 +4,10 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
+use std::time::Duration;
 
-use common::runs::{Events, Film, STOP_WITHIN, ends_within, signal};
+use common::runs::{Film, told_until_stopped};
 use common::{assert_fails, celebcam, json_lines};
-use rustix::process::Signal;
 use serde_json::Value;
 
 /// A folder with a program called ffmpeg, which writes its arguments to `arguments` there and then
@@ -41,23 +40,14 @@ fn a_camera_in_the_network_is_read_by_ffmpeg_and_again_after_it_was_lost() {
         film.live()
     ));
     let address = "rtsp://ann:secret@10.0.0.5/stream1";
-    let mut child = celebcam()
-        .args(["-v", "run", "--format", "json", "--camera", address])
-        .env("PATH", path_with(folder.path()))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("celebcam starts");
-    let mut events = Events::of(&mut child);
-    events.read_one();
-    events.read_one();
-    signal(&child, Signal::TERM);
-    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
-    let told = events.read_all();
-    let kinds: Vec<Value> = json_lines(&told).iter().map(|event| event["event"].clone()).collect();
+    let mut command = celebcam();
+    command.args(["-v", "run", "--format", "json", "--camera", address]);
+    command.env("PATH", path_with(folder.path()));
+    let (told, log) = told_until_stopped(&mut command, 2, Duration::ZERO);
+    let events = json_lines(told.as_bytes());
+    let kinds: Vec<&Value> = events.iter().map(|event| &event["event"]).collect();
     assert_eq!(kinds, ["camera_lost", "camera_restored"]);
-    let log = std::io::read_to_string(child.stderr.take().expect("standard error is piped"));
-    let shown = String::from_utf8_lossy(&told).into_owned() + &log.expect("the log can be read");
+    let shown = told + &log;
     assert!(shown.contains("rtsp://***@10.0.0.5/stream1"), "{shown}");
     assert!(!shown.contains("secret"), "{shown}");
     let arguments = fs::read_to_string(folder.path().join("arguments")).expect("it was started");

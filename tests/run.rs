@@ -8,7 +8,8 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use common::runs::{
-    Events, Film, NEVER_ABSENT, PERSON, REPORT_WITHIN, STOP_WITHIN, ends_within, signal, watching,
+    Events, Film, NEVER_ABSENT, PERSON, REPORT_WITHIN, STOP_WITHIN, ends_within, signal,
+    told_until_stopped, watching,
 };
 use common::{assert_fails, beyond_emulation, celebcam, data, json_lines, skipped};
 use rustix::process::Signal;
@@ -217,23 +218,13 @@ fn a_missing_camera_is_said_with_what_to_do() {
 
 #[test]
 fn a_run_waits_for_a_camera_that_is_missing_and_says_so_once() {
-    let mut child = celebcam()
-        .args(["run", "--format", "json", "--camera", "97"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("celebcam starts");
-    let mut events = Events::of(&mut child);
-    events.read_one();
+    let mut command = celebcam();
+    command.args(["run", "--format", "json", "--camera", "97"]);
     // Time for some more looks for it.
-    std::thread::sleep(Duration::from_secs(1));
-    signal(&child, Signal::TERM);
-    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
-    let events = json_lines(&events.read_all());
+    let (told, log) = told_until_stopped(&mut command, 1, Duration::from_secs(1));
+    let events = json_lines(told.as_bytes());
     assert_eq!(events.len(), 1, "{events:?}");
     assert_eq!(events[0]["event"], "camera_lost");
-    let log = std::io::read_to_string(child.stderr.take().expect("standard error is piped"));
-    let log = log.expect("standard error can be read");
     assert_eq!(log.matches("there is no /dev/video97").count(), 1, "{log}");
 }
 
@@ -260,23 +251,13 @@ fn a_program_that_is_not_there_is_an_error() {
 
 /// A run of this program says `words` once and waits for it.
 fn assert_waits(program: &str, words: &str) {
-    let mut child = celebcam()
-        .args(["run", "--format", "json", "--command", program])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("celebcam starts");
-    let mut events = Events::of(&mut child);
-    events.read_one();
+    let mut command = celebcam();
+    command.args(["run", "--format", "json", "--command", program]);
     // Time for another try.
-    std::thread::sleep(Duration::from_millis(1500));
-    signal(&child, Signal::TERM);
-    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0), "{program}");
-    let events = json_lines(&events.read_all());
+    let (told, log) = told_until_stopped(&mut command, 1, Duration::from_millis(1500));
+    let events = json_lines(told.as_bytes());
     assert_eq!(events.len(), 1, "{events:?}");
     assert_eq!(events[0]["event"], "camera_lost");
-    let log = std::io::read_to_string(child.stderr.take().expect("standard error is piped"));
-    let log = log.expect("standard error can be read");
     let told = log.lines().filter(|line| line.contains("trying again until it is there"));
     let told: Vec<&str> = told.collect();
     assert!(matches!(&told[..], [line] if line.contains(words)), "{log}");
@@ -353,17 +334,9 @@ fn a_program_that_works_later_is_waited_for() {
 #[test]
 fn text_has_the_time_of_the_place_and_json_that_of_the_world() {
     let told = |format: &str| {
-        let mut child = celebcam()
-            .args(["run", "--camera", "97", "--format", format])
-            .env("TZ", "CET-1")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("celebcam starts");
-        let mut events = Events::of(&mut child);
-        events.read_one();
-        signal(&child, Signal::TERM);
-        ends_within(&mut child, STOP_WITHIN);
-        String::from_utf8(events.read_all()).expect("it is text")
+        let mut command = celebcam();
+        command.args(["run", "--camera", "97", "--format", format]).env("TZ", "CET-1");
+        told_until_stopped(&mut command, 1, Duration::ZERO).0
     };
     let text = told("text");
     assert!(text.contains("+01:00  /dev/video97 gives no pictures"), "{text}");

@@ -10,7 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use common::runs::{
-    Events, Film, NEVER_ABSENT, PERSON, REPORT_WITHIN, STOP_WITHIN, ends_within, signal, watching,
+    Events, Film, NEVER_ABSENT, PERSON, REPORT_WITHIN, STOP_WITHIN, ends_within, signal,
+    told_until_stopped, watching,
 };
 use common::{assert_fails, beyond_emulation, celebcam, json_lines};
 use jiff::Timestamp;
@@ -106,26 +107,17 @@ fn what_a_command_leaves_behind_ends_with_it() {
 fn a_command_that_hangs_costs_no_line_and_no_false_alarm() {
     let Some(film) = Film::of_person(1) else { return };
     let pictures = film.pictures.to_string_lossy();
-    let mut child = celebcam()
+    let mut command = celebcam();
+    command
         .args(["run", "--confirm", "1", "--fps", "0.01", "--on-event"])
         .args([
             "sh -c 'trap \"\" TERM INT HUP; while :; do sleep 1; done'",
             "--pictures",
             &*pictures,
         ])
-        .args(NEVER_ABSENT)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("celebcam starts");
-    let mut events = Events::of(&mut child);
-    events.read_one();
-    signal(&child, Signal::TERM);
-    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0));
-    let told = String::from_utf8(events.read_all()).expect("it is text");
+        .args(NEVER_ABSENT);
+    let (told, log) = told_until_stopped(&mut command, 1, Duration::ZERO);
     assert!(told.contains("is here") && told.contains("is gone"), "{told}");
-    let log = io::read_to_string(child.stderr.take().expect("standard error is piped"));
-    let log = log.expect("the log can be read");
     assert!(!log.contains("are lost"), "{log}");
 }
 

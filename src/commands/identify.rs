@@ -200,7 +200,8 @@ fn write_copy(rgb: &RgbImage, copies: &Outputs, relative: &Path) -> Result<()> {
     let name = copy_name(relative);
     let jpeg = picture::encode_jpeg(rgb, config::ANNOTATED_JPEG_QUALITY)
         .map_err(|source| Error::Output { path: name.clone(), source })?;
-    log::info!("wrote {}", copies.write(&name, &jpeg)?.display());
+    let path = copies.write(&name, &jpeg)?;
+    log::info!("wrote {}", path.display());
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use image::RgbImage;
@@ -130,6 +130,24 @@ pub fn watching(arguments: &[&str], stdin: Stdio) -> Child {
     }
     std::thread::spawn(move || std::io::copy(&mut messages, &mut std::io::sink()));
     child
+}
+
+/// What `command` prints and logs when it is stopped `pause` after its first `events` lines.
+pub fn told_until_stopped(
+    command: &mut Command,
+    events: usize,
+    pause: Duration,
+) -> (String, String) {
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("celebcam starts");
+    let mut told = Events::of(&mut child);
+    (0..events).for_each(|_| told.read_one());
+    std::thread::sleep(pause);
+    signal(&child, Signal::TERM);
+    assert_eq!(ends_within(&mut child, STOP_WITHIN).code(), Some(0), "{command:?}");
+    let told = String::from_utf8(told.read_all()).expect("it is text");
+    let log = std::io::read_to_string(child.stderr.take().expect("standard error is piped"));
+    (told, log.expect("standard error can be read"))
 }
 
 /// The events of a run while it goes on.
