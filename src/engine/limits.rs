@@ -16,6 +16,13 @@ pub const NODES: usize = 4_000;
 /// Rows or columns of a window, of its stride, and of the padding on one side.
 pub const WINDOW: usize = 1 << 20;
 
+/// Bytes of the name of a node or a value.
+pub const NAME_BYTES: usize = 1_000;
+
+/// Bytes of the weights and other lists that are made while the quantized layers are taken out of the
+/// file, those of intermediate forms included.
+pub const LOWERED_BYTES: usize = 64_000_000;
+
 /// Dimensions of a value.
 pub const RANK: usize = 8;
 

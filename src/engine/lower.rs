@@ -23,7 +23,7 @@ mod tests;
 mod value;
 
 /// Domain of the nodes that stand for regions.
-const DOMAIN: &str = "celebcam";
+pub const DOMAIN: &str = "celebcam";
 
 /// Type of the nodes that stand for regions; the attribute `index` says for which.
 const OP_TYPE: &str = "Int8Region";
@@ -66,7 +66,7 @@ const ROUNDS: usize = 8;
 ///
 /// # Errors
 ///
-/// When the file holds no graph.
+/// When the file holds no graph, or exceeds a [limit](crate::engine::limits).
 pub fn lower(proto: &ModelProto, sizes: &Sizes<'_>) -> Result<Lowered, String> {
     let graph = proto.graph.as_ref().ok_or("it holds no graph")?;
     if !is_understood(proto, graph) {
@@ -74,7 +74,7 @@ pub fn lower(proto: &ModelProto, sizes: &Sizes<'_>) -> Result<Lowered, String> {
     }
     let mut refused = HashSet::new();
     for _ in 1..ROUNDS {
-        let lowering = recognise::recognise(graph, sizes, &refused);
+        let lowering = recognise::recognise(graph, sizes, &refused)?;
         let partition = Partition::new(graph, &lowering);
         let before = refused.len();
         refused.extend(partition.idle().into_iter().map(str::to_owned));
@@ -82,7 +82,7 @@ pub fn lower(proto: &ModelProto, sizes: &Sizes<'_>) -> Result<Lowered, String> {
             return Ok(partition.build(proto));
         }
     }
-    let lowering = recognise::recognise(graph, sizes, &refused);
+    let lowering = recognise::recognise(graph, sizes, &refused)?;
     Ok(Partition::new(graph, &lowering).build(proto))
 }
 

@@ -4,7 +4,9 @@
 #![allow(dead_code, reason = "each program uses a part of it")]
 
 use prost::Message;
-use tract_onnx::pb::{ModelProto, NodeProto, StringStringEntryProto, TensorProto, type_proto};
+use tract_onnx::pb::{
+    GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto, type_proto,
+};
 use tract_onnx::pb::{tensor_shape_proto::dimension::Value, type_proto::Tensor};
 
 use example::{Attribute, Model};
@@ -80,7 +82,10 @@ const FLOATS: [f32; 12] = [
     f32::NEG_INFINITY,
 ];
 
-const OPERATORS: [&str; 24] = [
+const OPERATORS: [&str; 27] = [
+    "Identity",
+    "LeakyRelu",
+    "QuantizeLinear",
     "Add",
     "Mul",
     "Sub",
@@ -153,7 +158,7 @@ fn small(chance: &mut Chance<'_>) -> ModelProto {
         let conv = model.conv(&last, dims, stride, pads);
         last = model.quantized(&conv, step, [0, -128, 5][chance(3)]);
         if chance(4) == 0 {
-            last = model.node(OPERATORS[4 + chance(4)], &[&last], &[]);
+            last = model.node(OPERATORS[7 + chance(4)], &[&last], &[]);
         }
         if chance(4) == 0 {
             let window = [1 + chance(4) as i64, 1 + chance(4) as i64];
@@ -189,7 +194,7 @@ fn one_of<'a, T>(things: &'a mut [T], chance: &mut Chance<'_>) -> Option<&'a mut
 }
 
 fn change(model: &mut ModelProto, chance: &mut Chance<'_>) {
-    let kind = chance(12);
+    let kind = chance(14);
     if kind == 0 {
         return change_metadata(model, chance);
     }
@@ -241,12 +246,86 @@ fn change(model: &mut ModelProto, chance: &mut Chance<'_>) {
                 set.version = 1 + chance(25) as i64;
             }
         }
+        8 => multiply(graph, chance),
+        9 => {
+            let names = [
+                &mut graph.initializer.iter_mut().map(|it| &mut it.name).collect::<Vec<_>>(),
+                &mut graph.node.iter_mut().map(|it| &mut it.name).collect::<Vec<_>>(),
+            ];
+            let [constants, nodes] = names;
+            if let Some(name) = one_of(if chance(2) == 0 { constants } else { nodes }, chance) {
+                **name = match chance(3) {
+                    0 => format!("celebcam/value{}", chance(10)),
+                    1 => format!("celebcam/region{}", chance(2)),
+                    _ => "n".repeat(1 << chance(21)),
+                };
+            }
+        }
         _ => {
             // A node that has attributes; most have none.
             let with = |node: &&mut NodeProto| !node.attribute.is_empty();
             let mut nodes: Vec<_> = graph.node.iter_mut().filter(with).collect();
             if let Some(node) = one_of(&mut nodes, chance) {
                 change_attribute(node, chance);
+            }
+        }
+    }
+}
+
+/// Much of one thing: a node in a chain of copies or beside copies of itself, a weight of several
+/// nodes, a long list.
+fn multiply(graph: &mut GraphProto, chance: &mut Chance<'_>) {
+    const COUNTS: [usize; 4] = [3, 100, 1000, 3900];
+    if graph.node.is_empty() {
+        return;
+    }
+    let at = chance(graph.node.len());
+    let count = COUNTS[chance(COUNTS.len())];
+    match chance(4) {
+        0 => {
+            // Behind itself, the last of them in its place.
+            let Some(result) = graph.node[at].output.first().cloned() else { return };
+            if graph.node[at].input.is_empty() {
+                return;
+            }
+            let mut copies = vec![graph.node[at].clone(); count];
+            for (index, copy) in copies.iter_mut().enumerate() {
+                copy.name = format!("{}_{index}", copy.name);
+                if index > 0 {
+                    copy.input[0] = format!("{result}_{}", index - 1);
+                }
+                if index + 1 < count {
+                    copy.output[0] = format!("{result}_{index}");
+                }
+            }
+            graph.node.splice(at..=at, copies);
+        }
+        1 => {
+            let mut copies = vec![graph.node[at].clone(); count];
+            for (index, copy) in copies.iter_mut().enumerate() {
+                copy.name = format!("{}_{index}", copy.name);
+                for output in &mut copy.output {
+                    *output = format!("{output}_{index}");
+                }
+            }
+            graph.node.splice(at..at, copies);
+        }
+        2 => {
+            let from = chance(graph.node.len());
+            if let (Some(weight), Some(input)) =
+                (graph.node[from].input.get(1).cloned(), graph.node[at].input.get_mut(1))
+            {
+                *input = weight;
+            }
+        }
+        _ => {
+            let length = 1 << chance(23);
+            if let Some(attribute) = one_of(&mut graph.node[at].attribute, chance) {
+                attribute.ints = vec![NUMBERS[chance(NUMBERS.len())]; length];
+            } else if let Some(tensor) = one_of(&mut graph.initializer, chance) {
+                tensor.dims = vec![length as i64];
+                tensor.raw_data = vec![0; length];
+                tensor.data_type = [2, 3][chance(2)];
             }
         }
     }

@@ -7,6 +7,7 @@ use tract_onnx::pb::NodeProto;
 use super::recognise::{At, Recogniser};
 use super::value::{Content, Pending, Step, Sum, ValueId, View, is_planes};
 use crate::engine::int8::graph::{Elements, Op, Shape, Tensor};
+use crate::engine::int8::pack::product;
 use crate::engine::onnx::proto::{float, input, integer};
 
 impl Recogniser<'_> {
@@ -46,21 +47,24 @@ impl Recogniser<'_> {
     }
 
     fn activate(&self, node: &NodeProto, view: &View, pending: &Pending) -> Option<Pending> {
+        if let "Relu" | "Clip" = node.op_type.as_str() {
+            let (low, high) = self.bounds(node)?;
+            let clip = |value: f32| value.max(low).min(high);
+            let (low, high) = (clip(pending.low), clip(pending.high));
+            return Some(Pending { low, high, ..pending.clone() });
+        }
+        if !pending.is_bare() || !matches!(pending.sum, Sum::Linear(_)) {
+            return None;
+        }
         let slope = match node.op_type.as_str() {
-            "Relu" | "Clip" => {
-                let (low, high) = self.bounds(node)?;
-                let clip = |value: f32| value.max(low).min(high);
-                let (low, high) = (clip(pending.low), clip(pending.high));
-                return Some(Pending { low, high, ..pending.clone() });
-            }
             "LeakyRelu" => {
+                self.take_values::<f32>(pending.shape.channels)?;
                 vec![float(node, "alpha").unwrap_or(0.01); pending.shape.channels]
             }
             "PRelu" => self.per_channel(input(node, 1)?, view, pending.shape)?,
             _ => return None,
         };
-        let linear = matches!(pending.sum, Sum::Linear(_));
-        (linear && pending.is_bare()).then(|| Pending { slope: Some(slope), ..pending.clone() })
+        Some(Pending { slope: Some(slope.into()), ..pending.clone() })
     }
 
     fn bounds(&self, node: &NodeProto) -> Option<(f32, f32)> {
@@ -72,13 +76,6 @@ impl Recogniser<'_> {
             None => Some(missing),
         };
         Some((bound(1, f32::NEG_INFINITY)?, bound(2, f32::INFINITY)?))
-    }
-
-    fn scalar(&self, name: &str) -> Option<f32> {
-        match self.constant_floats(name)?.0[..] {
-            [value] => Some(value),
-            _ => None,
-        }
     }
 
     fn scalar_function(&self, node: &NodeProto) -> Option<Box<dyn Fn(f32) -> f32>> {
@@ -107,10 +104,12 @@ impl Recogniser<'_> {
     /// The constant called `name`, which applies to all of `view` or to each of its channels: a
     /// value for each channel.
     pub(super) fn per_channel(&self, name: &str, view: &View, shape: Shape) -> Option<Vec<f32>> {
-        let (values, dims) = self.constant_floats(name)?;
+        let dims = self.constant_dims(name)?;
         let offset = view.dims.len().checked_sub(dims.len())?;
-        if let [value] = values[..] {
-            return Some(vec![value; shape.channels]);
+        let count = product(&dims)?;
+        if count == 1 {
+            self.take_values::<f32>(shape.channels)?;
+            return Some(vec![self.scalar(name)?; shape.channels]);
         }
         let Shape { height, width, channels } = shape;
         let along =
@@ -122,8 +121,8 @@ impl Recogniser<'_> {
                 return None;
             };
         let mut others = dims.iter().enumerate().filter(|&(axis, _)| axis + offset != along);
-        let fits = values.len() == channels && others.all(|(_, &size)| size == 1);
-        fits.then_some(values)
+        let fits = count == channels && others.all(|(_, &size)| size == 1);
+        if fits { self.constant_floats(name) } else { None }
     }
 
     /// `Add`, `Sub`, `Mul` and `Div`.
@@ -174,11 +173,10 @@ impl Recogniser<'_> {
                 Content::Picture(*value, Rc::new(tables))
             }
             Content::Function(value, table) => {
-                let (constant, dims) = self.constant_floats(constant)?;
-                let [constant] = constant[..] else { return None };
-                if dims.len() > view.dims.len() {
+                if self.constant_dims(constant)?.len() > view.dims.len() {
                     return None;
                 }
+                let constant = self.scalar(constant)?;
                 let table = self.function(*value, table.as_ref())?;
                 Content::Function(*value, Some(Rc::new(table.map(|x| operation(x, constant)))))
             }
@@ -252,6 +250,7 @@ impl Recogniser<'_> {
                 let Sum::Linear(linear) = &pending.sum else { return None };
                 let constant = self.per_channel(name, view, pending.shape)?;
                 let input_scale = self.lowering.quantization(linear.input)?.scale;
+                self.take(linear.bytes())?;
                 let mut linear = linear.as_ref().clone();
                 for ((bias, value), scale) in
                     linear.bias.iter_mut().zip(constant).zip(&linear.weight_scales)
@@ -266,6 +265,7 @@ impl Recogniser<'_> {
                 let constant = self.per_channel(name, view, shape)?;
                 let step = &self.lowering.steps[self.lowering.producer(value)?];
                 let Op::Dense { weights, bias } = &step.op else { return None };
+                self.take_values::<f32>(weights.len() + bias.len())?;
                 let bias = bias.iter().zip(constant).map(|(bias, value)| bias + value).collect();
                 let op = Op::Dense { weights: weights.clone(), bias };
                 let inputs = step.inputs.clone();

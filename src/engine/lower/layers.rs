@@ -8,6 +8,7 @@ use super::recognise::{At, Recogniser};
 use super::value::{Content, Pending, Sum, ValueId, View, is_planes, vector};
 use crate::engine::int8::graph::{Elements, Op, Shape, Tensor, Window};
 use crate::engine::int8::pack::product;
+use crate::engine::limits::RANK;
 use crate::engine::onnx::proto::{axis, input, integer, integers, text};
 use crate::engine::onnx::sizes::reshaped;
 
@@ -28,7 +29,7 @@ impl Recogniser<'_> {
     fn listed(&self, node: &NodeProto, name: &str, index: usize) -> Option<Vec<i64>> {
         match integers(node, name) {
             Some(values) => Some(values.to_vec()),
-            None => self.constants.get(input(node, index)?)?.integers(),
+            None => self.constants.get(input(node, index)?)?.integers(2 * RANK),
         }
     }
 
@@ -61,7 +62,7 @@ impl Recogniser<'_> {
                 vec![product(outer)?, product(inner)?]
             }
             "Reshape" => {
-                let target = self.constants.get(input(node, 1)?)?.integers()?;
+                let target = self.constants.get(input(node, 1)?)?.integers(RANK)?;
                 let copies = integer(node, "allowzero").unwrap_or(0) == 0;
                 reshaped(&view.dims, &target, copies)?
             }
@@ -158,11 +159,11 @@ impl Recogniser<'_> {
     pub(super) fn pad(&mut self, at: At<'_>, node: &NodeProto) -> Option<View> {
         let view = self.view(node, 0)?.clone();
         let value = self.codes(&view)?;
-        let pads = self.constants.get(input(node, 1)?)?.integers()?;
+        let pads = self.constants.get(input(node, 1)?)?.integers(2 * RANK)?;
         let &[0, 0, 0, 0, 0, more, 0, 0] = &pads[..] else { return None };
         let zero = match input(node, 2) {
             None => true,
-            Some(name) => self.constant_floats(name)?.0 == [0.0],
+            Some(name) => self.scalar(name)? == 0.0,
         };
         let constant = text(node, "mode").is_none_or(|mode| mode == "constant");
         let dequantized = matches!(view.content, Content::Function(..));

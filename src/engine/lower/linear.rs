@@ -33,7 +33,6 @@ pub fn window(node: &NodeProto, size: [usize; 2]) -> Option<Window> {
 struct Weights {
     codes: Vec<i8>,
     dims: [usize; 4],
-    scales: Vec<f32>,
 }
 
 impl Weights {
@@ -60,21 +59,6 @@ fn transposed<T: Copy>(values: &[T], columns: usize) -> Vec<T> {
     (0..columns).flat_map(column).collect()
 }
 
-/// The codes and the scale of each index along `axis`, when the codes are symmetric.
-fn symmetric(constant: &QuantizedConstant<'_>, axis: usize) -> Option<(Vec<i8>, Vec<f32>)> {
-    let codes = constant.codes.bytes()?;
-    let scales = match constant.scales[..] {
-        [scale] => vec![scale; *constant.codes.dims.get(axis)?],
-        _ if constant.axis == axis => constant.scales.clone(),
-        _ => return None,
-    };
-    let fits = !codes.is_empty()
-        && constant.zero_points.iter().all(|&zero_point| zero_point == 0)
-        && codes.iter().all(|&code| code != i8::MIN)
-        && scales.iter().all(|scale| scale.is_normal() && *scale > 0.0);
-    fits.then_some((codes, scales))
-}
-
 impl Recogniser<'_> {
     /// `Conv`.
     pub(super) fn conv(&mut self, at: At<'_>, node: &NodeProto) -> Option<View> {
@@ -82,12 +66,33 @@ impl Recogniser<'_> {
         let name = input(node, 1)?;
         match (&view.content, self.quantized(name)) {
             (&Content::Function(value, None), Some(constant)) => {
-                let (codes, scales) = symmetric(&constant, 0)?;
-                let dims = constant.codes.dims.as_slice().try_into().ok()?;
-                self.conv_codes(at, node, (&view, value), &Weights { codes, dims, scales })
+                self.conv_codes(at, node, (&view, value), &constant)
             }
             _ => self.conv_floats(at, node, &view),
         }
+    }
+
+    /// The codes and the scale of each index along `axis`, when the codes are symmetric.
+    fn symmetric(
+        &self,
+        constant: &QuantizedConstant<'_>,
+        axis: usize,
+    ) -> Option<(Vec<i8>, Vec<f32>)> {
+        let channels = *constant.codes.dims.get(axis)?;
+        // Once as they are and once in the order of the kernels.
+        self.take(constant.codes.count()?.saturating_mul(2))?;
+        self.take_values::<f32>(channels)?;
+        let codes = constant.codes.bytes()?;
+        let scales = match constant.scales[..] {
+            [scale] => vec![scale; channels],
+            _ if constant.axis == axis => constant.scales.clone(),
+            _ => return None,
+        };
+        let fits = !codes.is_empty()
+            && constant.zero_points.iter().all(|&zero_point| zero_point == 0)
+            && codes.iter().all(|&code| code != i8::MIN)
+            && scales.iter().all(|scale| scale.is_normal() && *scale > 0.0);
+        fits.then_some((codes, scales))
     }
 
     fn conv_codes(
@@ -95,10 +100,10 @@ impl Recogniser<'_> {
         at: At<'_>,
         node: &NodeProto,
         (view, value): (&View, ValueId),
-        weights: &Weights,
+        constant: &QuantizedConstant<'_>,
     ) -> Option<View> {
         let shape = self.lowering.shape(value);
-        let [outputs, inputs, rows, columns] = weights.dims;
+        let &[outputs, inputs, rows, columns] = &constant.codes.dims[..] else { return None };
         let window = window(node, [rows, columns])?;
         if !is_planes(view, shape) || window.size != [rows, columns] {
             return None;
@@ -109,14 +114,15 @@ impl Recogniser<'_> {
             _ => return None,
         };
         let [height, width] = window.output_size(shape)?;
-        let codes = if depthwise { weights.codes.clone() } else { weights.channels_last() };
+        let (codes, scales) = self.symmetric(constant, 0)?;
+        let weights = Weights { codes, dims: [outputs, inputs, rows, columns] };
         let linear = Linear {
             input: value,
             depthwise,
             window,
-            weights: codes,
-            weight_scales: weights.scales.clone(),
-            bias: self.bias(input(node, 2), value, &weights.scales)?,
+            weights: if depthwise { weights.codes } else { weights.channels_last() },
+            bias: self.bias(input(node, 2), value, &scales)?,
+            weight_scales: scales,
         };
         let sum = Sum::Linear(Rc::new(linear));
         let pending = Pending::new(at.1, sum, Shape { height, width, channels: outputs });
@@ -126,17 +132,17 @@ impl Recogniser<'_> {
 
     /// The bias called `name`, in units of input scale times weight scale.
     fn bias(&self, name: Option<&str>, value: ValueId, scales: &[f32]) -> Option<Vec<f64>> {
+        self.take_values::<(f64, i64)>(scales.len())?;
         let Some(name) = name else { return Some(vec![0.0; scales.len()]) };
         let input_scale = f64::from(self.lowering.quantization(value)?.scale);
         let unit = |channel: usize| input_scale * f64::from(scales[channel]);
         let Some(constant) = self.quantized(name) else {
-            let values = self.constant_floats(name)?.0;
-            let values = if values.len() == 1 { vec![values[0]; scales.len()] } else { values };
+            let values = self.constant_list(name, scales.len())?;
             let bias =
                 values.iter().enumerate().map(|(channel, &bias)| f64::from(bias) / unit(channel));
-            return (values.len() == scales.len()).then(|| bias.collect());
+            return Some(bias.collect());
         };
-        let codes = constant.codes.integers()?;
+        let codes = constant.codes.integers(scales.len())?;
         let fits =
             codes.len() == scales.len() && constant.zero_points.iter().all(|&zero| zero == 0);
         let bias = codes.iter().enumerate().map(|(channel, &code)| {
@@ -147,10 +153,22 @@ impl Recogniser<'_> {
         fits.then(|| bias.collect())
     }
 
+    /// So many values of the constant called `name`, which has as many or one for all.
+    fn constant_list(&self, name: &str, count: usize) -> Option<Vec<f32>> {
+        match product(&self.constant_dims(name)?)? {
+            1 => {
+                self.take_values::<f32>(count)?;
+                Some(vec![self.scalar(name)?; count])
+            }
+            values if values == count => self.constant_floats(name),
+            _ => None,
+        }
+    }
+
     /// A convolution of one position with float weights.
     fn conv_floats(&mut self, at: At<'_>, node: &NodeProto, view: &View) -> Option<View> {
-        let (weights, dims) = self.constant_floats(input(node, 1)?)?;
-        let &[outputs, inputs, 1, 1] = &dims[..] else { return None };
+        let name = input(node, 1)?;
+        let &[outputs, inputs, 1, 1] = &self.constant_dims(name)?[..] else { return None };
         let value = match view.content {
             Content::Floats(value) | Content::Function(value, None) => value,
             _ => return None,
@@ -164,6 +182,7 @@ impl Recogniser<'_> {
             return None;
         }
         let shape = Shape { channels: outputs, ..shape };
+        let weights = self.constant_floats(name)?;
         let content = self.dense(at, view, weights, input(node, 2), shape)?;
         Some(View { dims: vec![1, outputs, shape.height, shape.width], planes: true, content })
     }
@@ -187,16 +206,20 @@ impl Recogniser<'_> {
             (&view.content, self.quantized(name))
         {
             let &[first, second] = &constant.codes.dims[..] else { return None };
-            let (codes, scales) = symmetric(&constant, usize::from(!across))?;
-            let codes = if across { codes } else { transposed(&codes, second) };
-            let length = if across { second } else { first };
-            return (length == inputs)
-                .then(|| self.gemm_codes(at, (&view, value), (codes, scales), bias))?;
+            if inputs != if across { second } else { first } {
+                return None;
+            }
+            let (codes, scales) = self.symmetric(&constant, usize::from(!across))?;
+            let codes = if across {
+                codes
+            } else {
+                self.take(codes.len())?;
+                transposed(&codes, second)
+            };
+            return self.gemm_codes(at, (&view, value), (codes, scales), bias);
         }
-        let (weights, dims) = self.constant_floats(name)?;
-        let &[first, second] = &dims[..] else { return None };
+        let &[first, second] = &self.constant_dims(name)?[..] else { return None };
         let (outputs, length) = if across { (first, second) } else { (second, first) };
-        let weights = if across { weights } else { transposed(&weights, second) };
         let value = match view.content {
             Content::Floats(value) | Content::Function(value, None) => value,
             _ => return None,
@@ -204,6 +227,13 @@ impl Recogniser<'_> {
         if length != inputs || self.lowering.shape(value) != vector(inputs) {
             return None;
         }
+        let weights = self.constant_floats(name)?;
+        let weights = if across {
+            weights
+        } else {
+            self.take_values::<f32>(weights.len())?;
+            transposed(&weights, second)
+        };
         let content = self.dense(at, &view, weights, bias, vector(outputs))?;
         Some(View { dims: vec![1, outputs], planes: true, content })
     }
@@ -218,15 +248,15 @@ impl Recogniser<'_> {
     ) -> Option<View> {
         let Shape { height, width, channels } = self.lowering.shape(value);
         let outputs = scales.len();
-        let weights = Weights { codes, dims: [outputs, channels, height, width], scales };
+        let weights = Weights { codes, dims: [outputs, channels, height, width] };
         let codes = if view.planes { weights.channels_last() } else { weights.codes };
         let linear = Linear {
             input: value,
             depthwise: false,
             window: Window { size: [height, width], ..Window::POINT },
             weights: codes,
-            bias: self.bias(bias, value, &weights.scales)?,
-            weight_scales: weights.scales,
+            bias: self.bias(bias, value, &scales)?,
+            weight_scales: scales,
         };
         let pending = Pending::new(at.1, Sum::Linear(Rc::new(linear)), vector(outputs));
         Some(View { dims: vec![1, outputs], planes: true, content: Content::Pending(pending) })
@@ -241,15 +271,12 @@ impl Recogniser<'_> {
         shape: Shape,
     ) -> Option<Content> {
         let bias = match bias {
-            None => vec![0.0; shape.channels],
-            Some(name) => match self.constant_floats(name)?.0 {
-                values if values.len() == 1 => vec![values[0]; shape.channels],
-                values => values,
-            },
+            None => {
+                self.take_values::<f32>(shape.channels)?;
+                vec![0.0; shape.channels]
+            }
+            Some(name) => self.constant_list(name, shape.channels)?,
         };
-        if bias.len() != shape.channels {
-            return None;
-        }
         let floats = self.lowering.floats(at, view)?;
         let result = Tensor { shape, elements: Elements::Floats };
         let op = Op::Dense { weights, bias };

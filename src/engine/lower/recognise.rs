@@ -5,6 +5,7 @@
 //! values. A float operation on dequantized codes becomes a step where a `QuantizeLinear` says
 //! how its result is quantized. Values that nothing is known about stay in ONNX.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -16,6 +17,7 @@ use super::value::{
 };
 use crate::engine::int8::graph::{Clamp, Convolution, Elements, Op, Quantization, Shape, Tensor};
 use crate::engine::int8::pack::product;
+use crate::engine::limits::LOWERED_BYTES;
 use crate::engine::onnx::proto::{
     Constant, Constants, axis, declared_dims, input, integer, is_standard,
 };
@@ -43,17 +45,28 @@ pub struct Recogniser<'a> {
     quantized_constants: HashMap<&'a str, &'a NodeProto>,
     sizes: &'a Sizes<'a>,
     refused: &'a HashSet<String>,
+    /// Of [`LOWERED_BYTES`]; `None` once they are used up.
+    left_bytes: Cell<Option<usize>>,
 }
 
 /// Finds what can be lowered of `graph`, whose nodes are in order and whose values have `sizes`. The results of the
 /// `QuantizeLinear` nodes in `refused` are not, where that would start a new region.
-pub fn recognise(graph: &GraphProto, sizes: &Sizes<'_>, refused: &HashSet<String>) -> Lowering {
+///
+/// # Errors
+///
+/// A sentence when that takes more than [`LOWERED_BYTES`].
+pub fn recognise(
+    graph: &GraphProto,
+    sizes: &Sizes<'_>,
+    refused: &HashSet<String>,
+) -> Result<Lowering, String> {
     let mut walk = Recogniser {
         constants: Constants::new(graph),
         lowering: Lowering::default(),
         quantized_constants: HashMap::new(),
         sizes,
         refused,
+        left_bytes: Cell::new(Some(LOWERED_BYTES)),
     };
     for info in &graph.input {
         walk.picture(info);
@@ -72,8 +85,14 @@ pub fn recognise(graph: &GraphProto, sizes: &Sizes<'_>, refused: &HashSet<String
         if let Some(view) = walk.node((index, label), node).or_else(|| walk.unknown(node)) {
             walk.lowering.views.insert(name.clone(), view);
         }
+        if walk.left_bytes.get().is_none() {
+            let most = LOWERED_BYTES / 1_000_000;
+            return Err(format!(
+                "its weights take more than {most} MB while they are read, which is the limit"
+            ));
+        }
     }
-    walk.lowering
+    Ok(walk.lowering)
 }
 
 impl<'a> Recogniser<'a> {
@@ -125,27 +144,57 @@ impl<'a> Recogniser<'a> {
         self.lowering.views.get(input(node, index)?)
     }
 
-    /// Values and shape of the constant floats called `name`, dequantized if need be.
-    pub(super) fn constant_floats(&self, name: &str) -> Option<(Vec<f32>, Vec<usize>)> {
+    /// Takes so many bytes of what may be made; `None` where they are not left.
+    pub(super) fn take(&self, bytes: usize) -> Option<()> {
+        self.left_bytes.set(self.left_bytes.get().and_then(|left| left.checked_sub(bytes)));
+        self.left_bytes.get().map(drop)
+    }
+
+    /// As [`take`](Self::take), for so many values of a type.
+    pub(super) fn take_values<T>(&self, count: usize) -> Option<()> {
+        self.take(count.saturating_mul(size_of::<T>()))
+    }
+
+    /// The shape of the constant called `name`, plain or dequantized.
+    pub(super) fn constant_dims(&self, name: &str) -> Option<Vec<usize>> {
+        let of = |name| Some(self.constants.get(name)?.dims);
+        of(name).or_else(|| of(input(self.quantized_constants.get(name)?, 0)?))
+    }
+
+    /// The value of the constant called `name`, where it has one only.
+    pub(super) fn scalar(&self, name: &str) -> Option<f32> {
+        if product(&self.constant_dims(name)?)? != 1 {
+            return None;
+        }
+        self.constant_floats(name)?.first().copied()
+    }
+
+    /// The values of the constant floats called `name`, dequantized if need be.
+    pub(super) fn constant_floats(&self, name: &str) -> Option<Vec<f32>> {
         if let Some(constant) = self.constants.get(name) {
-            return Some((constant.floats()?, constant.dims));
+            self.take_values::<f32>(constant.count()?)?;
+            return constant.floats();
         }
         let QuantizedConstant { codes, scales, zero_points, axis } = self.quantized(name)?;
         let inner = product(codes.dims[axis.min(codes.dims.len())..].get(1..).unwrap_or(&[]))?;
-        let values = codes.integers()?.into_iter().enumerate().map(|(index, code)| {
+        let count = codes.count()?;
+        self.take_values::<(i64, f32)>(count)?;
+        let values = codes.integers(count)?.into_iter().enumerate().map(|(index, code)| {
             let channel = if scales.len() == 1 { 0 } else { index / inner % scales.len() };
             code.saturating_sub(zero_points[channel]) as f32 * scales[channel]
         });
-        Some((values.collect(), codes.dims))
+        Some(values.collect())
     }
 
     /// The codes of the dequantized constant called `name`.
     pub(super) fn quantized(&self, name: &str) -> Option<QuantizedConstant<'_>> {
         let node = *self.quantized_constants.get(name)?;
         let codes = self.constants.get(input(node, 0)?)?;
-        let scales = self.constants.get(input(node, 1)?)?.floats()?;
+        let scales = self.constants.get(input(node, 1)?)?;
+        self.take_values::<(f32, i64)>(scales.count()?)?;
+        let scales = scales.floats()?;
         let zero_points = match input(node, 2) {
-            Some(name) => self.constants.get(name)?.integers()?,
+            Some(name) => self.constants.get(name)?.integers(scales.len())?,
             None => vec![0; scales.len()],
         };
         let rank = codes.dims.len();
@@ -176,7 +225,7 @@ impl<'a> Recogniser<'a> {
             None => (0, encoding?),
             Some(name) => {
                 let constant = self.constants.get(name)?;
-                let [zero_point] = constant.integers()?[..] else { return None };
+                let [zero_point] = constant.integers(1)?[..] else { return None };
                 let unsigned = constant.is_unsigned();
                 (zero_point, if unsigned { Encoding::Unsigned } else { Encoding::Signed })
             }
@@ -272,6 +321,8 @@ impl<'a> Recogniser<'a> {
         };
         let (op, inputs) = match &pending.sum {
             Sum::Linear(linear) => {
+                self.take(linear.bytes())?;
+                self.take_values::<f32>(pending.slope.as_ref().map_or(0, |slope| slope.len()))?;
                 let bias = linear.bias.iter().map(|bias| {
                     let bias = bias.round_ties_even();
                     (bias.abs() <= f64::from(i32::MAX)).then_some(bias as i32)
@@ -281,7 +332,7 @@ impl<'a> Recogniser<'a> {
                     weights: linear.weights.clone(),
                     weight_scales: linear.weight_scales.clone(),
                     bias: bias.collect::<Option<_>>()?,
-                    slope: pending.slope.clone(),
+                    slope: pending.slope.as_ref().map(|slope| slope.to_vec()),
                     clamp,
                 };
                 let op = if linear.depthwise { Op::Depthwise } else { Op::Convolution };

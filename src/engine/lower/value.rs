@@ -59,7 +59,7 @@ pub struct Pending {
     /// Size of the result.
     pub shape: Shape,
     /// Slope of each channel below zero.
-    pub slope: Option<Vec<f32>>,
+    pub slope: Option<Rc<[f32]>>,
     /// The result is not less than this.
     pub low: f32,
     /// The result is not more than this.
@@ -107,6 +107,15 @@ pub struct Linear {
     pub weight_scales: Vec<f32>,
     /// Of each output channel, in units of input scale times weight scale.
     pub bias: Vec<f64>,
+}
+
+impl Linear {
+    /// Bytes of its lists.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&self.weights[..])
+            + size_of_val(&self.weight_scales[..])
+            + size_of_val(&self.bias[..])
+    }
 }
 
 /// One step of the lowered graph.

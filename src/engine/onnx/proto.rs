@@ -130,7 +130,7 @@ impl Constant<'_> {
             let (chunks, []) = raw.as_chunks::<N>() else { return None };
             chunks.iter().map(|&chunk| read(chunk)).collect()
         };
-        (Some(values.len()) == product(&self.dims)).then_some(values)
+        (Some(values.len()) == self.count()).then_some(values)
     }
 
     /// Its values, when it is float32.
@@ -154,8 +154,16 @@ impl Constant<'_> {
         self.is(DataType::Uint8)
     }
 
-    /// Its values, when it is int8, uint8, int32 or int64.
-    pub fn integers(&self) -> Option<Vec<i64>> {
+    /// Number of its values.
+    pub fn count(&self) -> Option<usize> {
+        product(&self.dims)
+    }
+
+    /// Its values, when it is int8, uint8, int32 or int64 and they are not more than `most`.
+    pub fn integers(&self, most: usize) -> Option<Vec<i64>> {
+        if self.count()? > most {
+            return None;
+        }
         let listed = self.tensor.int32_data.iter().map(|&value| i64::from(value));
         if self.is(DataType::Int8) {
             self.values(listed, |raw| i64::from(i8::from_le_bytes(raw)))
@@ -172,9 +180,9 @@ impl Constant<'_> {
 
     /// Its only value, when it is float32.
     pub fn scalar(&self) -> Option<f32> {
-        match self.floats()?[..] {
-            [value] => Some(value),
-            _ => None,
+        if self.count()? != 1 {
+            return None;
         }
+        self.floats()?.first().copied()
     }
 }

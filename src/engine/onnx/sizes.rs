@@ -11,7 +11,10 @@ use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 use super::proto::{Constants, declared_dims, input, is_standard};
 use crate::bounded::shortened;
 use crate::engine::int8::pack::product;
-use crate::engine::limits::{ARENA_BYTES, FOLDED_OPERATIONS, NODES, OPERATIONS, RANK, TRACT_BYTES};
+use crate::engine::limits::{
+    ARENA_BYTES, FOLDED_OPERATIONS, NAME_BYTES, NODES, OPERATIONS, RANK, TRACT_BYTES,
+};
+use crate::engine::lower::DOMAIN;
 
 mod layers;
 mod shapes;
@@ -27,6 +30,7 @@ type Reason = &'static str;
 const UNFIT: Reason = "its inputs do not fit together";
 const UNFIXED: Reason = "its result has no size that is fixed in the file";
 const OUT_OF_RANGE: Reason = "one of its attributes is out of range";
+const NOT_FREE: Reason = "a name that is too long or celebcam's own";
 const TOO_LARGE: Reason = "its result is too large";
 
 /// Most characters of a name in a message.
@@ -90,10 +94,11 @@ impl At<'_> {
         product(self.dims(index)?)
     }
 
-    /// The integers of the `index`th input, which has to be a constant.
+    /// The integers of the `index`th input, which has to be a constant of two for each dimension at
+    /// most.
     fn integers(&self, index: usize) -> Result<Vec<i64>, Reason> {
         let constant = input(self.node, index).and_then(|name| self.constants.get(name));
-        constant.and_then(|constant| constant.integers()).ok_or(UNFIXED)
+        constant.and_then(|constant| constant.integers(2 * RANK)).ok_or(UNFIXED)
     }
 }
 
@@ -175,6 +180,9 @@ impl<'a> Sizes<'a> {
     }
 
     fn insert(&mut self, name: &'a str, value: Value) -> Result<(), String> {
+        if !is_free(name) {
+            return Err(format!("it has a value called {}, {NOT_FREE}", shown(name)));
+        }
         match self.values.insert(name, value) {
             None => Ok(()),
             Some(_) => Err(format!("two of its values are called {}", shown(name))),
@@ -184,6 +192,9 @@ impl<'a> Sizes<'a> {
     fn node(&self, node: &NodeProto, constants: &Constants<'_>) -> Result<Value, Reason> {
         if !is_standard(node) {
             return Err("it is of an operator set that celebcam does not know");
+        }
+        if !is_free(&node.name) {
+            return Err(NOT_FREE);
         }
         let [output, others @ ..] = &node.output[..] else { return Err("it has no result") };
         if output.is_empty() || !others.iter().all(String::is_empty) {
@@ -269,6 +280,13 @@ fn constant_dims(tensor: &TensorProto) -> Result<Vec<usize>, Reason> {
         raw => listed == 0 && length.checked_mul(bytes) == Some(raw),
     };
     if fits { Ok(dims) } else { Err("has not as many values as its size says") }
+}
+
+/// Whether a node or a value may have this name. Those of the domain are for what is put in the place
+/// of the quantized layers.
+fn is_free(name: &str) -> bool {
+    let is_ours = name.strip_prefix(DOMAIN).is_some_and(|rest| rest.starts_with('/'));
+    name.len() <= NAME_BYTES && !is_ours
 }
 
 /// A name, no longer than one can read.

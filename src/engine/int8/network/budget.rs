@@ -89,6 +89,9 @@ fn check_window(window: Window) -> Result<(), String> {
     Ok(())
 }
 
+/// Bytes that an epilogue keeps for each channel.
+const EPILOGUE_BYTES: usize = 4 * size_of::<i32>();
+
 fn node_cost(node: &Node, places: &[Place], kernels: &Kernels) -> Option<Cost> {
     let [input, output] = [&places[*node.inputs.first()?], &places[node.output]];
     let positions = output.tensor.shape.positions() as u64;
@@ -99,13 +102,17 @@ fn node_cost(node: &Node, places: &[Place], kernels: &Kernels) -> Option<Cost> {
             let depth = product(&[convolution.window.taps(), input.stride_bytes])?
                 .checked_next_multiple_of(DEPTH_BLOCK)?;
             let columns = channels.checked_next_multiple_of(CHANNEL_BLOCK)?;
-            (many(depth, columns)?, kernels.gemm_bytes(columns, depth)?)
+            let packed = kernels.gemm_bytes(columns, depth)?;
+            (many(depth, columns)?, packed.checked_add(product(&[columns, EPILOGUE_BYTES])?)?)
         }
         Op::Depthwise(convolution) => {
             let window = convolution.window;
             let packed = kernels.dwconv_bytes(channels, window.size)?;
+            let columns = channels.checked_next_multiple_of(CHANNEL_BLOCK)?;
+            let epilogue = product(&[columns, EPILOGUE_BYTES])?;
             // A row of padding is kept as well.
-            (many(window.taps(), output.stride_bytes)?, packed.checked_add(input.row_bytes())?)
+            let kept = packed.checked_add(epilogue)?.checked_add(input.row_bytes())?;
+            (many(window.taps(), output.stride_bytes)?, kept)
         }
         Op::MaxPool(window) => (many(window.taps(), output.stride_bytes)?, 0),
         Op::Dense { .. } => {

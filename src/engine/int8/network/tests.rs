@@ -353,7 +353,7 @@ fn each_limit_is_said() {
     let shape = |height, width, channels| Shape { height, width, channels };
     let graph = single(2000, 1000, pointwise(64), shape(2000, 1000, 64));
     assert!(message(&graph).contains("values take more than 64 MB"), "{}", message(&graph));
-    let graph = single(1, 1, pointwise(6_500_000), shape(1, 1, 6_500_000));
+    let graph = single(1, 1, pointwise(4_000_000), shape(1, 1, 4_000_000));
     assert!(message(&graph).contains("weights take more than 96 MB"), "{}", message(&graph));
     let window = Window { size: [600, 600], stride: [1, 1], padding: Padding::default() };
     let graph = single(1000, 1000, Op::MaxPool(window), shape(401, 401, 3));

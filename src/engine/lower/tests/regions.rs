@@ -153,3 +153,50 @@ fn what_is_not_understood_is_left_alone() {
     assert!(untouched(&unordered));
     assert!(lower(&ModelProto::default(), &Sizes::default()).is_err());
 }
+
+/// What is said of the model that `build` makes out of a convolution of the picture with many channels.
+fn too_heavy(build: impl FnOnce(&mut Model, &str)) -> String {
+    let mut model = Model::new();
+    let picture = model.picture();
+    let conv = model.conv(&picture, [20_000, 3, 1, 1], 1, [0; 4]);
+    build(&mut model, &conv);
+    let output = model.quantized(&conv, STEP, 0);
+    let proto = model.finish(&[&output]);
+    let sizes = Sizes::of(proto.graph.as_ref().unwrap()).unwrap();
+    match lower(&proto, &sizes) {
+        Ok(_) => "it is lowered".to_owned(),
+        Err(message) => message,
+    }
+}
+
+#[test]
+fn copies_of_weights_are_counted() {
+    const LIMIT: &str = "its weights take more than 64 MB while they are read, which is the limit";
+    let add = |model: &mut Model, conv: &str, times: usize| {
+        let number = model.scalar(0.5);
+        (0..times).fold(conv.to_owned(), |last, _| model.node("Add", &[&last, &number], &[]));
+    };
+    assert_eq!(too_heavy(|model, conv| add(model, conv, 10)), "it is lowered");
+    assert_eq!(too_heavy(|model, conv| add(model, conv, 300)), LIMIT);
+    let quantized = too_heavy(|model, conv| {
+        for _ in 0..300 {
+            model.quantized(conv, STEP, 1);
+        }
+    });
+    assert_eq!(quantized, LIMIT);
+    let shared = too_heavy(|model, _| {
+        let weights = model.floats(&[700_000, 3, 1, 1], &vec![0.5; 2_100_000]);
+        let picture = model.picture();
+        for _ in 0..12 {
+            model.node("Conv", &[&picture, &weights], &[]);
+        }
+    });
+    assert_eq!(shared, LIMIT);
+    // Other names of a value share what it has.
+    let named = too_heavy(|model, conv| {
+        let slope = [("alpha", Attribute::Float(0.1))];
+        let leaky = model.node("LeakyRelu", &[conv], &slope);
+        (0..3000).fold(leaky, |last, _| model.node("Identity", &[&last], &[]));
+    });
+    assert_eq!(named, "it is lowered");
+}

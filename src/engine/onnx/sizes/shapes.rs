@@ -4,6 +4,7 @@ use tract_onnx::pb::tensor_proto::DataType;
 
 use super::{At, OUT_OF_RANGE, Reason, UNFIT, UNFIXED, Value, constant_dims};
 use crate::engine::int8::pack::product;
+use crate::engine::limits::RANK;
 use crate::engine::onnx::proto::{axis, input, integer, integers, text};
 
 impl At<'_> {
@@ -125,6 +126,9 @@ impl At<'_> {
             (None, None) => return Ok(None),
             (Some(_), Some(_)) => return Err(OUT_OF_RANGE),
         };
+        if listed.len() > rank {
+            return Err(OUT_OF_RANGE);
+        }
         let mut axes: Vec<usize> =
             listed.iter().map(|&at| axis(at, rank)).collect::<Option<_>>().ok_or(OUT_OF_RANGE)?;
         axes.sort_unstable();
@@ -149,7 +153,8 @@ impl At<'_> {
             Some(axes) => axes.len(),
             None => self.count(1).ok_or(UNFIXED)?,
         };
-        let rank = dims.len().checked_add(added).ok_or(OUT_OF_RANGE)?;
+        let rank = dims.len().checked_add(added).filter(|&rank| rank <= RANK);
+        let rank = rank.ok_or(OUT_OF_RANGE)?;
         let axes = self.axes(rank)?.ok_or(UNFIXED)?;
         let mut old = dims.iter().copied();
         let size = |at| if axes.contains(&at) { Some(1) } else { old.next() };

@@ -247,3 +247,44 @@ fn what_tract_would_hold_is_counted() {
     });
     assert!(folded.expect_err("too much").contains("from constants"));
 }
+
+#[test]
+fn names_that_stand_for_regions_are_not_for_files() {
+    for name in ["celebcam/value2", "celebcam/region0", "celebcam/"] {
+        let message = refused(|model| {
+            let picture = model.picture();
+            model.graph.initializer[0].name = name.to_owned();
+            picture
+        });
+        assert!(message.contains(name) && message.contains("celebcam's own"), "{message}");
+        let message = refused(|model| {
+            let picture = model.picture();
+            model.graph.node[0].name = name.to_owned();
+            picture
+        });
+        assert!(message.contains("celebcam's own"), "{message}");
+    }
+    let message = refused(|model| {
+        let picture = model.picture();
+        model.graph.node[1].name = "n".repeat(1001);
+        picture
+    });
+    assert!(message.contains("too long") && message.len() < 200, "{message}");
+}
+
+#[test]
+fn lists_longer_than_a_node_can_use_are_not_read() {
+    let many = vec![0_i64; 100_000];
+    let message = refused(|model| model.node("Unsqueeze", &["image"], &[ints("axes", &many)]));
+    assert!(message.contains("out of range"), "{message}");
+    let message = refused(|model| model.node("Squeeze", &["image"], &[ints("axes", &many)]));
+    assert!(message.contains("out of range"), "{message}");
+    for op in ["Unsqueeze", "Reshape", "Pad"] {
+        let message = refused(|model| {
+            let list = model.codes(&[many.len()], &vec![0; many.len()]);
+            model.node(op, &["image", &list], &[])
+        });
+        let is_said = message.contains("out of range") || message.contains("no size that is fixed");
+        assert!(is_said, "{op}: {message}");
+    }
+}
