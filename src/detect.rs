@@ -100,7 +100,6 @@ pub struct Detector {
     boxes_output: usize,
     scores_output: usize,
     search: Search,
-    wanted: Wanted,
 }
 
 /// What one look at a region showed.
@@ -141,20 +140,14 @@ impl Detector {
         };
         let boxes_output = output("boxes", decode::VALUES_PER_ANCHOR)?;
         let scores_output = output("scores", 1)?;
-        let (search, wanted) = (Search::default(), Wanted::default());
-        Ok(Self { model, specification, anchors, boxes_output, scores_output, search, wanted })
+        let search = Search::default();
+        Ok(Self { model, specification, anchors, boxes_output, scores_output, search })
     }
 
     /// The detector with another way to search.
     #[must_use]
     pub fn with_search(self, search: Search) -> Self {
         Self { search, ..self }
-    }
-
-    /// The detector that leaves out faces which are not `wanted`.
-    #[must_use]
-    pub fn with_wanted(self, wanted: Wanted) -> Self {
-        Self { wanted, ..self }
     }
 
     /// The model behind it.
@@ -169,11 +162,20 @@ impl Detector {
     ///
     /// [`Error::Inference`](crate::error::Error::Inference) when the model fails.
     pub fn detect(&self, rgb: &RgbImage) -> Result<Vec<Face>> {
+        self.detect_wanted(rgb, &Wanted::default())
+    }
+
+    /// [`Self::detect`] without the faces that are not `wanted`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Inference`](crate::error::Error::Inference) when the model fails.
+    pub fn detect_wanted(&self, rgb: &RgbImage, wanted: &Wanted) -> Result<Vec<Face>> {
         let Some(whole) = Region::whole(rgb) else { return Ok(Vec::new()) };
         let side = self.specification.input_px;
         let farther = (side as f32 * FARTHER) as u32;
         let View { mut sightings, mut signs } = self.look(rgb, whole, side)?;
-        signs.retain(|sign| !self.wanted.ignores(sign, whole));
+        signs.retain(|sign| !wanted.ignores(sign, whole));
         if self.search == Search::Thorough {
             sightings.extend(self.look(rgb, whole, farther)?.sightings);
             let tile_side = (whole.width.max(whole.height) / 2).max(SMALLEST_TILE_PX);
@@ -181,10 +183,10 @@ impl Detector {
                 sightings.extend(self.look(rgb, tile, side)?.sightings);
             }
         }
-        let mut faces = self.confirmed(rgb, whole, sightings)?;
+        let mut faces = self.confirmed(rgb, whole, sightings, wanted)?;
         if self.search == Search::Whole && self.may_be_larger(&faces, &signs) {
             let View { sightings, .. } = self.look(rgb, whole, farther)?;
-            faces.extend(self.confirmed(rgb, whole, sightings)?);
+            faces.extend(self.confirmed(rgb, whole, sightings, wanted)?);
             faces = self.each_once(faces);
         }
         let frame = whole.bounds();
@@ -193,22 +195,23 @@ impl Detector {
         Ok(faces)
     }
 
-    /// The faces that are there in a second look as well, each once.
+    /// The faces that are there in a second look as well and wanted, each once.
     fn confirmed(
         &self,
         rgb: &RgbImage,
         whole: Region,
         mut sightings: Vec<Sighting>,
+        wanted: &Wanted,
     ) -> Result<Vec<Face>> {
         let iou_threshold = self.specification.iou_threshold;
-        sightings.retain(|sighting| !self.wanted.ignores(&sighting.face.bounds, whole));
+        sightings.retain(|sighting| !wanted.ignores(&sighting.face.bounds, whole));
         let mut faces = Vec::new();
         for sighting in nms::suppress_alike(sightings, iou_threshold, |sighting| &sighting.face) {
             faces.extend(self.look_again(rgb, &sighting)?);
         }
         faces.retain(|face| is_plausible(&face.bounds, whole));
         let mut faces = self.each_once(faces);
-        faces.retain(|face| self.wanted.takes(&face.bounds, whole));
+        faces.retain(|face| wanted.takes(&face.bounds, whole));
         Ok(faces)
     }
 

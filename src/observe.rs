@@ -40,12 +40,13 @@ pub struct ObserveTimes {
 
 /// Says who is in a picture.
 pub trait Observe {
-    /// The faces in the picture, largest first.
+    /// The faces in a picture, each of whose pixels stands for `reduction` of its source's, each way;
+    /// largest first, in pixels of `rgb`.
     ///
     /// # Errors
     ///
     /// [`Error::Inference`](crate::error::Error::Inference) when a model fails.
-    fn observe(&self, rgb: &RgbImage) -> Result<Vec<Observation>>;
+    fn observe(&self, rgb: &RgbImage, reduction: u32) -> Result<Vec<Observation>>;
 
     /// Who says whose face it is, also by several pictures.
     fn judge(&self) -> &dyn Judge;
@@ -61,6 +62,7 @@ pub struct Observer {
     aligner: Aligner,
     recognizer: Recognizer,
     limits: Limits,
+    wanted: Wanted,
     times: Mutex<ObserveTimes>,
 }
 
@@ -72,7 +74,8 @@ impl Observer {
         recognizer: Recognizer,
         limits: Limits,
     ) -> Self {
-        Self { detector, aligner, recognizer, limits, times: Mutex::default() }
+        let (wanted, times) = Default::default();
+        Self { detector, aligner, recognizer, limits, wanted, times }
     }
 
     /// Recognizes the people of a gallery as well.
@@ -84,7 +87,7 @@ impl Observer {
     /// Looks at no faces but those that are `wanted`.
     #[must_use]
     pub fn with_wanted(self, wanted: Wanted) -> Self {
-        Self { detector: self.detector.with_wanted(wanted), ..self }
+        Self { wanted, ..self }
     }
 
     /// The recognizer.
@@ -94,9 +97,10 @@ impl Observer {
 }
 
 impl Observe for Observer {
-    fn observe(&self, rgb: &RgbImage) -> Result<Vec<Observation>> {
+    fn observe(&self, rgb: &RgbImage, reduction: u32) -> Result<Vec<Observation>> {
         let mut times = ObserveTimes::default();
-        let faces = timed(&mut times.detect, || self.detector.detect(rgb))?;
+        let wanted = self.wanted.reduced(reduction);
+        let faces = timed(&mut times.detect, || self.detector.detect_wanted(rgb, &wanted))?;
         let observations = faces
             .into_iter()
             .map(|face| {

@@ -78,8 +78,6 @@ pub struct Pipeline<'a> {
     film_started: Option<SystemTime>,
     model: String,
     times: StageTimes,
-    /// See [`Frame::reduction`]; that of the last frame.
-    reduction: u32,
 }
 
 /// Faces so far, each counted in every frame in which it was looked at.
@@ -136,7 +134,6 @@ impl<'a> Pipeline<'a> {
             film_started,
             model: plan.model,
             times: StageTimes::default(),
-            reduction: 1,
         }
     }
 
@@ -251,7 +248,6 @@ impl<'a> Pipeline<'a> {
     }
 
     fn frame(&mut self, frame: &Frame) -> Result<Reader> {
-        self.reduction = frame.reduction;
         let changes = match self.live.take() {
             Some(mut live) => {
                 let is_old = frame.captured_at.elapsed() > config::LARGEST_FRAME_AGE;
@@ -295,7 +291,7 @@ impl<'a> Pipeline<'a> {
 
     fn look(&mut self, frame: &Frame) -> Result<Vec<Change>> {
         let started = Instant::now();
-        let observations = self.observer.observe(&frame.rgb)?;
+        let observations = self.observer.observe(&frame.rgb, frame.reduction)?;
         self.times.observe.add(started.elapsed());
         self.seen.faces += observations.len() as u64;
         let is_recognized = |seen: &&Observation| seen.identity.name.is_ok();
@@ -303,7 +299,7 @@ impl<'a> Pipeline<'a> {
         let judge = self.observer.judge();
         let clock = self.clock.as_mut();
         let now = clock.map_or(frame.captured_at, |clock| clock.show(frame.sequence));
-        Ok(self.tracker.frame(now, frame.sequence, observations, judge))
+        Ok(self.tracker.frame(now, frame.sequence, frame.reduction, observations, judge))
     }
 
     fn follow(&mut self, frame: &Frame, last: Option<&Small>, now: Option<&Small>) -> Vec<Change> {
@@ -332,7 +328,7 @@ impl<'a> Pipeline<'a> {
                 margin: Some(sighting.margin),
                 reason: sighting.name.as_ref().err().copied(),
                 top: Some(sighting.top.iter().map(Guess::from).collect()),
-                bounds: Some(whole_pixels(&sighting.bounds.scaled(self.reduction as f32))),
+                bounds: Some(whole_pixels(&sighting.bounds)),
                 frame: Some(sighting.frame),
                 latency_ms: latency.map(|latency| (latency.as_secs_f64() * 1e4).round() / 10.0),
                 model: Some(self.model.clone()),

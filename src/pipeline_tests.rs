@@ -50,7 +50,7 @@ impl FrameSource for ScriptSource {
 struct ByWidth;
 
 impl Observe for ByWidth {
-    fn observe(&self, rgb: &RgbImage) -> Result<Vec<Observation>> {
+    fn observe(&self, rgb: &RgbImage, _reduction: u32) -> Result<Vec<Observation>> {
         Ok(match rgb.width() {
             1 => vec![observation(0.95)],
             2 => vec![observation(0.2)],
@@ -243,9 +243,9 @@ fn between_the_frames_of_a_film_no_time_passes() {
 fn a_rate_that_cannot_be_held_leaves_frames_to_be_followed() {
     struct Slow;
     impl Observe for Slow {
-        fn observe(&self, rgb: &RgbImage) -> Result<Vec<Observation>> {
+        fn observe(&self, rgb: &RgbImage, reduction: u32) -> Result<Vec<Observation>> {
             std::thread::sleep(Duration::from_millis(20));
-            ByWidth.observe(rgb)
+            ByWidth.observe(rgb, reduction)
         }
 
         fn judge(&self) -> &dyn Judge {
@@ -353,7 +353,7 @@ struct StopsAtThird {
 }
 
 impl Observe for StopsAtThird {
-    fn observe(&self, _rgb: &RgbImage) -> Result<Vec<Observation>> {
+    fn observe(&self, _rgb: &RgbImage, _reduction: u32) -> Result<Vec<Observation>> {
         self.seen.set(self.seen.get() + 1);
         if self.seen.get() == 3 {
             self.stop.set();
@@ -417,7 +417,7 @@ fn the_supervisor_hears_of_frames_and_of_the_search_for_a_source_and_not_of_wait
 fn what_a_camera_shows_when_it_is_back_is_looked_at_even_if_nothing_has_changed() {
     struct Looks(Cell<u32>);
     impl Observe for Looks {
-        fn observe(&self, _rgb: &RgbImage) -> Result<Vec<Observation>> {
+        fn observe(&self, _rgb: &RgbImage, _reduction: u32) -> Result<Vec<Observation>> {
             self.0.set(self.0.get() + 1);
             Ok(Vec::new())
         }
@@ -448,4 +448,23 @@ fn what_a_camera_shows_when_it_is_back_is_looked_at_even_if_nothing_has_changed(
     assert_eq!(looks_of(vec![frame(0), frame(3), frame(4)]), 1);
     let lost = Ok(Received::Lost("unplugged".into()));
     assert_eq!(looks_of(vec![frame(0), frame(3), lost, Ok(Received::Restored), frame(4)]), 2);
+}
+
+#[test]
+fn boxes_are_in_pixels_of_the_source_whatever_frame_comes_last() {
+    let mut script = frames(&[1, 1, 3, 3]);
+    for received in &mut script[..2] {
+        if let Ok(Received::Frame(frame)) = received {
+            frame.reduction = 4;
+        }
+    }
+    let mut source = ScriptSource::new(script);
+    let mut sink = Kept { events: Vec::new(), room: 9, finished: 0 };
+    Pipeline::new(&mut source, &ByWidth, &mut sink, plan("print"))
+        .run(&StopFlag::default())
+        .unwrap();
+    let boxes: Vec<_> = sink.events.iter().map(|event| event.bounds).collect();
+    assert_eq!(kinds(&sink.events), [EventKind::Start, EventKind::End]);
+    let expected = whole_pixels(&observation(0.95).face.bounds.scaled(4.0));
+    assert_eq!(boxes, [Some(expected); 2]);
 }

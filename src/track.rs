@@ -47,7 +47,7 @@ pub struct Sighting {
     pub margin: f32,
     /// The best candidates, best first.
     pub top: Vec<Candidate>,
-    /// Where the face is.
+    /// Where the face is, in pixels of the source.
     pub bounds: BoundingBox,
     /// Number of the frame.
     pub frame: u64,
@@ -139,7 +139,8 @@ impl Track {
 
     /// Who is seen, once that is settled. A stranger is whoever has no name after as many good pictures
     /// as a name is given time to grow.
-    fn sighting(&self, frame: u64) -> Option<Sighting> {
+    /// Each pixel of the frame stands for `reduction` of the source's, each way.
+    fn sighting(&self, frame: u64, reduction: u32) -> Option<Sighting> {
         let name = match self.evidence.name() {
             Some(label) => Ok(label.clone()),
             None if self.nameless >= WINDOW_FRAMES => {
@@ -153,7 +154,7 @@ impl Track {
             confidence: top.first()?.confidence,
             margin: *margin,
             top: top.clone(),
-            bounds: self.bounds,
+            bounds: self.bounds.scaled(reduction as f32),
             frame,
         })
     }
@@ -191,11 +192,13 @@ impl Tracker {
         !self.tracks.is_empty()
     }
 
-    /// Takes the faces of frame number `frame` at the time `now`.
+    /// Takes the faces of frame number `frame` at the time `now`; each of its pixels stands for
+    /// `reduction` of the source's, each way.
     pub fn frame(
         &mut self,
         now: Instant,
         frame: u64,
+        reduction: u32,
         observations: Vec<Observation>,
         judge: &dyn Judge,
     ) -> Vec<Change> {
@@ -203,7 +206,7 @@ impl Tracker {
         self.assign(now, observations, judge);
         let mut seen: Vec<(usize, Sighting)> = (0..self.tracks.len())
             .filter(|&index| self.tracks[index].last_seen == now)
-            .filter_map(|index| Some((index, self.tracks[index].sighting(frame)?)))
+            .filter_map(|index| Some((index, self.tracks[index].sighting(frame, reduction)?)))
             .filter(|(_, sighting)| self.rules.with_strangers || sighting.name.is_ok())
             .collect();
         one_of_each(&mut seen);

@@ -106,7 +106,7 @@ impl Film {
     }
 
     fn show(&mut self, faces: Vec<Observation>) {
-        let changes = self.tracker.frame(self.now, self.frame, faces, &ByLogits);
+        let changes = self.tracker.frame(self.now, self.frame, 1, faces, &ByLogits);
         self.note(&changes);
     }
 

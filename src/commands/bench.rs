@@ -246,7 +246,7 @@ fn bench_photo(
     let observer = load_observer(&ModelFiles::default(), &decision, Search::Whole, settings)?;
     let mut faces = 0;
     let samples = Samples::measure(args.warmup, args.runs, || {
-        faces = observer.observe(&rgb)?.len();
+        faces = observer.observe(&rgb, 1)?.len();
         Ok(())
     })?;
     let times = observer.times();

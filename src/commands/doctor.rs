@@ -75,11 +75,11 @@ fn examine(
         _ if !can_open => (Finding::skipped("not looked at, see permission"), None),
         _ => frame::check(&spec, args.source.turn.turn(), device.as_ref(), system, stop),
     };
-    let inference =
-        (!stop.is_set()).then(|| inference::check(&models, picture.as_ref(), engine.threads));
+    let inference = (!stop.is_set())
+        .then(|| inference::check(&models, picture.as_ref(), &args.faces.wanted(), engine.threads));
     let upright = match (&models.detector, &picture) {
         (Ok(detector), Some(picture)) if !stop.is_set() => {
-            upright::check(detector, picture, args.source.turn)
+            upright::check(detector, &picture.rgb, args.source.turn)
         }
         _ => None,
     };
@@ -119,19 +119,21 @@ impl System {
         read_trimmed(&self.path(below_root))
     }
 
-    /// The service of celebcam that runs, or the first of several.
-    fn running_service(&self) -> Option<String> {
+    /// The services of celebcam that run.
+    fn running_services(&self) -> Vec<String> {
         let slices = ["sys/fs/cgroup", "sys/fs/cgroup/systemd"]
             .map(|groups| self.path(groups).join("system.slice"));
-        if slices.iter().any(|slice| slice.join("celebcam.service").exists()) {
-            return Some("celebcam".to_owned());
-        }
+        let own = slices.iter().find(|slice| slice.join("celebcam.service").exists());
         let groups = slices.iter().flat_map(|slice| slice.join("system-celebcam.slice").read_dir());
         let names = groups.flatten().flatten().map(|group| group.file_name());
-        names
+        let mut services: Vec<String> = names
             .filter_map(|name| Some(name.to_str()?.strip_suffix(".service")?.to_owned()))
             .filter(|name| name.starts_with("celebcam@"))
-            .min()
+            .chain(own.map(|_| "celebcam".to_owned()))
+            .collect();
+        services.sort();
+        services.dedup();
+        services
     }
 }
 
@@ -193,16 +195,18 @@ mod tests {
     }
 
     #[test]
-    fn the_service_runs_while_it_has_a_control_group() {
-        let running = |group: &str| {
-            let group = format!("sys/fs/cgroup/system.slice/{group}/cgroup.procs");
-            let (_folder, system) = system(&[(&group, "1\n")]);
-            system.running_service()
+    fn services_run_while_they_have_a_control_group() {
+        let running = |groups: &[&str]| {
+            let file = |group| (format!("sys/fs/cgroup/system.slice/{group}/cgroup.procs"), "1\n");
+            let files: Vec<_> = groups.iter().map(file).collect();
+            let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+            system(&files).1.running_services()
         };
-        assert_eq!(running("celebcam.service").as_deref(), Some("celebcam"));
-        let door = running("system-celebcam.slice/celebcam@door.service");
-        assert_eq!(door.as_deref(), Some("celebcam@door"));
-        assert_eq!(running("other.service"), None);
+        let door = "system-celebcam.slice/celebcam@door.service";
+        assert_eq!(running(&["celebcam.service"]), ["celebcam"]);
+        assert_eq!(running(&[door]), ["celebcam@door"]);
+        assert_eq!(running(&["celebcam.service", door]), ["celebcam", "celebcam@door"]);
+        assert!(running(&["other.service"]).is_empty());
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Examiner {
     fn examine(&self, file: &PictureFile) -> Result<Vec<Finding>> {
         let mut picture = inputs::read(&self.reader, file)?;
         picture.rgb = self.turn.apply(std::mem::take(&mut picture.rgb), &mut Vec::new());
-        let findings = self.kind.examine(file, &mut picture.rgb)?;
+        let findings = self.kind.examine(file, &mut picture.rgb, picture.reduction)?;
         let in_file = |finding: Finding| finding.scaled(picture.reduction as f32);
         Ok(findings.into_iter().map(in_file).collect())
     }
@@ -151,7 +151,12 @@ impl Kind {
         Ok(Self::Photos { observer, copies, ignored, undrawable: Undrawable::default() })
     }
 
-    fn examine(&self, file: &PictureFile, rgb: &mut RgbImage) -> Result<Vec<Finding>> {
+    fn examine(
+        &self,
+        file: &PictureFile,
+        rgb: &mut RgbImage,
+        reduction: u32,
+    ) -> Result<Vec<Finding>> {
         match self {
             Self::Crops { recognizer, limits } => {
                 let size = rgb.dimensions();
@@ -171,7 +176,7 @@ impl Kind {
                 Ok(vec![Finding { face: None, quality, identity }])
             }
             Self::Photos { observer, copies, ignored, undrawable } => {
-                let observations = observer.observe(rgb)?;
+                let observations = observer.observe(rgb, reduction)?;
                 if let Some(copies) = copies {
                     annotate_areas(rgb, ignored);
                     annotate(rgb, &observations);

@@ -59,6 +59,12 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// The same of a picture each of whose pixels stands for so many, each way.
+    #[must_use]
+    pub fn reduced(&self, by: u32) -> Self {
+        Self { ignored: self.ignored.clone(), narrowest_px: self.narrowest_px / by as f32 }
+    }
+
     /// Whether a face with these bounds in a picture is wanted.
     pub(super) fn takes(&self, bounds: &BoundingBox, picture: Region) -> bool {
         bounds.width >= self.narrowest_px && !self.ignores(bounds, picture)
@@ -105,6 +111,8 @@ mod tests {
         assert!(!takes(300.0, 50.0, 30.0) && !takes(20.0, 190.0, 30.0));
         assert!(takes(190.0, 50.0, 60.0), "the centre lies outside");
         assert!(!takes(100.0, 50.0, 19.0) && takes(100.0, 50.0, 20.0));
+        let narrow = BoundingBox { x: 95.0, y: 45.0, width: 10.0, height: 10.0 };
+        assert!(!wanted.takes(&narrow, picture) && wanted.reduced(2).takes(&narrow, picture));
         assert!(
             Wanted::default()
                 .takes(&BoundingBox { x: 0.0, y: 0.0, width: 1.0, height: 1.0 }, picture)

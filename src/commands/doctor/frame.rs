@@ -8,6 +8,7 @@ use super::{Finding, System, holder, quoted};
 use crate::commands::count;
 use crate::config;
 use crate::error::{Error, Result};
+use crate::frame::Frame;
 use crate::shown::masked;
 use crate::source::{self, Device, FrameSource, Received, SourceSpec};
 use crate::stop::StopFlag;
@@ -45,7 +46,7 @@ pub fn check(
     device: Option<&Device>,
     system: &System,
     stop: &StopFlag,
-) -> (Finding, Option<RgbImage>) {
+) -> (Finding, Option<Frame>) {
     let times = if is_live(spec) {
         TIMES
     } else {
@@ -55,7 +56,7 @@ pub fn check(
     let sample =
         source::open(spec, turn).and_then(|mut source| take(source.as_mut(), opened, &times, stop));
     match sample {
-        Ok(Some(sample)) => (judge(&sample), Some(sample.rgb)),
+        Ok(Some(sample)) => (judge(&sample), Some(sample.frame)),
         Ok(None) => (Finding::skipped("the look was broken off"), None),
         Err(error) => {
             let advice = advice(spec, device, system);
@@ -74,7 +75,7 @@ fn is_live(spec: &SourceSpec) -> bool {
 
 /// What a source gave.
 struct Sample {
-    rgb: RgbImage,
+    frame: Frame,
     first_ms: f64,
     /// Frames a second, where they were counted.
     rate: Option<f64>,
@@ -91,7 +92,7 @@ fn take(
     times: &Times,
     stop: &StopFlag,
 ) -> Result<Option<Sample>> {
-    let Some(rgb) = first(source, opened, times, stop)? else { return Ok(None) };
+    let Some(frame) = first(source, opened, times, stop)? else { return Ok(None) };
     let first = Instant::now();
     let arrived = |source: &dyn FrameSource| {
         let counters = source.counters();
@@ -99,7 +100,7 @@ fn take(
     };
     let before = arrived(source);
     let mut sample = Sample {
-        rgb,
+        frame,
         first_ms: (first - opened).as_secs_f64() * 1e3,
         rate: None,
         arrived: before,
@@ -113,7 +114,7 @@ fn take(
             break;
         }
         match source.next(PATIENCE) {
-            Ok(Received::Frame(frame)) => sample.rgb = frame.rgb,
+            Ok(Received::Frame(frame)) => sample.frame = frame,
             Ok(Received::Nothing | Received::Restored) => {}
             Ok(Received::End) => break,
             Ok(Received::Lost(reason)) => {
@@ -140,11 +141,11 @@ fn first(
     opened: Instant,
     times: &Times,
     stop: &StopFlag,
-) -> Result<Option<RgbImage>> {
+) -> Result<Option<Frame>> {
     let mut why = String::new();
     while !stop.is_set() {
         match source.next(PATIENCE)? {
-            Received::Frame(frame) => return Ok(Some(frame.rgb)),
+            Received::Frame(frame) => return Ok(Some(frame)),
             Received::Lost(reason) => why = format!(": {reason}"),
             Received::End => {
                 return Err(Error::Source(format!("{} ended without a picture", source.name())));
@@ -161,8 +162,9 @@ fn first(
 }
 
 fn judge(sample: &Sample) -> Finding {
-    let brightness = brightness(&sample.rgb);
-    let (width, height) = sample.rgb.dimensions();
+    let Frame { rgb, reduction, .. } = &sample.frame;
+    let brightness = brightness(rgb);
+    let [width, height] = [rgb.width(), rgb.height()].map(|length| length * reduction);
     let mut found = format!("{width}x{height}, the first after {:.0} ms", sample.first_ms);
     if let Some(rate) = sample.rate {
         found += &format!(", {rate:.1} a second");
@@ -221,10 +223,12 @@ fn brightness(rgb: &RgbImage) -> f32 {
 /// What to do when no picture comes.
 fn advice(spec: &SourceSpec, device: Option<&Device>, system: &System) -> String {
     let is_held = matches!(spec, SourceSpec::Camera(_) | SourceSpec::Command { .. });
-    if let Some(service) = system.running_service().filter(|_| is_held) {
+    let services = system.running_services();
+    if is_held && !services.is_empty() {
         return format!(
             "The service is using the camera; stop it for the time of the look: sudo systemctl stop \
-             {service}"
+             {}",
+            services.join(" ")
         );
     }
     match spec {
@@ -268,7 +272,6 @@ mod tests {
 
     use super::super::{Status, tests::system};
     use super::*;
-    use crate::frame::Frame;
     use crate::source::Counters;
 
     /// Hardly any time.
@@ -320,10 +323,11 @@ mod tests {
     fn the_last_picture_counts_and_all_are_counted() {
         let source = Script::of(vec![Ok(Received::Nothing), frame(0), frame(99), frame(100)]);
         let sample = look(source).unwrap().unwrap();
-        assert_eq!((sample.arrived, sample.rgb.get_pixel(0, 0).0), (3, [100; 3]));
+        assert_eq!((sample.arrived, sample.frame.rgb.get_pixel(0, 0).0), (3, [100; 3]));
         assert!(sample.rate.is_some_and(|rate| rate > 0.0));
-        let found = judge(&Sample { rate: Some(30.0), first_ms: 5.0, ..sample });
-        let text = "8x4, the first after 5 ms, 30.0 a second, brightness 100 of 255";
+        let frame = Frame { reduction: 2, ..sample.frame };
+        let found = judge(&Sample { frame, rate: Some(30.0), first_ms: 5.0, ..sample });
+        let text = "16x8, the first after 5 ms, 30.0 a second, brightness 100 of 255";
         assert_eq!(found, Finding::ok(text));
     }
 

@@ -2,16 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use image::RgbImage;
-
 use super::Finding;
 use super::files::Models;
 use crate::align::Aligner;
 use crate::commands::count;
 use crate::config;
-use crate::detect::Detector;
+use crate::detect::{Detector, Wanted};
 use crate::error::Result;
 use crate::face::{CROP_SIZE_PX, FaceCrop};
+use crate::frame::Frame;
 use crate::picture;
 use crate::recognize::Recognizer;
 use crate::timing::Timing;
@@ -23,15 +22,18 @@ const TIME: Duration = Duration::from_millis(500);
 /// Size of a picture where the source has none.
 const PICTURE_PX: (u32, u32) = (640, 480);
 
-/// What the models take for a picture of the source, or for a made-up one.
-pub fn check(models: &Models, picture: Option<&RgbImage>, threads: usize) -> Finding {
+/// What the models take for a picture of the source, or for a made-up one, in which the faces that are
+/// `wanted` count.
+pub fn check(models: &Models, picture: Option<&Frame>, wanted: &Wanted, threads: usize) -> Finding {
     let (Ok(detector), Ok(aligner), Ok(recognizer)) =
         (&models.detector, &models.aligner, &models.recognizer)
     else {
         return Finding::skipped("there are no models to run");
     };
-    match measure(detector, aligner, recognizer, picture) {
-        Ok(measured) => judge(&measured, threads),
+    match measure(detector, aligner, recognizer, picture, wanted) {
+        Ok(measured) => Finding::joined(
+            [speed(&measured, threads)].into_iter().chain(unwanted(&measured)).collect(),
+        ),
         Err(error) => Finding::failure(
             error.to_string(),
             "Take the built-in models: they run where celebcam does. `celebcam config` shows who \
@@ -44,23 +46,29 @@ pub fn check(models: &Models, picture: Option<&RgbImage>, threads: usize) -> Fin
 struct Measured {
     look_ms: f64,
     face_ms: f64,
-    /// Faces in the picture of the source.
+    /// Faces in the picture of the source that are wanted.
     faces: Option<usize>,
+    /// Faces that are there as well.
+    left_out: usize,
 }
 
 fn measure(
     detector: &Detector,
     aligner: &Aligner,
     recognizer: &Recognizer,
-    picture: Option<&RgbImage>,
+    picture: Option<&Frame>,
+    wanted: &Wanted,
 ) -> Result<Measured> {
     let made_up = || picture::made_up(PICTURE_PX.0, PICTURE_PX.1);
-    let rgb = picture.map_or_else(made_up, Clone::clone);
+    let rgb = picture.map_or_else(made_up, |frame| frame.rgb.clone());
+    let here = wanted.reduced(picture.map_or(1, |frame| frame.reduction));
     let mut faces = 0;
     let look_ms = median_ms(|| {
-        faces = detector.detect(&rgb)?.len();
+        faces = detector.detect_wanted(&rgb, &here)?.len();
         Ok(())
     })?;
+    let are_all_wanted = *wanted == Wanted::default();
+    let all = if are_all_wanted { faces } else { detector.detect(&rgb)?.len() };
     let crop = FaceCrop::from_warped(picture::made_up(CROP_SIZE_PX, CROP_SIZE_PX));
     let (width, height) = aligner.model().input_size();
     let square = picture::made_up(width, height);
@@ -68,7 +76,12 @@ fn measure(
         aligner.model().run(&square)?;
         recognizer.features(&crop).map(drop)
     })?;
-    Ok(Measured { look_ms, face_ms, faces: picture.map(|_| faces) })
+    Ok(Measured {
+        look_ms,
+        face_ms,
+        faces: picture.map(|_| faces),
+        left_out: all.saturating_sub(faces),
+    })
 }
 
 fn median_ms(mut work: impl FnMut() -> Result<()>) -> Result<f64> {
@@ -84,8 +97,24 @@ fn median_ms(mut work: impl FnMut() -> Result<()>) -> Result<f64> {
     Ok(timing.quantile_ms(0.5))
 }
 
-fn judge(measured: &Measured, threads: usize) -> Finding {
-    let Measured { look_ms, face_ms, faces } = measured;
+/// What the settings keep a run from seeing in the picture.
+fn unwanted(measured: &Measured) -> Option<Finding> {
+    let found = match measured.left_out {
+        0 => return None,
+        1 => "1 more face is left out by ignore or min-face".to_owned(),
+        many => format!("{many} more faces are left out by ignore or min-face"),
+    };
+    Some(match measured.faces {
+        Some(0) => Finding::warning(
+            found,
+            "If these are the people to be named: `celebcam config` shows the areas and the width.",
+        ),
+        _ => Finding::ok(found),
+    })
+}
+
+fn speed(measured: &Measured, threads: usize) -> Finding {
+    let Measured { look_ms, face_ms, faces, .. } = measured;
     let rate = 1e3 / (look_ms + face_ms).max(1e-3);
     let faces = faces.map_or_else(
         || "a made-up picture".to_owned(),
@@ -124,13 +153,27 @@ mod tests {
 
     #[test]
     fn a_machine_that_is_too_slow_for_the_looks_of_a_run_is_warned_of() {
-        let measured = |look_ms| Measured { look_ms, face_ms: 20.0, faces: Some(1) };
-        let fine = judge(&measured(30.0), 1);
+        let measured = |look_ms| Measured { look_ms, face_ms: 20.0, faces: Some(1), left_out: 0 };
+        let fine = speed(&measured(30.0), 1);
         assert_eq!(fine.status(), Status::Ok);
         assert!(fine.found().ends_with("with 1 face: up to 20 frames a second"), "{fine:?}");
-        let slow = judge(&measured(600.0), 64);
+        let slow = speed(&measured(600.0), 64);
         assert_eq!(slow.status(), Status::Warning);
         assert!(slow.advice().is_some_and(|advice| advice.ends_with("at work.")), "{slow:?}");
         assert!(slow.found().ends_with("up to 1.6 frames a second"), "{slow:?}");
+    }
+
+    #[test]
+    fn areas_that_hide_everybody_are_warned_of() {
+        let seen = |faces, left_out| {
+            let measured = Measured { look_ms: 1.0, face_ms: 1.0, faces, left_out };
+            unwanted(&measured).map(|finding| (finding.status(), finding.found().to_owned()))
+        };
+        assert_eq!(seen(Some(1), 0), None);
+        let words = |text: &str| text.to_owned();
+        let ok = words("1 more face is left out by ignore or min-face");
+        assert_eq!(seen(Some(1), 1), Some((Status::Ok, ok)));
+        let all = words("2 more faces are left out by ignore or min-face");
+        assert_eq!(seen(Some(0), 2), Some((Status::Warning, all)));
     }
 }

@@ -39,7 +39,7 @@ pub fn faces(
         }
         match source.next(PATIENCE)? {
             Received::Frame(frame) => {
-                let observations = observer.observe(&frame.rgb)?;
+                let observations = observer.observe(&frame.rgb, frame.reduction)?;
                 let now = Instant::now();
                 match guide.offer(now, observations) {
                     Ok(()) => said.count(guide.taken().len(), args.frames),

@@ -91,7 +91,7 @@ fn look_at<'a>(
                 bar.suspend(|| rejects.add(file, Reject::Unreadable { error, is_named }));
             }
             Ok(picture) => {
-                let observations = observer.observe(&picture.rgb)?;
+                let observations = observer.observe(&picture.rgb, picture.reduction)?;
                 let widths_px = widths_px(&observations);
                 match usable_faces(observations) {
                     Ok(faces) => photos.push(Photo { file, faces, widths_px }),
