@@ -155,7 +155,7 @@ impl DecisionArgs {
 pub struct FaceArgs {
     /// Leave out faces whose centre lies in this area, in parts of the picture from 0 to 1 from the
     /// left and the top, such as 0.7,0,0.3,0.5 for a poster in the upper right; several times for
-    /// several areas
+    /// several areas, or with ; between them
     #[arg(long, value_name = "X,Y,WIDTH,HEIGHT", value_delimiter = ';')]
     pub ignore: Vec<Area>,
     /// Leave out faces narrower than this

@@ -101,7 +101,11 @@ fn warn_of_settings(cli: &Cli) {
     }
     let file = settings::file_path(cli.config.as_deref(), &|name| std::env::var_os(name));
     let withheld = settings::withheld().filter(|_| file.is_none());
-    if let (Command::Run(_) | Command::Config(_), Some(path)) = (&cli.command, withheld) {
+    let reads_none = matches!(
+        cli.command,
+        Command::Doctor(_) | Command::Cameras(_) | Command::Model(_) | Command::Bench(_)
+    );
+    if let Some(path) = withheld.filter(|_| !reads_none) {
         log::warn!("{} is left out: it is not for this user to read", path.display());
     }
 }

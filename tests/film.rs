@@ -3,7 +3,7 @@
 mod common;
 
 use common::runs::{Film, PERSON};
-use common::{celebcam, data, emulator, files, frame_of, json_lines};
+use common::{assert_fails, celebcam, data, emulator, files, frame_of, json_lines};
 use image::RgbImage;
 use serde_json::Value;
 
@@ -70,4 +70,13 @@ fn a_film_tells_its_own_time_to_people() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.starts_with("0:00:00.500  Jennifer Aniston is here"), "{text}");
     assert!(text.ends_with("0:00:01.500  Jennifer Aniston is gone\n"), "{text}");
+}
+
+#[test]
+fn a_camera_is_no_film() {
+    for camera in [&["--camera", "97"][..], &["--camera", "rtsp://10.0.0.5/x"], &[]] {
+        let mut command = celebcam();
+        command.args(["run", "--recording"]).args(camera);
+        assert_fails(&mut command, 78, &["recording is of use only with command or stdin"]);
+    }
 }

@@ -63,8 +63,19 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
 
 /// Checks what the command line's own rules do not cover.
 pub(super) fn check(args: &RunArgs) -> Result<(Rules, Option<HookSpec>)> {
+    check_recording(&args.source)?;
     check_snapshots(args)?;
     Ok((rules(args)?, hook(&args.reactions)?))
+}
+
+/// A camera is no film: time passes there between two pictures as well.
+fn check_recording(source: &SourceArgs) -> Result<()> {
+    let may_be_film = source.command.is_some() || source.stdin || !source.pictures.is_empty();
+    if source.recording && !may_be_film {
+        let reason = "recording is of use only with command or stdin: a camera gives no film";
+        return Err(Error::Config(reason.to_owned()));
+    }
+    Ok(())
 }
 
 /// Snapshots make room for new ones, so none may be among the pictures that are looked at.

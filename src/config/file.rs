@@ -88,18 +88,22 @@ pub fn likely_meant(word: &str, known: &[&str]) -> String {
     }
 }
 
-/// The file to read when none was named: the user's own, otherwise that of the system, where it is for
-/// this user to read.
+/// The file to read when none was named: the user's own, readable or not, otherwise that of the system,
+/// where it is for this user to read.
 pub fn default_path(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Option<PathBuf> {
     let set = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let of_user = set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config")));
-    let folders = of_user.into_iter().chain([PathBuf::from("/etc")]);
-    folders.map(|folder| folder.join(NAME)).find(|path| may_be_read(path))
+    let of_user = of_user.map(|folder| folder.join(NAME)).filter(|path| path.exists());
+    of_user.or_else(|| Some(of_system()).filter(|path| may_be_read(path)))
+}
+
+fn of_system() -> PathBuf {
+    Path::new("/etc").join(NAME)
 }
 
 /// The file of the system where there is one that is kept from this user.
 pub fn withheld() -> Option<PathBuf> {
-    let path = Path::new("/etc").join(NAME);
+    let path = of_system();
     (path.exists() && !may_be_read(&path)).then_some(path)
 }
 
@@ -134,6 +138,7 @@ fn scalar(value: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
@@ -197,6 +202,9 @@ mod tests {
             || default_path(|name| (name == "XDG_CONFIG_HOME").then(|| folder.path().into()));
         assert_ne!(look(), Some(file.clone()));
         fs::write(&file, "").unwrap();
+        assert_eq!(look(), Some(file.clone()));
+        // What keeps it from its user is an error to be told, not a file that is not there.
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
         assert_eq!(look(), Some(file));
     }
 }

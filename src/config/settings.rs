@@ -52,6 +52,9 @@ const ALTERNATIVES: [&[&str]; 2] =
 /// Settings that belong to a source and are silenced with it.
 const OF_A_SOURCE: [&str; 2] = ["recording", "repeat"];
 
+/// Settings that belong to a camera, also to one behind a program.
+const OF_A_CAMERA: [&str; 2] = ["rotate", "flip"];
+
 /// Settings that are of use only with another.
 const NEEDS: [(&str, &str); 5] = [
     ("width", "height"),
@@ -390,7 +393,12 @@ fn silence(settings: &mut [Setting], group: &[&str]) -> Result<()> {
             first.key, first.origin, second.key, second.origin
         )));
     }
-    let with_it = |key: &str| group.contains(&"camera") && OF_A_SOURCE.contains(&key);
+    // A camera's turn is none of photos that are named nearer to the user.
+    let of_photos = rivals.iter().any(|setting| setting.key == "pictures");
+    let with_it = |key: &str| {
+        group.contains(&"camera")
+            && (OF_A_SOURCE.contains(&key) || of_photos && OF_A_CAMERA.contains(&key))
+    };
     for setting in settings.iter_mut() {
         let key = setting.key.as_str();
         if (group.contains(&key) || with_it(key)) && setting.origin.rank() < nearest {

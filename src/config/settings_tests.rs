@@ -238,3 +238,17 @@ fn a_wrong_address_is_told_without_its_password() {
     let text = usage.to_string();
     assert!(text.contains("ftp://***@cam") && !text.contains("1234"), "{text}");
 }
+
+#[test]
+fn photos_are_not_turned_as_the_camera_of_the_file_is() {
+    let user = User::new("camera = \"C920\"\nrotate = 180\nflip = true", &[]);
+    let turn = user.run("").source.turn;
+    assert!(turn.rotate == 180 && turn.flip);
+    let turn = user.run("--pictures a.jpg").source.turn;
+    assert!(turn.rotate == 0 && !turn.flip);
+    assert_eq!(user.run("--pictures a.jpg --rotate 90").source.turn.rotate, 90);
+    // A program may stand for the camera.
+    assert_eq!(user.run("--command cat").source.turn.rotate, 180);
+    let file = "pictures = [\"a.jpg\"]\nrotate = 180";
+    assert_eq!(User::new(file, &[]).run("").source.turn.rotate, 180, "said beside the photos");
+}
