@@ -9,7 +9,8 @@ const MASK: &str = "***";
 const SHORTEST: usize = 4;
 
 /// Parts of a key whose value is a secret, wherever they stand in it.
-const SECRET_PARTS: [&str; 10] = [
+const SECRET_PARTS: [&str; 11] = [
+    "bearer",
     "passw",
     "passphrase",
     "passcode",
@@ -108,7 +109,8 @@ fn scheme_start(text: &str, colon: usize) -> usize {
 
 impl Masker {
     fn mask(&mut self, text: &str) -> String {
-        let text = self.mask_addresses(text);
+        let text = self.mask_encoded(text);
+        let text = self.mask_addresses(&text);
         let text = self.mask_values(&text);
         self.mask_options(&text)
     }
@@ -117,6 +119,25 @@ impl Masker {
     fn note(&mut self, secret: &str) -> &'static str {
         self.found.push(secret.to_owned());
         MASK
+    }
+
+    /// `rtsp%3A%2F%2Fadmin%3Aword%40host` becomes `rtsp%3A%2F%2F***%40host`.
+    fn mask_encoded(&mut self, text: &str) -> String {
+        const START: &str = "%3a%2f%2f";
+        let lower = text.to_ascii_lowercase();
+        let (mut masked, mut done) = (String::with_capacity(text.len()), 0);
+        while let Some(at) = lower[done..].find(START) {
+            let start = done + at + START.len();
+            let ends = |letter: char| ends_word(letter) || letter == '&';
+            let end = lower[start..].find(ends).map_or(text.len(), |end| start + end);
+            let user = lower[start..end].rfind("%40").unwrap_or(0);
+            masked.push_str(&text[done..start]);
+            if user > 0 {
+                masked.push_str(self.note(&text[start..start + user]));
+            }
+            done = start + user;
+        }
+        masked + &text[done..]
     }
 
     /// `rtsp://admin:word@host/` becomes `rtsp://***@host/`, `admin:word@host` becomes `***@host`.
@@ -139,6 +160,9 @@ impl Masker {
                 rest = after;
             }
             let bare = rest.trim_start_matches(is_quote);
+            // The value of `--camera=admin:word@host`.
+            let option = bare.strip_prefix("--").and_then(|option| option.split_once('='));
+            let bare = option.map_or(bare, |(_, value)| value.trim_start_matches(is_quote));
             match bare.rsplit_once('@') {
                 Some((user, host)) if holds_password(user) => {
                     masked.push_str(&rest[..rest.len() - bare.len()]);
@@ -159,11 +183,14 @@ impl Masker {
         while let Some(at) = rest.find(['=', ':']) {
             let (head, tail) = rest.split_at(at + 1);
             masked.push_str(head);
-            let before = head[..at].trim_end_matches('"');
+            let before = head[..at].trim_end_matches(['"', '\\', ' ']);
             let key = &before[before.trim_end_matches(of_key).len()..];
             let value = if head.ends_with(':') {
-                let is_header = !tail.starts_with("//") && is_secret_header(key);
-                is_header.then(|| value_of(tail, is_quote))
+                let is_of_json = head[..at].trim_end_matches(' ').ends_with('"');
+                let is_header = !tail.starts_with("//")
+                    && (is_secret_header(key) || is_of_json && is_secret(key));
+                let ends = |letter: char| is_quote(letter) || matches!(letter, '\r' | '\n');
+                is_header.then(|| value_of(tail, ends))
             } else {
                 let ends = |letter: char| ends_word(letter) || letter == '&';
                 is_secret(key).then(|| value_of(tail, ends))
@@ -190,7 +217,7 @@ impl Masker {
             let is_secret = match takes {
                 Takes::Nothing => false,
                 Takes::Login => holds_password(inner),
-                Takes::SecretOrPort => inner.parse::<u32>().is_err(),
+                Takes::SecretOrPort => inner.parse::<u16>().is_err(),
                 Takes::Secret => true,
             };
             takes = Takes::of(inner);
@@ -215,13 +242,15 @@ fn holds_password(text: &str) -> bool {
 /// What an address, given without its scheme, says of the user.
 fn user_of(address: &str) -> &str {
     let host = &address[..address.find(['/', '?', '#']).unwrap_or(address.len())];
-    let end = match host.rfind('@') {
-        Some(at) => at,
-        // A password that holds what ends the name of a host.
-        None if !has_port(host) => address.rfind('@').unwrap_or(0),
-        None => 0,
-    };
-    &address[..end]
+    let end = host.rfind('@').unwrap_or(0);
+    // A password may hold what ends the name of a host. A path such as `/@user` and a query do not count.
+    let beyond = address.rfind('@').filter(|&at| {
+        let behind = address.get(host.len()..at).unwrap_or("");
+        let is_no_host = end == 0 && !has_port(host);
+        holds_password(&address[..at])
+            && (is_no_host || !behind.ends_with('/') && !behind.contains('='))
+    });
+    &address[..beyond.unwrap_or(end)]
 }
 
 /// Whether nothing or a number stands behind the last colon.
@@ -244,29 +273,34 @@ fn is_secret(key: &str) -> bool {
 fn is_secret_header(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     SECRET_PARTS.iter().any(|part| key.contains(part))
-        || ["cookie", "-key", "_key"].iter().any(|end| key.ends_with(end))
+        || ["cookie", "-key", "_key", "auth", "signature"].iter().any(|end| key.ends_with(end))
 }
 
 /// Where the value at the start of `text` starts and ends, which may be quoted and otherwise ends as
 /// `ends` says.
 fn value_of(text: &str, ends: impl Fn(char) -> bool) -> (usize, usize) {
-    let start = text.len() - text.trim_start_matches(' ').len();
+    let start = text.len() - text.trim_start_matches([' ', '\\']).len();
     let value = &text[start..];
     let quote = value.chars().next().filter(|&letter| is_quote(letter));
     match quote.and_then(|quote| value[1..].find(quote)) {
-        Some(length) => (start + 1, start + 1 + length),
+        // The quote at the end may have a backslash of its own.
+        Some(length) => (start + 1, start + 1 + value[1..=length].trim_end_matches('\\').len()),
         None => (start, start + value.find(ends).unwrap_or(value.len())),
     }
 }
 
-/// The words of a command line, each with the blanks behind it. A quote at the start of a word holds it
-/// together.
+/// The words of a command line, each with the blanks behind it. A quote at the start of a word, or within
+/// an option, holds it together.
 fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let closing = is_quote(first).then(|| rest[1..].find(first)).flatten();
-        let quoted = closing.map_or(0, |end| end + 2);
+        let opening = rest.find(ends_word).filter(|&at| at == 0 || first == '-');
+        let quoted = opening.and_then(|at| {
+            let quote = rest[at..].chars().next().filter(|&letter| is_quote(letter))?;
+            Some(at + 2 + rest[at + 1..].find(quote)?)
+        });
+        let quoted = quoted.unwrap_or(0);
         let end = rest[quoted..].find(char::is_whitespace).map_or(rest.len(), |end| quoted + end);
         let blanks = rest[end..].len() - rest[end..].trim_start().len();
         let (word, after) = rest.split_at(end + blanks);
@@ -294,7 +328,8 @@ impl Takes {
         };
         match name {
             _ if name.contains('=') => Self::Nothing,
-            "u" | "U" | "user" | "proxy-user" => Self::Login,
+            "u" | "U" | "user" | "proxy-user" | "E" | "cert" | "proxy-cert" => Self::Login,
+            _ if is_bundle(word) && name.ends_with(['u', 'U']) => Self::Login,
             "P" => Self::SecretOrPort,
             _ if is_secret(name) => Self::Secret,
             _ => Self::Nothing,
@@ -302,10 +337,20 @@ impl Takes {
     }
 }
 
+/// Whether these are several options in one word, as in `curl -fsSu user:password`.
+fn is_bundle(word: &str) -> bool {
+    const MOST: usize = 8;
+    let options = word.trim_start_matches('-');
+    word.len() == options.len() + 1
+        && options.len() <= MOST
+        && options.bytes().all(|letter| letter.is_ascii_alphabetic())
+}
+
 /// The user and password in `-uuser:password` and `--user=user:password`.
 fn attached_login(word: &str) -> Option<&str> {
     let options = ["--user=", "--proxy-user=", "-u", "-U"];
     let login = options.iter().find_map(|option| word.strip_prefix(option))?;
+    let login = login.trim_start_matches(is_quote);
     (!login.starts_with('-') && holds_password(login)).then_some(login)
 }
 
@@ -329,6 +374,15 @@ mod tests {
             ("\"rtsp://a:b'c\\d@h/1\"", "\"rtsp://***@h/1\""),
             ("http://h/1,http://a:b@h/2", "http://h/1,http://***@h/2"),
             ("rtsp://***@host/x", "rtsp://***@host/x"),
+            ("rtsp://admin:12345#@10.0.0.5/s", "rtsp://***@10.0.0.5/s"),
+            ("rtsp://admin:2024/x@10.0.0.5:554/s", "rtsp://***@10.0.0.5:554/s"),
+            ("rtsp://admin:p@ss/w0rd@10.0.0.5/s", "rtsp://***@10.0.0.5/s"),
+            ("http://h:80/a?mail=b@c http://h/x@2.jpg", "http://h:80/a?mail=b@c http://h/x@2.jpg"),
+            (
+                "http://h/p?src=rtsp%3A%2F%2Fann%3AS3%40h&x=1",
+                "http://h/p?src=rtsp%3A%2F%2F***%40h&x=1",
+            ),
+            ("--camera=ann:S3cret@10.0.0.5/x", "--camera=***@10.0.0.5/x"),
             ("http://h/x?pwd=***: it ended", "http://h/x?pwd=***: it ended"),
         ] {
             assert_eq!(masked(text), expected);
@@ -351,6 +405,13 @@ mod tests {
             ("command = \"curl -u a:b h\"", "command = \"curl -u *** h\""),
             ("sh -c 'echo ann:s3cret, s3cret' -u ann:s3cret", "sh -c 'echo ***, ***' -u ***"),
             ("python -u cam.py, it isn't -u a:b", "python -u cam.py, it isn't -u ***"),
+            ("curl -fsSu ann:S3cret http://h", "curl -fsSu *** http://h"),
+            ("curl -u\"ann:my S3\" --user=\"ann:my S3\" h", "curl -u\"***\" --user=\"***\" h"),
+            ("curl -E cert.pem:S3 --oauth2-bearer S3 h", "curl -E *** --oauth2-bearer *** h"),
+            ("mosquitto_pub -P 12345678 -p 1883", "mosquitto_pub -P *** -p 1883"),
+            ("{\"pass\": \"S3\", \"auth\":\"S4\"}", "{\"pass\": \"***\", \"auth\":\"***\"}"),
+            ("-d \"{\\\"token\\\":\\\"S3\\\"}\"", "-d \"{\\\"token\\\":\\\"***\\\"}\""),
+            ("password = \"S3\", X-Auth: S3", "password = \"***\", X-Auth: ***"),
         ] {
             assert_eq!(masked(text), expected);
             assert_eq!(masked(expected), expected, "once is enough");
