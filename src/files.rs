@@ -105,7 +105,7 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Writes the file `name` whole, or leaves what is there. A link of that name is replaced, not
+    /// Writes the file `name` whole, or leaves what is there, also when the power goes. A link of that name is replaced, not
     /// followed. The file was changed last at the time `modified`, or now.
     ///
     /// # Errors
@@ -133,10 +133,11 @@ impl Folder {
         let mode = Mode::from_raw_mode(FILE_MODE);
         let mut file = File::from(openat(&self.handle, name, flags, mode)?);
         file.write_all(bytes)?;
-        match modified {
-            Some(time) => file.set_modified(time),
-            None => Ok(()),
+        if let Some(time) = modified {
+            file.set_modified(time)?;
         }
+        // Otherwise the name may outlive a power cut and the bytes not.
+        file.sync_data()
     }
 
     /// The file `name` in it, and what a link of that name leads to.

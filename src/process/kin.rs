@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{
@@ -18,6 +18,9 @@ pub const MARK: &str = "CELEBCAM_GROUP";
 
 /// Longest time for the system to end processes that are killed.
 const ENDED_WITHIN: Duration = Duration::from_secs(1);
+
+/// Longest time to wait for another thread that ends a program, when all have to end.
+const KILLED_WITHIN: Duration = Duration::from_millis(200);
 
 /// Time between two looks for processes that have lost their parent and ended by themselves.
 const REAP_EVERY: Duration = Duration::from_secs(60);
@@ -87,9 +90,17 @@ pub fn end(leader: &Leader) {
     }
 }
 
-/// Kills every program that runs, and what it has started, without waiting for anything.
+/// Kills every program that runs, and what it has started. Waits a moment for who else is at it.
 pub fn kill_all() {
-    let Ok(mut running) = RUNNING.try_lock() else { return };
+    let until = Instant::now() + KILLED_WITHIN;
+    let mut running = loop {
+        match RUNNING.try_lock() {
+            Ok(running) => break running,
+            Err(TryLockError::Poisoned(running)) => break running.into_inner(),
+            Err(TryLockError::WouldBlock) if Instant::now() >= until => return,
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    };
     for leader in std::mem::take(&mut *running) {
         let _ = kill_process_group(leader.pid, Signal::KILL);
         kill_orphans(&leader, &running);

@@ -137,7 +137,15 @@ impl<T: Send + 'static, R: Send + 'static> Worker<T, R> {
     /// What the thread returned, once, if it has ended.
     pub(super) fn outcome(&mut self) -> Option<R> {
         let thread = self.thread.take_if(|thread| thread.is_finished())?;
-        thread.join().ok()
+        let name = thread.thread().name().unwrap_or_default().to_owned();
+        let outcome = thread.join();
+        if outcome.is_err() {
+            log::error!(
+                "the thread {name} has failed, which is a fault of celebcam, please report it: `-v` \
+                 shows why"
+            );
+        }
+        outcome.ok()
     }
 
     /// Says that no more items come and that the thread has to be done with them `until` then.
@@ -192,6 +200,13 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_thread_that_panics_has_no_outcome() {
+        let mut worker: Worker<(), ()> =
+            Worker::start("bad", Queue::new(1, SECOND), |_| panic!("a fault")).unwrap();
+        assert!(matches!(worker.finish(Instant::now() + 60 * SECOND), Finished::Before));
+    }
 
     #[test]
     fn items_come_in_order_and_those_without_room_are_counted() {

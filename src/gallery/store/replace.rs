@@ -45,6 +45,7 @@ pub(super) fn lock(path: &Path, patience: Duration) -> io::Result<File> {
     create_folder(folder(path))?;
     let (name, _) = beside(path);
     let lock = open_lock(&name)?;
+    give_to_owner(path, &lock);
     let since = Instant::now();
     let mut is_told = false;
     loop {
@@ -79,7 +80,9 @@ fn open_lock(path: &Path) -> io::Result<File> {
         Ok(lock) if lock.metadata()?.is_file() => Ok(lock),
         Ok(_) => Err(wrong()),
         Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => Err(wrong()),
-        Err(error) => Err(error),
+        Err(error) => {
+            Err(io::Error::new(error.kind(), format!("its lock {}: {error}", path.display())))
+        }
     }
 }
 
@@ -131,14 +134,18 @@ fn remove_leftovers(path: &Path) {
     }
 }
 
-/// Gives the new file the rights of the one that it replaces, and an administrator's to the owner of
-/// the folder, so that a service can go on reading it.
+/// Gives the new file the rights of the one that it replaces, and its owner, so that a service can go on
+/// reading what an administrator has changed.
 fn take_over_rights(path: &Path, new: &File) {
-    let old = path.metadata();
-    if let Ok(old) = &old {
+    if let Ok(old) = path.metadata() {
         let _ = new.set_permissions(old.permissions());
     }
-    if let Ok(owned) = old.or_else(|_| folder(path).metadata()) {
-        let _ = std::os::unix::fs::fchown(new, Some(owned.uid()), Some(owned.gid()));
+    give_to_owner(path, new);
+}
+
+/// Gives a file of an administrator to whom the one at `path`, or its folder, belongs.
+fn give_to_owner(path: &Path, file: &File) {
+    if let Ok(owned) = path.metadata().or_else(|_| folder(path).metadata()) {
+        let _ = std::os::unix::fs::fchown(file, Some(owned.uid()), Some(owned.gid()));
     }
 }

@@ -28,7 +28,10 @@ pub(super) struct Running {
     secrets: Secrets,
     /// When it has to have ended.
     deadline: Instant,
-    asked_to_end: bool,
+    /// When its own time is over.
+    limit: Instant,
+    /// Why it was asked to end.
+    asked_to_end: Option<&'static str>,
 }
 
 impl Running {
@@ -70,7 +73,8 @@ impl Running {
             said: Vec::new(),
             secrets: Secrets::of(argv),
             deadline: now + time_limit,
-            asked_to_end: false,
+            limit: now + time_limit,
+            asked_to_end: None,
         })
     }
 
@@ -81,7 +85,7 @@ impl Running {
 
     /// Takes away what is left of its time.
     pub(super) fn stop(&mut self, now: Instant) {
-        if !self.asked_to_end {
+        if self.asked_to_end.is_none() {
             self.deadline = now;
         }
     }
@@ -100,18 +104,23 @@ impl Running {
             return Some(self.outcome());
         }
         if let Some(until) = closed {
-            let grace =
-                if self.asked_to_end { config::ON_EVENT_LAST_GRACE } else { Duration::ZERO };
+            let was_asked = self.asked_to_end.is_some();
+            let grace = if was_asked { config::ON_EVENT_LAST_GRACE } else { Duration::ZERO };
             self.deadline = self.deadline.min(until + grace);
         }
         if now >= self.deadline {
             let (signal, grace) = match (self.asked_to_end, closed) {
-                (false, None) => (Signal::TERM, GRACE),
-                (false, Some(_)) => (Signal::TERM, config::ON_EVENT_LAST_GRACE),
-                (true, _) => (Signal::KILL, GRACE),
+                (None, None) => (Signal::TERM, GRACE),
+                (None, Some(_)) => (Signal::TERM, config::ON_EVENT_LAST_GRACE),
+                (Some(_), _) => (Signal::KILL, GRACE),
             };
             self.group.signal(signal);
-            self.asked_to_end = true;
+            let why = if now < self.limit && closed.is_some() {
+                "was stopped, as the run ended before it did"
+            } else {
+                "took too long and was stopped"
+            };
+            self.asked_to_end.get_or_insert(why);
             self.deadline = now + grace;
         }
         None
@@ -124,8 +133,8 @@ impl Running {
             Some(line) => format!(", its last message: {}", self.secrets.cut(line)),
             None => String::new(),
         };
-        if self.asked_to_end {
-            Err(format!("took too long and was stopped{said}"))
+        if let Some(why) = self.asked_to_end {
+            Err(format!("{why}{said}"))
         } else if status.success() {
             Ok(())
         } else {

@@ -110,7 +110,7 @@ impl Folder {
         let newest = self.make_room(size)?;
         // A clock that stands before the last picture must not make this one the oldest.
         let behind = newest.filter(|newest| *newest >= SystemTime::now());
-        folder.write(name, jpeg, behind.map(|newest| newest + STEP))
+        folder.write(name, jpeg, behind.map(after))
     }
 
     /// Removes the oldest snapshots until `size` more bytes fit. Gives when the newest was written.
@@ -128,6 +128,11 @@ impl Folder {
         }
         Ok(newest)
     }
+}
+
+/// The time that a picture gets which comes after one of this time.
+fn after(newest: SystemTime) -> SystemTime {
+    newest.checked_add(STEP).unwrap_or(newest)
 }
 
 /// Whether trying again is of no use.
@@ -287,6 +292,13 @@ mod tests {
             assert!(names(folder.path()).contains(&at(hour)));
         }
         assert_eq!(names(folder.path()), [at(0), at(1), at(2)]);
+    }
+
+    #[test]
+    fn the_last_of_all_times_has_none_behind_it() {
+        let newest = SystemTime::UNIX_EPOCH + Duration::from_secs(i64::MAX as u64);
+        assert_eq!(after(newest), newest);
+        assert_eq!(after(SystemTime::UNIX_EPOCH), SystemTime::UNIX_EPOCH + STEP);
     }
 
     #[test]
