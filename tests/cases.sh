@@ -5,15 +5,17 @@
 # `holds`, `lacks` or `exits` that does not hold.
 # usage: tests/cases.sh [-b BINARY] [CASE...]
 set -uo pipefail
+started_in=$PWD
 cd "$(dirname "$0")/.."
 
 binary=target/release/celebcam
 [ -x "$binary" ] || binary=target/debug/celebcam
 if [ "${1:-}" = -b ]; then
-  binary=${2:?usage: tests/cases.sh [-b BINARY] [CASE...]}
+  binary=$started_in/${2:?usage: tests/cases.sh [-b BINARY] [CASE...]}
+  [ "${2:0:1}" = / ] && binary=$2
   shift 2
 fi
-binary=$(realpath "$binary")
+binary=$(realpath -e "$binary") || exit
 cases=$(realpath -e "${CELEBCAM_DATA:-../shared}/cases") || exit
 for variable in "${!CELEBCAM_@}"; do unset "$variable"; done
 export CELEBCAM_CONFIG=/dev/null
@@ -39,7 +41,7 @@ mode() { stat -c %a "$@" | paste -sd ' '; }
 # No byte that steers a terminal, and no more lines than there should be.
 plain() { # FILE LINES
   ! LC_ALL=C grep -qaP '[\x00-\x08\x0b-\x1f\x7f]' "$1" || wrong "$1 steers the terminal"
-  ! grep -qaP '[\x{80}-\x{9f}\x{202a}-\x{202e}\x{2066}-\x{2069}]' "$1" || wrong "$1 hides something"
+  ! LC_ALL=C.UTF-8 grep -qaP '[\x{80}-\x{9f}\x{202a}-\x{202e}\x{2066}-\x{2069}]' "$1" || wrong "$1 hides something"
   is "number of lines in $1" "$2" "$(wc -l <"$1")"
 }
 
@@ -87,7 +89,7 @@ case_attack_snapshot_probe_race() {
   visit --snapshot snaps
   is "the victim" precious "$(cat victim)"
   if command -v strace >/dev/null; then
-    strace -f -o calls "$binary" -q run --confirm 1 --pictures "$known" "$known" --snapshot snaps >/dev/null
+    timeout 60 strace -f -o calls "$binary" -q run --confirm 1 --pictures "$known" "$known" --snapshot snaps >/dev/null
     ! grep -E 'openat.*O_CREAT' calls | grep -v O_EXCL | grep snaps || wrong "a file is made without O_EXCL"
   fi
 }
@@ -126,9 +128,9 @@ case_attack_annotate_overwrites_originals() {
 }
 
 case_attack_hook_escapes() {
-  pgrep -f '^escapee' >before
+  pgrep -f '^escapee' | sort >before
   visit --on-event "$case/fork.sh" --on-event-timeout 2
-  is "what is left" "" "$(pgrep -f '^escapee' | comm -13 before -)"
+  is "what is left" "" "$(pgrep -f '^escapee' | sort | comm -13 before -)"
 }
 
 case_attack_println_fault() {
@@ -215,12 +217,13 @@ case_bugs_13_small_things() {
   CELEBCAM_MAXFPS=3 exits 0 config && holds log "did you mean CELEBCAM_MAX_FPS?"
 }
 
-# Seconds and megabytes at most that the program takes: `within 2 100 66 identify x.png`.
+# Seconds and megabytes at most that the program takes: `within 2 100 66 identify x.png`, and its exit
+# code, or `0|66` for one of two.
 within() { # SECONDS MEGABYTES CODE ARGUMENT...
   local code=0
   command -v /usr/bin/time >/dev/null || skip "needs the package time"
   timeout 60 /usr/bin/time -o used -f '%e %M' "$binary" "${@:4}" >out 2>log </dev/null || code=$?
-  is "exit code of celebcam ${*:4}" "$3" "$code"
+  [[ "|$3|" == *"|$code|"* ]] || wrong "exit code of celebcam ${*:4} is $code, not $3"
   read -r seconds kilobytes < <(tail -1 used)
   awk "BEGIN { exit !($seconds <= $1 && $kilobytes <= $2 * 1000) }" ||
     wrong "celebcam ${*:4} takes $seconds s and $((kilobytes / 1000)) MB"
@@ -249,8 +252,8 @@ case_attack_png_palette_panic() {
 
 case_attack_mjpeg_quadratic() {
   cp "$case"/* . && python3 make.py >quad.mjpeg
-  /usr/bin/time -o used -f '%e' timeout 60 "$binary" run --stdin --recording <quad.mjpeg >out 2>log
-  awk "BEGIN { exit !($(tail -1 used) < 2) }" || wrong "it takes $(tail -1 used) s"
+  # There is no whole picture in it.
+  within 2 200 1 run --recording --command "cat quad.mjpeg"
 }
 
 case_attack_command_thread_leak() {
@@ -276,8 +279,7 @@ case_attack_silent_truncated_photo() {
 case_attack_memory_of_pictures() {
   for picture in "$case"/*.png; do
     cp "$picture" again.png
-    timeout 60 /usr/bin/time -o used -f '%M' "$binary" identify "$picture" again.png --threads 2 >out 2>log </dev/null
-    [ "$(tail -1 used)" -le 300000 ] || wrong "$picture takes $(tail -1 used) kB"
+    within 60 300 '0|66' identify "$picture" again.png --threads 2
   done
 }
 
@@ -296,12 +298,12 @@ case_bugs_04_jfif_heic_ignored() {
 case_bugs_05_no_eoi() {
   exits 0 identify "$case/photo.jpg"
   timeout 60 "$binary" -v run --stdin --recording <"$case/ten-frames.mjpeg" >out 2>log || wrong "it ends with $?"
-  lacks log "corrupt: 1"
+  holds log "10 frames, 0 dropped, 0 corrupt"
 }
 
 case_bugs_06_camera_url_waits_forever() {
   exits 2 run --camera ftp://10.0.0.5/stream1
-  env PATH=/nowhere "$binary" run --camera rtsp://10.0.0.5/stream1 >out 2>log
+  PATH=/nowhere /usr/bin/timeout 60 "$binary" run --camera rtsp://10.0.0.5/stream1 >out 2>log
   is "exit code without ffmpeg" 78 $? && holds log ffmpeg
 }
 
@@ -311,6 +313,26 @@ case_bugs_09_command_not_there_at_start() {
   (sleep 3 && touch net_up) &
   timeout 20 "$binary" run --format json --command ./flaky.sh >out 2>log
   holds out camera_lost && holds out camera_restored
+}
+
+# The same visits from a film that is read at once and from one that is read slowly.
+case_bugs_10_film_visits_depend_on_speed() {
+  python3 - <<'END'
+import struct, zlib
+row = b"\0" + bytes([120, 120, 120]) * 400
+chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 400, 400, 8, 2, 0, 0, 0))
+open("grey.png", "wb").write(png + chunk(b"IDAT", zlib.compress(row * 400)) + chunk(b"IEND", b""))
+END
+  exits 0 identify grey.png --annotate empty
+  mkdir film
+  local frame
+  for frame in $(seq 10 34); do ln empty/grey.png.jpg film/$frame.jpg; done
+  for frame in 07 08 09 35 36 37; do cp "$known" film/$frame.jpg; done
+  exits 0 run --recording --fps 10 --command "sh -c 'cat film/*.jpg'" && mv out fast
+  exits 0 run --recording --fps 10 --command "sh -c 'for f in film/*.jpg; do cat \$f; sleep 0.1; done'"
+  is "the visits" "$(cat fast)" "$(cat out)"
+  is "lines" 4 "$(wc -l <fast)"
 }
 
 case_bugs_11_upside_down() {
@@ -332,5 +354,14 @@ for function in $(compgen -A function case_); do
     *) echo "fail  $group/$name: $(tail -1 "$work.log")" && failed=1 ;;
   esac
   rm -rf "$work" "$work.out" "$work.log"
+done
+for folder in "$cases"/*/*/; do
+  name=${folder%/} && name=${name#"$cases"/}
+  function=case_${name//[\/-]/_}
+  [ $# = 0 ] || continue
+  declare -F "$function" >/dev/null || { echo "fail  $name: no function $function"; failed=1; }
+done
+for name in "$@"; do
+  declare -F "case_${name//[\/-]/_}" >/dev/null || { echo "fail  $name: no such case"; failed=1; }
 done
 exit $failed

@@ -33,9 +33,13 @@ def close_up(
     centre = (left + width / 2, top + width / 2)
     upright = photo.rotate(angle, Image.BICUBIC, center=centre)
     scale = share * SIZE[0] / width
-    corner = [middle - side / 2 / scale for middle, side in zip(centre, SIZE, strict=True)]
+    corner = [
+        middle - side / 2 / scale for middle, side in zip(centre, SIZE, strict=True)
+    ]
     shift = (1 / scale, 0, corner[0], 0, 1 / scale, corner[1])
-    pixels = np.asarray(upright.transform(SIZE, Image.AFFINE, shift, Image.BICUBIC)).copy()
+    pixels = np.asarray(
+        upright.transform(SIZE, Image.AFFINE, shift, Image.BICUBIC)
+    ).copy()
     beside = np.abs(np.arange(SIZE[0]) - SIZE[0] / 2) > 0.95 * width * scale
     pixels[:, beside] = 120
     return Image.fromarray(pixels)
@@ -49,7 +53,10 @@ def yuyv(picture: Image.Image) -> bytes:
     v = 128 + (0.5 * red - 0.418688 * green - 0.081312 * blue) * 224 / 255
     pairs = np.empty((SIZE[1], SIZE[0] // 2, 4), np.float32)
     pairs[..., 0], pairs[..., 2] = luma[:, 0::2], luma[:, 1::2]
-    pairs[..., 1], pairs[..., 3] = (u[:, 0::2] + u[:, 1::2]) / 2, (v[:, 0::2] + v[:, 1::2]) / 2
+    pairs[..., 1], pairs[..., 3] = (
+        (u[:, 0::2] + u[:, 1::2]) / 2,
+        (v[:, 0::2] + v[:, 1::2]) / 2,
+    )
     return pairs.round().clip(0, 255).astype(np.uint8).tobytes()
 
 
@@ -66,7 +73,9 @@ def main() -> None:
     album = folder / "album"
     album.mkdir(exist_ok=True)
     for number, share in enumerate(ALBUM_SHARES):
-        close_up(photo, FACES["stranger"], share).save(album / f"{number}.jpg", quality=90)
+        close_up(photo, FACES["stranger"], share).save(
+            album / f"{number}.jpg", quality=90
+        )
 
 
 if __name__ == "__main__":

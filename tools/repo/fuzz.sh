@@ -19,7 +19,7 @@ memory_limit_mb=2048
 
 mapfile -t wanted < <(printf -- '--bin\n%s\n' "${targets[@]}")
 RUSTC_WORKSPACE_WRAPPER=$PWD/tools/repo/fuzz-rustc.sh \
-  cargo build --locked --package celebcam-fuzz "${wanted[@]}"
+  cargo build --locked --workspace "${wanted[@]}"
 
 mkdir -p target/fuzz/failed
 for name in "${targets[@]}"; do

@@ -15,14 +15,18 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# Of a version, the bound of a requirement, the numbers that this names, and the first version behind all
+# that have these numbers: `> 1.9` is met from 1.10 on, and `= 1.2` by 1.2.9.
 COMPARISONS = {
-    ">=": lambda version, bound: version >= bound,
-    "<=": lambda version, bound: version <= bound,
-    ">": lambda version, bound: version > bound,
-    "<": lambda version, bound: version < bound,
-    "=": lambda version, bound: version == bound,
-    "^": lambda version, bound: bound <= version < after(bound),
+    ">=": lambda version, bound, numbers, end: version >= bound,
+    "<=": lambda version, bound, numbers, end: version < end,
+    ">": lambda version, bound, numbers, end: version >= end,
+    "<": lambda version, bound, numbers, end: version < bound,
+    "=": lambda version, bound, numbers, end: bound <= version < end,
+    "~": lambda version, bound, numbers, end: bound <= version < tilde_end(numbers),
+    "^": lambda version, bound, numbers, end: bound <= version < caret_end(numbers),
 }
+COMPARISONS[""] = COMPARISONS["^"]
 
 
 def main() -> None:
@@ -119,8 +123,12 @@ def concerns(advisory: dict, version: str) -> bool:
 def meets(version: str, requirement: str) -> bool:
     """Whether a version meets all parts of a requirement such as `>= 1.2.3, < 2`."""
     for part in requirement.split(","):
-        operator, bound = re.fullmatch(r"\s*([<>=^]*)\s*(\S+)\s*", part).groups()
-        if not COMPARISONS[operator or "^"](parsed(version), parsed(bound)):
+        match = re.fullmatch(r"\s*(>=|<=|[<>=^~]?)\s*(\d+(?:\.\d+){0,2})(-\S+)?\s*", part)
+        if match is None:
+            sys.exit(f"the requirement {part!r} of an advisory is not understood")
+        operator, numbers, early = match.groups(default="")
+        bound, end = parsed(numbers + early), parsed(following(numbers) + "-0")
+        if not COMPARISONS[operator](parsed(version), bound, numbers, end):
             return False
     return True
 
@@ -132,12 +140,22 @@ def parsed(version: str) -> tuple:
     return (*numbers, *[0] * (3 - len(numbers)), early == "", early)
 
 
-def after(bound: tuple) -> tuple:
-    """The first version that may be incompatible with this one."""
-    major, minor, patch = bound[:3]
-    if major:
-        return parsed(f"{major + 1}.0.0-0")
-    return parsed(f"0.{minor + 1}.0-0" if minor else f"0.0.{patch + 1}-0")
+def following(numbers: str) -> str:
+    """`1.2` is followed by `1.3`."""
+    *first, last = numbers.split(".")
+    return ".".join([*first, str(int(last) + 1)])
+
+
+def tilde_end(numbers: str) -> tuple:
+    """The first version that `~` of these numbers leaves out: the next minor one, if it names one."""
+    return parsed(following(".".join(numbers.split(".")[:2])) + "-0")
+
+
+def caret_end(numbers: str) -> tuple:
+    """The first version that may be incompatible: the first number that is not 0 is one higher."""
+    parts = numbers.split(".")
+    first = next((at for at, part in enumerate(parts) if int(part)), len(parts) - 1)
+    return parsed(following(".".join(parts[: first + 1])) + "-0")
 
 
 if __name__ == "__main__":

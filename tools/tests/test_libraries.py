@@ -42,10 +42,29 @@ def test_an_expression_is_met_by_the_allowed_licences(expression, allowed):
         ("2.0.0", "^1.2", False),
         ("0.3.0", "0.2.1", False),
         ("1.0.0+build", "=1.0.0", True),
+        ("1.9.5", ">1.9", False),
+        ("1.9.5", ">1.9.4", True),
+        ("1.2.9", "=1.2", True),
+        ("1.2.9", "<=1.2", True),
+        ("1.3.0", "<=1.2", False),
+        ("1.2.3-beta.1", "<=1.2.2", False),
+        ("0.5.0", "^0", True),
+        ("0.0.4", "^0.0.3", False),
+        ("0.0.4", "0.0", True),
+        ("1.2.5", "~1.2.3", True),
+        ("1.2.5", "~ 1.2.3", True),
+        ("1.3.0", "~1.2.3", False),
+        ("1.9.0", "~1", True),
     ],
 )
 def test_requirements_are_those_of_cargo(version, requirement, met):
     assert libraries.meets(version, requirement) == met
+
+
+def test_what_is_not_understood_is_an_error():
+    for requirement in ["1.2.*", "==1.2.3", "", "latest"]:
+        with pytest.raises(SystemExit, match="not understood"):
+            libraries.meets("1.2.3", requirement)
 
 
 def test_advisories_count_unless_patched_withdrawn_or_accepted(tmp_path):
