@@ -30,6 +30,8 @@ CPUS ?= cortex-a72 cortex-a76
 # How long to try each target of the fuzzer, and how long in `make check`.
 SECONDS_TO_FUZZ ?= 180
 SECONDS_TO_CHECK_FUZZ ?= 20
+# With the fuzzer among the packages, all checks share one build of the libraries.
+CHECKED := --workspace
 # How many frames the soak takes, and the seed of what goes wrong.
 FRAMES ?= 200000
 SEED ?= 1
@@ -70,14 +72,14 @@ check-format: .venv
 
 .PHONY: check-rust
 check-rust: sample libraries ## lints, docs and tests of the binary on this machine
-	tools/repo/system-packages.sh build
-	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps
-	cargo test $(CARGO_FLAGS)
+	tools/repo/system-packages.sh build fuzz
+	cargo clippy $(CARGO_FLAGS) $(CHECKED) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) $(CHECKED) --no-deps
+	cargo test $(CARGO_FLAGS) $(CHECKED)
 
 .PHONY: check-tools
 check-tools: .venv ## tests of the trainer
-	cargo build $(CARGO_FLAGS)
+	cargo build $(CARGO_FLAGS) $(CHECKED) --bin celebcam
 	$(PYTHON) -m pytest -q tools/tests
 
 .PHONY: libraries
@@ -122,7 +124,7 @@ check-fuzz: ## build every target of the fuzzer, replay its kept inputs and run 
 	FUZZ_SEED=1 tools/repo/fuzz.sh $(SECONDS_TO_CHECK_FUZZ)
 
 .PHONY: fuzz
-fuzz: ## try model files and kernels with inputs that a fuzzer chooses: [SECONDS_TO_FUZZ=180]
+fuzz: ## try models, pictures, streams and kernels with inputs that a fuzzer chooses: [SECONDS_TO_FUZZ=180]
 	tools/repo/system-packages.sh build fuzz
 	tools/repo/fuzz.sh $(SECONDS_TO_FUZZ)
 
