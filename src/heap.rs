@@ -2,9 +2,12 @@
 
 #![allow(unsafe_code, reason = "one call to the C library")]
 
+use std::sync::OnceLock;
+
 use rustix::process::{Resource, getrlimit};
 
 use crate::error::{Error, Result};
+use crate::process;
 
 /// With less, not even the built-in models can be loaded, in bytes.
 const LEAST_BYTES: u64 = 48_000_000;
@@ -16,7 +19,7 @@ const LEAST_BYTES: u64 = 48_000_000;
 ///
 /// [`Error::Config`] when the limit is too low to run at all.
 pub fn fit_limit() -> Result<()> {
-    let Some(limit_bytes) = getrlimit(Resource::As).current else { return Ok(()) };
+    let Some(limit_bytes) = limit_bytes() else { return Ok(()) };
     if limit_bytes < LEAST_BYTES {
         return Err(Error::Config(format!(
             "the address space is limited to {} MB (ulimit -v); celebcam needs {} MB or more",
@@ -26,6 +29,19 @@ pub fn fit_limit() -> Result<()> {
     }
     share_one_heap();
     Ok(())
+}
+
+/// The limit of the address space, where there is one.
+pub fn limit_bytes() -> Option<u64> {
+    static LIMIT: OnceLock<Option<u64>> = OnceLock::new();
+    *LIMIT.get_or_init(|| getrlimit(Resource::As).current)
+}
+
+/// What the limit of the address space leaves, where there is one. Who asks for more gets nothing, and
+/// that ends the process.
+pub fn left_bytes() -> Option<u64> {
+    let limit_bytes = limit_bytes()?;
+    Some(limit_bytes.saturating_sub(process::memory_bytes("VmSize").unwrap_or(0)))
 }
 
 /// glibc gives threads a heap each and reserves 128 MB of addresses for it, which is most of what a

@@ -116,7 +116,7 @@ fn every_kind_comes_out_as_the_image_crate_has_it() {
 
 #[test]
 fn large_pictures_come_smaller() {
-    let reader = Reader::new(Limits { pixels: 600, bytes: 10_000_000 });
+    let reader = Reader::new(Limits { pixels: 600, bytes: 10_000_000, ..Limits::PHOTO });
     let rgb = DynamicImage::ImageRgb8(picture(61, 33));
     let formats = [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp];
     let mut kinds: Vec<_> = formats.iter().map(|&format| encoded(&rgb, format)).collect();
@@ -194,25 +194,129 @@ fn a_webp_frame_that_is_larger_than_its_picture_is_refused() {
 
 #[test]
 fn threads_share_the_memory() {
-    let reader = Reader::new(Limits { pixels: 10_000, bytes: 20_000 });
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("photo.jpg");
     let bytes = sample_jpeg(60, 60);
+    std::fs::write(&path, &bytes).expect("file");
+    let need = bytes.len() as u64 + 3 * 60 * 60;
+    let reader = Reader::new(Limits { pixels: 10_000, bytes: need * 3 / 2, ..Limits::PHOTO });
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..20 {
-                    let read = reader.decode(&bytes).expect("it can be read");
+                    let read = reader.read(&path).expect("it can be read");
                     assert_eq!(read.rgb.dimensions(), (60, 60));
                 }
             });
         }
     });
+    let most = reader.budget().most();
+    assert!((need..=need * 3 / 2).contains(&most), "{most} of {need} bytes");
+}
+
+#[test]
+fn turning_is_planned_with_the_picture() {
+    let rgb = DynamicImage::ImageRgb8(picture(61, 33));
+    let mut kinds: Vec<Vec<u8>> =
+        [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp]
+            .iter()
+            .map(|&format| encoded(&rgb, format))
+            .collect();
+    kinds.push(with_orientation(&kinds[0], 6));
+    for (index, bytes) in kinds.iter().enumerate() {
+        let upright = photos().decode(bytes).expect("it can be read").rgb;
+        let most = |turn: Turn| {
+            let reader = Reader::new(Limits { turn, ..Limits::PHOTO });
+            let turned = reader.decode(bytes).expect("it can be read").rgb;
+            assert!(turned == turn.apply(upright.clone(), &mut Vec::new()), "kind {index}");
+            reader.budget().most()
+        };
+        let [none, quarter, half] = [0, 90, 180].map(|degrees| most(Turn::new(degrees, false)));
+        let rgb_bytes = upright.as_raw().len() as i64;
+        // What EXIF data turned one way is turned once, not twice. WebP takes more to be decoded.
+        let more = [rgb_bytes, rgb_bytes, 0, rgb_bytes, -rgb_bytes][index];
+        assert_eq!((quarter as i64 - none as i64, half), (more, none), "kind {index}");
+    }
+}
+
+#[test]
+fn pictures_that_take_too_much_memory_are_refused_or_come_smaller() {
+    let rgb = DynamicImage::ImageRgb8(picture(61, 33));
+    for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp] {
+        let reader = Reader::new(Limits { pixels: 10_000, bytes: 5000, ..Limits::PHOTO });
+        let error = reader.decode(&encoded(&rgb, format)).unwrap_err();
+        assert!(error.contains("of memory to decode"), "{error}");
+    }
+    // A stream is in memory already, and is not copied.
+    let bytes = sample_jpeg(60, 60);
+    let need = bytes.len() as u64 + 3 * 60 * 60;
+    for (bytes_there, reduction) in [(need, 1), (need - 1, 2)] {
+        let reader = Reader::new(Limits { bytes: bytes_there, ..Limits::PHOTO });
+        let read = reader.read_stream(bytes.as_slice(), "-").expect("it can be read");
+        assert_eq!(read.reduction, reduction);
+    }
+    let reader = Reader::new(Limits { bytes: 1000, ..Limits::PHOTO });
+    let error = reader.read_stream(bytes.as_slice(), "-").unwrap_err().to_string();
+    assert!(error.contains("of memory to decode"), "{error}");
+}
+
+#[test]
+fn a_frame_of_a_stream_has_its_bytes_in_the_limit() {
+    let frame = sample_jpeg(60, 60);
+    // Room for the pixels would be there but for what lies behind the picture.
+    let mut padded = frame.clone();
+    padded.resize(Limits::FRAME.bytes as usize - 10_000, 0);
+    let mut rgb = Vec::new();
+    assert_eq!(decode_frame(&frame, &mut rgb), Ok(((60, 60), 1)));
+    assert_eq!(decode_frame(&padded, &mut rgb), Ok(((30, 30), 2)));
+}
+
+#[test]
+fn a_frame_of_a_stream_has_no_more_pixels_than_other_pictures() {
+    let mut bytes = sample_jpeg(48, 32);
+    let at = bytes.windows(5).position(|window| window == [0xFF, 0xC0, 0, 17, 8]).expect("a frame");
+    let [high, low] = 9000u16.to_be_bytes();
+    bytes[at + 5..at + 9].copy_from_slice(&[high, low, high, low]);
+    let error = decode_frame(&bytes, &mut Vec::new()).unwrap_err();
+    assert!(error.contains("more than 64 megapixels"), "{error}");
+    assert!(photos().decode(&bytes).unwrap_err().contains("cut off"));
+}
+
+#[test]
+fn memory_of_a_larger_frame_is_not_kept_where_there_is_none_for_both() {
+    let frame = sample_jpeg(60, 60);
+    for (had, is_kept) in [(10_000_000, true), (Limits::FRAME.bytes as usize, false)] {
+        let mut rgb = Vec::with_capacity(had);
+        decode_frame(&frame, &mut rgb).expect("it can be read");
+        assert_eq!(rgb.capacity() >= had, is_kept);
+    }
+}
+
+/// Panics in decoders of this project, which would pass for damage.
+fn own_panics() -> usize {
+    use std::sync::Once;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    static START: Once = Once::new();
+    START.call_once(|| {
+        let tell = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let file = panic.location().map_or("", |place| place.file());
+            let is_own = file.starts_with("src/picture") && !file.ends_with("_tests.rs");
+            COUNT.fetch_add(usize::from(is_own), Ordering::SeqCst);
+            tell(panic);
+        }));
+    });
+    COUNT.load(Ordering::SeqCst)
 }
 
 #[test]
 fn survives_damage() {
     let rgb = DynamicImage::ImageRgb8(picture(40, 24));
     let formats = [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp];
-    let reader = Reader::new(Limits { pixels: 100_000, bytes: 20_000_000 });
+    let reader = Reader::new(Limits { pixels: 100_000, bytes: 20_000_000, ..Limits::PHOTO });
+    let before = own_panics();
     let mut random = random_numbers(7);
     for format in formats {
         let bytes = encoded(&rgb, format);
@@ -227,4 +331,5 @@ fn survives_damage() {
             }
         }
     }
+    assert_eq!(own_panics(), before);
 }

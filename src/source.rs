@@ -129,7 +129,8 @@ pub fn open(spec: &SourceSpec, turn: Turn) -> Result<Box<dyn FrameSource>> {
         SourceSpec::Camera(request) => Box::new(camera::open(request)?),
         SourceSpec::Network(request) => Box::new(command::open_network(request)?),
         SourceSpec::Pictures { paths, rate, repeat } => {
-            Box::new(files::PictureFiles::open(paths, *rate, *repeat)?)
+            // Files are turned while they are read, as their EXIF data asks for turns too.
+            return Ok(Box::new(files::PictureFiles::open(paths, turn, *rate, *repeat)?));
         }
         SourceSpec::Command { line, recording, wait } => {
             Box::new(command::open(line, *recording, *wait)?)

@@ -23,10 +23,11 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::Limits;
-use super::turn::swaps_sides;
 use header::Frame;
 use markers::Layout;
 use scans::Coefficients;
+
+use crate::turn::swaps_sides;
 
 /// Most pixels of a picture; some phones write 200 million.
 const MOST_PIXELS: u64 = 256_000_000;
@@ -72,13 +73,17 @@ impl From<Damage> for String {
 /// A picture whose header was read, and how it will be decoded.
 #[derive(Debug)]
 pub struct Plan<'a> {
-    /// The picture up to the end of its compressed data, with Huffman tables.
-    picture: Cow<'a, [u8]>,
+    /// The picture up to the end of its compressed data.
+    bytes: &'a [u8],
+    /// The segment of Huffman tables that it lacks, or nothing.
+    tables: Vec<u8>,
     layout: Layout,
     frame: Frame,
     orientation: Orientation,
     side: usize,
-    limit_bytes: u64,
+    /// The decoder of this crate reads it in full size too.
+    is_own: bool,
+    limits: Limits,
 }
 
 impl<'a> Plan<'a> {
@@ -93,33 +98,53 @@ impl<'a> Plan<'a> {
             return Err(Damage::Work.into());
         }
         let frame = header::find_frame(bytes, layout.scan_start)?;
-        if frame.pixels() > MOST_PIXELS {
-            return Err(super::too_many_pixels(frame.width, frame.height, MOST_PIXELS));
-        }
         let orientation = layout.exif.clone().and_then(|exif| bytes.get(exif));
         let orientation = orientation.and_then(Orientation::from_exif_chunk);
-        let (start, scan) = bytes[..layout.end].split_at(layout.scan_start);
-        let picture = if layout.has_huffman_tables {
-            Cow::Borrowed(&bytes[..layout.end])
-        } else {
-            Cow::Owned([start, &tables::huffman_tables(), scan].concat())
-        };
-        let mut plan = Self {
-            picture,
-            layout,
-            frame,
-            orientation: orientation.unwrap_or(Orientation::NoTransforms),
-            side: 0,
-            limit_bytes: limits.bytes,
-        };
-        let fits = |&side: &usize| {
-            plan.pixels(side) <= limits.pixels && plan.need_bytes_for(side) <= limits.bytes
-        };
-        plan.side = SIDES.into_iter().find(fits).ok_or_else(|| super::too_large(limits))?;
-        Ok(plan)
+        let tables = if layout.has_huffman_tables { Vec::new() } else { tables::huffman_tables() };
+        let is_own = !is_common(&frame, &layout, bytes);
+        let orientation = limits.turn.after(orientation.unwrap_or(Orientation::NoTransforms));
+        let bytes = &bytes[..layout.end];
+        let plan =
+            Self { bytes, tables, layout, frame, orientation, side: 0, is_own, limits: *limits };
+        plan.check_pixels(MOST_PIXELS)?;
+        plan.sized()
     }
 
-    /// Most memory that decoding takes beside the bytes it starts from.
+    /// The same picture by the decoder of this crate, which reads what the other one refuses, takes
+    /// more memory, and so may make the picture smaller.
+    ///
+    /// # Errors
+    /// When that memory is more than there may be.
+    pub fn with_own_decoder(self) -> Result<Self, String> {
+        Self { is_own: true, ..self }.sized()
+    }
+
+    fn sized(self) -> Result<Self, String> {
+        let limits = &self.limits;
+        let fits = |&side: &usize| {
+            self.pixels(side) <= limits.pixels && self.need_bytes_for(side) <= limits.bytes
+        };
+        let advice = if self.frame.is_progressive {
+            "scale it down, or save it without the progressive option"
+        } else {
+            "scale it down"
+        };
+        let side = SIDES.into_iter().find(fits);
+        let side = side.ok_or_else(|| super::too_large_so(limits, advice))?;
+        Ok(Self { side, ..self })
+    }
+
+    /// # Errors
+    /// When there are more than `most` pixels.
+    pub fn check_pixels(&self, most: u64) -> Result<(), String> {
+        let Frame { width, height, .. } = self.frame;
+        if self.frame.pixels() > most {
+            return Err(super::too_many_pixels(width, height, most));
+        }
+        Ok(())
+    }
+
+    /// Most memory that decoding and turning take beside the bytes it starts from.
     pub fn need_bytes(&self) -> u64 {
         self.need_bytes_for(self.side)
     }
@@ -139,54 +164,62 @@ impl<'a> Plan<'a> {
         self.orientation
     }
 
-    /// Appends the pixels as R G B to `rgb`, which is empty, and gives their width and height.
+    /// Appends the pixels as R G B to `rgb`, which is made empty before, and gives their width and
+    /// height; `None` when that takes the [decoder of this crate](Self::with_own_decoder).
     ///
     /// # Errors
     /// What is wrong with the picture, to be put after its name.
-    pub fn decode(&self, rgb: &mut Vec<u8>) -> Result<(u32, u32), String> {
-        if self.side < 8 || !self.is_common() {
-            return self.decode_own(self.side, rgb);
+    pub fn decode(&self, rgb: &mut Vec<u8>) -> Result<Option<(u32, u32)>, String> {
+        rgb.clear();
+        let picture = self.picture();
+        if self.side < 8 || self.is_own {
+            return self.decode_own(&picture, self.side, rgb).map(Some);
         }
-        if self.layout.scans > 1 || !self.layout.has_end_marker {
-            self.coefficients(0)?;
+        let is_checked = self.layout.scans > 1 || !self.layout.has_end_marker;
+        if is_checked {
+            self.coefficients(&picture, 0)?;
         }
-        self.decode_fast(rgb).or_else(|_| {
-            rgb.clear();
-            if self.own_bytes(8) > self.limit_bytes {
-                return Err(Damage::Data.into());
-            }
-            self.decode_own(8, rgb)
-        })
+        if let Ok(size) = self.decode_fast(&picture, rgb) {
+            return Ok(Some(size));
+        }
+        // What is broken is found out without memory for it.
+        if !is_checked {
+            self.coefficients(&picture, 0)?;
+        }
+        Ok(None)
     }
 
-    /// Whether zune-jpeg knows the form. Of components in scans of their own, and of colours that are
-    /// finer than the brightness, it makes nonsense.
-    fn is_common(&self) -> bool {
-        let [first, rest @ ..] = self.frame.components.as_slice() else { return false };
-        let is_finest = [first.h, first.v] == [self.frame.h_max, self.frame.v_max];
-        let others_are_coarsest = rest.iter().all(|other| [other.h, other.v] == [1, 1]);
-        let is_cmyk_as_usual = rest.len() < 3 || [first.h, first.v] == [1, 1];
-        let is_interleaved = self.frame.is_progressive || self.layout.scans == 1;
-        is_finest && others_are_coarsest && is_cmyk_as_usual && is_interleaved
+    /// The picture with Huffman tables.
+    fn picture(&self) -> Cow<'a, [u8]> {
+        if self.tables.is_empty() {
+            return Cow::Borrowed(self.bytes);
+        }
+        let (start, scan) = self.bytes.split_at(self.layout.scan_start);
+        Cow::Owned([start, &self.tables, scan].concat())
     }
 
-    fn decode_own(&self, side: usize, rgb: &mut Vec<u8>) -> Result<(u32, u32), String> {
-        Ok(pixels::paint(&self.coefficients(side)?, rgb)?)
+    fn decode_own(
+        &self,
+        picture: &[u8],
+        side: usize,
+        rgb: &mut Vec<u8>,
+    ) -> Result<(u32, u32), String> {
+        Ok(pixels::paint(&self.coefficients(picture, side)?, rgb)?)
     }
 
-    fn coefficients(&self, side: usize) -> Result<Coefficients, Damage> {
-        Coefficients::read(&self.picture, side, self.layout.has_end_marker)
+    fn coefficients(&self, picture: &[u8], side: usize) -> Result<Coefficients, Damage> {
+        Coefficients::read(picture, side, self.layout.has_end_marker)
     }
 
-    fn decode_fast(&self, rgb: &mut Vec<u8>) -> Result<(u32, u32), String> {
+    fn decode_fast(&self, picture: &[u8], rgb: &mut Vec<u8>) -> Result<(u32, u32), String> {
         // The decoder takes an end marker in the middle of a scan for the end of the picture and
         // fills up with grey. Without the marker it notices that data is missing.
         let with_end;
         let picture = if self.layout.scans > 1 {
-            with_end = [&self.picture, &[0xFF, markers::EOI][..]].concat();
+            with_end = [picture, &[0xFF, markers::EOI]].concat();
             &with_end
         } else {
-            &*self.picture
+            picture
         };
         let side = usize::from(u16::MAX);
         let options = DecoderOptions::default()
@@ -215,18 +248,29 @@ impl<'a> Plan<'a> {
     fn need_bytes_for(&self, side: usize) -> u64 {
         let rgb = 3 * self.pixels(side);
         let decoding = match side {
-            8 if !self.is_common() => scans::bytes(&self.frame, 8),
-            8 if self.layout.scans > 1 => 128 * self.frame.blocks() + self.picture.len() as u64,
+            8 if self.is_own => scans::bytes(&self.frame, 8),
+            8 if self.layout.scans > 1 => 128 * self.frame.blocks() + self.bytes.len() as u64,
             8 => 0,
             _ => scans::bytes(&self.frame, side),
         };
         let turning = if swaps_sides(self.orientation) { rgb } else { 0 };
-        rgb + decoding.max(turning)
+        let with_tables = (self.bytes.len() + self.tables.len()) as u64;
+        let copied = if self.tables.is_empty() { 0 } else { with_tables };
+        rgb + decoding.max(turning) + copied
     }
+}
 
-    fn own_bytes(&self, side: usize) -> u64 {
-        3 * self.pixels(side) + scans::bytes(&self.frame, side)
-    }
+/// Whether zune-jpeg knows the form. Of components in scans of their own, and of colours that are finer
+/// than the brightness, it makes nonsense.
+fn is_common(frame: &Frame, layout: &Layout, bytes: &[u8]) -> bool {
+    let [first, rest @ ..] = frame.components.as_slice() else { return false };
+    let is_finest = [first.h, first.v] == [frame.h_max, frame.v_max];
+    let others_are_coarsest = rest.iter().all(|other| [other.h, other.v] == [1, 1]);
+    let is_cmyk_as_usual = rest.len() < 3 || [first.h, first.v] == [1, 1];
+    // The first scan says how many components it has.
+    let named = bytes.get(layout.scan_start + 4).map_or(0, |&count| usize::from(count));
+    let is_interleaved = layout.scans == 1 && named == frame.components.len();
+    is_finest && others_are_coarsest && is_cmyk_as_usual && (frame.is_progressive || is_interleaved)
 }
 
 #[cfg(test)]

@@ -3,12 +3,17 @@ use image::RgbImage;
 use super::samples::*;
 use super::*;
 
-const SMALL: Limits = Limits { pixels: u64::MAX, bytes: 1 << 30 };
+const SMALL: Limits = Limits { pixels: u64::MAX, bytes: 1 << 30, ..Limits::PHOTO };
 
 fn decode_within(bytes: &[u8], limits: &Limits) -> Result<RgbImage, String> {
-    let plan = Plan::new(bytes, limits)?;
+    let mut plan = Plan::new(bytes, limits)?;
     let mut rgb = Vec::new();
-    let (width, height) = plan.decode(&mut rgb)?;
+    let (width, height) = loop {
+        match plan.decode(&mut rgb)? {
+            Some(size) => break size,
+            None => plan = plan.with_own_decoder()?,
+        }
+    };
     Ok(RgbImage::from_raw(width, height, rgb).expect("the size is right"))
 }
 
@@ -20,7 +25,7 @@ fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
 fn decode_own(bytes: &[u8], side: usize) -> Result<RgbImage, String> {
     let plan = Plan::new(bytes, &SMALL)?;
     let mut rgb = Vec::new();
-    let (width, height) = plan.decode_own(side, &mut rgb)?;
+    let (width, height) = plan.decode_own(&plan.picture(), side, &mut rgb)?;
     Ok(RgbImage::from_raw(width, height, rgb).expect("the size is right"))
 }
 
@@ -171,6 +176,62 @@ fn refuses_compressed_data_that_ends_early_before_an_end_marker() {
 }
 
 #[test]
+fn a_picture_of_one_scan_has_all_components_in_it() {
+    let bytes = include_bytes!("../../fuzz/corpus/jpeg/not-interleaved.jpg");
+    let starts = |at: &usize| bytes[*at..].starts_with(&[0xFF, markers::SOS]);
+    let second = (0..bytes.len()).filter(starts).nth(1).expect("there are more");
+    for kept in [second - 40, second, second + 5, second + 30] {
+        let cut = [&bytes[..kept], &[0xFF, markers::EOI]].concat();
+        assert!(decode(&cut).is_err(), "{kept} bytes");
+    }
+}
+
+#[test]
+fn a_second_header_of_a_frame_is_refused() {
+    let bytes = sample_jpeg(48, 32);
+    let start = bytes.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
+    let frame = &bytes[start..start + 19];
+    let doubled = [&bytes[..start], frame, &bytes[start..]].concat();
+    assert_eq!(decode(&doubled).unwrap_err(), Damage::Data.to_string());
+}
+
+#[test]
+fn what_the_common_decoder_refuses_is_planned_anew() {
+    // Its Huffman tables are fewer than the picture asks for, so nobody can read it; that is found out
+    // before there is memory for it.
+    let bytes = sample_jpeg(96, 64);
+    let scan = markers::layout(&bytes).unwrap().scan_start;
+    let cut = [&bytes[..scan + 100], &[0xFF, markers::EOI]].concat();
+    let plan = Plan::new(&cut, &SMALL).unwrap();
+    assert_eq!(plan.need_bytes(), 3 * 96 * 64);
+    assert_eq!(plan.decode(&mut Vec::new()).unwrap_err(), Damage::Cut.to_string());
+    let own = plan.with_own_decoder().unwrap();
+    assert_eq!(own.need_bytes(), 3 * 96 * 64 + 2 * 3 * 96 * 64);
+    let limits = Limits { bytes: 3 * 96 * 64, ..SMALL };
+    let smaller = Plan::new(&bytes, &limits).unwrap().with_own_decoder().unwrap();
+    assert_eq!(smaller.reduction(), 2);
+    assert_eq!(smaller.decode(&mut Vec::new()).unwrap(), Some((48, 32)));
+}
+
+#[test]
+fn a_copy_with_huffman_tables_counts() {
+    let bytes = sample_jpeg(96, 64);
+    let stripped = without_huffman_tables(&bytes);
+    let need = |bytes: &[u8]| Plan::new(bytes, &SMALL).unwrap().need_bytes();
+    let tables = tables::huffman_tables().len();
+    assert_eq!(need(&stripped), need(&bytes) + (stripped.len() + tables - 2) as u64);
+}
+
+#[test]
+fn advice_is_about_what_takes_the_memory() {
+    let limits = Limits { bytes: 10, ..SMALL };
+    let error = Plan::new(&progressive_jpeg(), &limits).unwrap_err();
+    assert!(error.contains("without the progressive option"), "{error}");
+    let error = Plan::new(&sample_jpeg(48, 32), &limits).unwrap_err();
+    assert!(error.ends_with("scale it down"), "{error}");
+}
+
+#[test]
 fn survives_damage() {
     let mut random = random_numbers(1);
     for bytes in [sample_jpeg(48, 32), progressive_jpeg()] {
@@ -180,7 +241,7 @@ fn survives_damage() {
                 let at = random() as usize % damaged.len();
                 damaged[at] = random() as u8;
             }
-            let limits = Limits { pixels: 1_000_000, bytes: 10_000_000 };
+            let limits = Limits { pixels: 1_000_000, bytes: 10_000_000, ..SMALL };
             if let Ok(rgb) = decode_within(&damaged, &limits) {
                 assert!(u64::from(rgb.width()) * u64::from(rgb.height()) <= limits.pixels);
             }

@@ -2,7 +2,9 @@
 //!
 //! The allocator of the C library keeps freed memory for the thread that had it, several pictures for
 //! each thread, unless it was asked for more than 32 MiB at once. Memory that is asked for and never
-//! written takes none.
+//! written takes none, but for addresses: where these are limited, nothing is asked for beyond the need.
+
+use crate::heap;
 
 /// What is asked for at least.
 const GIVEN_BACK_BYTES: usize = 33 << 20;
@@ -14,7 +16,11 @@ const LARGE_BYTES: usize = 1 << 20;
 pub fn capacity<T>(count: usize) -> usize {
     let size = size_of::<T>().max(1);
     let is_large = count.saturating_mul(size) >= LARGE_BYTES;
-    if is_large { count.max(GIVEN_BACK_BYTES / size) } else { count }
+    if is_large && heap::limit_bytes().is_none() {
+        count.max(GIVEN_BACK_BYTES / size)
+    } else {
+        count
+    }
 }
 
 /// An empty vector with room for `count` items.

@@ -6,11 +6,8 @@ use image::metadata::Orientation;
 use png::{BitDepth, ColorType, DecodeOptions, Decoder, Reader, Transformations};
 
 use super::shrink::{Shrinker, factor};
-use super::turn::swaps_sides;
-use super::{Limits, broken, check_size, large};
-
-/// Most memory for what stands before the pixels, and for single rows.
-const HEADER_LIMIT_BYTES: usize = 8 << 20;
+use super::{Decoded, Limits, MOST_METADATA_BYTES, broken, check_size, large, too_large};
+use crate::turn::swaps_sides;
 
 /// Longest side; a row is held as a whole.
 const LONGEST_SIDE_PX: u32 = 65_535;
@@ -43,7 +40,7 @@ impl<R: BufRead + Seek> Plan<R> {
         options.set_ignore_text_chunk(true);
         options.set_ignore_iccp_chunk(true);
         let mut decoder = Decoder::new_with_options(source, options);
-        decoder.set_limits(png::Limits { bytes: HEADER_LIMIT_BYTES });
+        decoder.set_limits(png::Limits { bytes: MOST_METADATA_BYTES as usize });
         decoder.set_transformations(Transformations::EXPAND);
         let header = decoder.read_header_info().map_err(broken)?;
         let (width, height) = (header.width, header.height);
@@ -51,40 +48,36 @@ impl<R: BufRead + Seek> Plan<R> {
         let reader = decoder.read_info().map_err(broken)?;
         let exif = reader.info().exif_metadata.as_deref();
         let orientation = exif.and_then(Orientation::from_exif_chunk);
-        let orientation = orientation.unwrap_or(Orientation::NoTransforms);
-        Ok(Self { reader, orientation, factor: factor(width, height, limits.pixels) })
+        let orientation = limits.turn.after(orientation.unwrap_or(Orientation::NoTransforms));
+        let plan = Self { reader, orientation, factor: factor(width, height, limits.pixels) };
+        if plan.need_bytes() > limits.bytes {
+            return Err(too_large(limits));
+        }
+        Ok(plan)
     }
 
-    /// Most memory that decoding takes.
+    /// Most memory that decoding and turning take, single rows and what stands before them included.
     pub fn need_bytes(&self) -> u64 {
         let [width, height] = self.size();
         let rgb = 3 * u64::from(width) * u64::from(height);
-        HEADER_LIMIT_BYTES as u64 + if swaps_sides(self.orientation) { 2 * rgb } else { rgb }
+        MOST_METADATA_BYTES + if swaps_sides(self.orientation) { 2 * rgb } else { rgb }
     }
 
-    /// How many pixels of the picture each pixel that comes out stands for, each way.
-    pub fn reduction(&self) -> u32 {
-        self.factor
-    }
-
-    /// How the picture has to be turned after it was decoded.
-    pub fn orientation(&self) -> Orientation {
-        self.orientation
-    }
-
-    /// The pixels as R G B, and their width and height.
+    /// The pixels.
     ///
     /// # Errors
     /// What is wrong with the picture, to be put after its name.
-    pub fn decode(mut self, rgb: &mut Vec<u8>) -> Result<(u32, u32), String> {
+    pub fn decode(mut self) -> Result<Decoded, String> {
         let [width, height] = self.size();
-        if self.reader.info().interlaced {
-            *rgb = large::zeros(3 * width as usize * height as usize);
-            self.interlaced(rgb, width as usize)?;
+        let (orientation, reduction) = (self.orientation, self.factor);
+        let rgb = if self.reader.info().interlaced {
+            let mut rgb = large::zeros(3 * width as usize * height as usize);
+            self.interlaced(&mut rgb, width as usize)?;
+            rgb
         } else {
-            *rgb = self.row_by_row()?;
-        }
-        Ok((width, height))
+            self.row_by_row()?
+        };
+        Ok(Decoded { rgb, size: (width, height), orientation, reduction })
     }
 
     fn size(&self) -> [u32; 2] {

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-use super::broken;
+use super::{MOST_METADATA_BYTES, broken};
 
 /// Most chunks of a file; an animation has some for each frame.
 const MOST_CHUNKS: usize = 10_000;
@@ -55,6 +55,10 @@ pub fn contents(source: &mut (impl Read + Seek), length: u64) -> Result<Contents
         let (name, body) = chunk(source, at)?;
         if at + 8 + body > length {
             return Err("is cut off: data is missing".to_owned());
+        }
+        let is_metadata = matches!(&name, b"EXIF" | b"ICCP" | b"XMP ");
+        if is_metadata && body > MOST_METADATA_BYTES {
+            return Err("is broken: it has more metadata than a picture needs".to_owned());
         }
         match &name {
             b"VP8 " => lossy(source, &mut contents)?,
@@ -121,6 +125,27 @@ mod tests {
         assert_eq!(of(lossless).unwrap().most_pixels, 37 * 29);
         assert!(of(lossless).unwrap().is_lossless && of(animated).unwrap().is_animation);
         assert!((1..=37 * 29).contains(&of(animated).unwrap().most_pixels));
+    }
+
+    #[test]
+    fn metadata_that_nobody_needs_is_refused() {
+        let bytes = include_bytes!("../../fuzz/corpus/picture/exif-6.webp");
+        let exif = bytes.windows(4).position(|name| name == b"EXIF").unwrap();
+        for (name, extra, is_refused) in [
+            (b"EXIF", 0, false),
+            (b"EXIF", 1, true),
+            (b"ICCP", 1, true),
+            (b"XMP ", 1, true),
+            (b"JUNK", 1, false),
+        ] {
+            let body = vec![0; MOST_METADATA_BYTES as usize + extra];
+            let length = (body.len() as u32).to_le_bytes();
+            let mut bytes = [&bytes[..exif], name, &length, &body, &[0; 1][..extra]].concat();
+            let size = bytes.len() as u32 - 8;
+            bytes[4..8].copy_from_slice(&size.to_le_bytes());
+            let refused = of(&bytes).err();
+            assert_eq!(refused.is_some_and(|error| error.contains("metadata")), is_refused);
+        }
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::io::{BufRead, Seek};
 use image::codecs::bmp::BmpDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
-use image::{ColorType, ImageDecoder, RgbImage};
+use image::{ColorType, ImageDecoder};
 
-use super::turn::swaps_sides;
-use super::{Limits, broken, check_size, large, riff, shrink, too_large};
+use super::{Decoded, Limits, broken, check_size, large, riff, shrink, too_large};
+use crate::turn::swaps_sides;
 
 /// A picture whose header was read.
 pub struct Plan<D> {
@@ -71,6 +71,7 @@ impl<D: ImageDecoder> Plan<D> {
             ColorType::Rgba8 => 4,
             other => return Err(format!("is broken: its pixels are {other:?}")),
         };
+        let orientation = limits.turn.after(orientation);
         let factor = shrink::factor(width, height, limits.pixels);
         let kept = 3 * pixels / u64::from(factor).pow(2);
         let turning = if swaps_sides(orientation) { 2 * kept } else { 0 };
@@ -81,31 +82,24 @@ impl<D: ImageDecoder> Plan<D> {
         Ok(Self { decoder, orientation, factor, need_bytes })
     }
 
-    /// Most memory that decoding takes.
+    /// Most memory that decoding and turning take.
     pub fn need_bytes(&self) -> u64 {
         self.need_bytes
-    }
-
-    /// How many pixels of the picture each pixel that comes out stands for, each way.
-    pub fn reduction(&self) -> u32 {
-        self.factor
-    }
-
-    /// How the picture has to be turned after it was decoded.
-    pub fn orientation(&self) -> Orientation {
-        self.orientation
     }
 
     /// The pixels.
     ///
     /// # Errors
     /// What is wrong with the picture, to be put after its name.
-    pub fn decode(self) -> Result<RgbImage, String> {
+    pub fn decode(self) -> Result<Decoded, String> {
         let (width, height) = self.decoder.dimensions();
         let channels = usize::from(self.decoder.color_type().bytes_per_pixel());
         let mut pixels = large::zeros(width as usize * height as usize * channels);
         self.decoder.read_image(&mut pixels).map_err(broken)?;
-        shrink::in_place(pixels, [width, height], channels, self.factor)
-            .ok_or_else(|| "is broken: pixels are missing".to_owned())
+        let (orientation, reduction) = (self.orientation, self.factor);
+        let rgb = shrink::in_place(pixels, [width, height], channels, reduction)
+            .ok_or_else(|| "is broken: pixels are missing".to_owned())?;
+        let size = rgb.dimensions();
+        Ok(Decoded { rgb: rgb.into_raw(), size, orientation, reduction })
     }
 }

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::picture::{self, Limits, Reader};
 use crate::throttle::Throttle;
+use crate::turn::Turn;
 
 /// Picture files, one frame each.
 #[derive(Debug)]
@@ -25,12 +26,12 @@ pub struct PictureFiles {
 }
 
 impl PictureFiles {
-    /// Takes files as they come and the pictures of folders by name. `rate` is in pictures a
-    /// second, `None` does not wait between them.
+    /// Takes files as they come and the pictures of folders by name, each turned by `turn`. `rate` is in
+    /// pictures a second, `None` does not wait between them.
     ///
     /// # Errors
     /// [`Error::Input`] when a path is missing or there is no picture at all.
-    pub fn open(paths: &[PathBuf], rate: Option<f32>, repeat: bool) -> Result<Self> {
+    pub fn open(paths: &[PathBuf], turn: Turn, rate: Option<f32>, repeat: bool) -> Result<Self> {
         let found = picture::find(paths)?;
         found.left_out.tell();
         found.unreadable.iter().for_each(|error| log::warn!("{error}"));
@@ -42,7 +43,7 @@ impl PictureFiles {
         Ok(Self {
             name,
             files,
-            reader: Reader::new(Limits::FRAME),
+            reader: Reader::new(Limits { turn, ..Limits::FRAME }),
             next: 0,
             interval: rate.map(|rate| Duration::from_secs_f32(1.0 / rate)),
             due: Instant::now(),
@@ -153,17 +154,26 @@ mod tests {
     fn all_pictures_come_in_order_then_the_end() {
         let folder = folder(&["b.png", "a.png", "c.png"]);
         let paths = [folder.path().to_path_buf()];
-        let mut source = PictureFiles::open(&paths, None, false).unwrap();
+        let mut source = PictureFiles::open(&paths, Turn::NONE, None, false).unwrap();
         assert_eq!(widths(&mut source, 3), [2, 1, 3]);
         assert!(matches!(source.next(LONG), Ok(Received::End)));
         assert_eq!(source.counters().delivered, 3);
     }
 
     #[test]
+    fn pictures_are_turned() {
+        let folder = tempfile::tempdir().unwrap();
+        RgbImage::new(6, 4).save(folder.path().join("a.png")).unwrap();
+        let paths = [folder.path().to_path_buf()];
+        let mut source = PictureFiles::open(&paths, Turn::new(90, false), None, false).unwrap();
+        assert_eq!(widths(&mut source, 1), [4]);
+    }
+
+    #[test]
     fn repeats_from_the_first() {
         let folder = folder(&["a.png", "b.png"]);
         let paths = [folder.path().to_path_buf()];
-        let mut source = PictureFiles::open(&paths, None, true).unwrap();
+        let mut source = PictureFiles::open(&paths, Turn::NONE, None, true).unwrap();
         assert_eq!(widths(&mut source, 5), [1, 2, 1, 2, 1]);
     }
 
@@ -172,7 +182,7 @@ mod tests {
         let folder = folder(&["a.png", "c.png"]);
         std::fs::write(folder.path().join("b.png"), "no picture").unwrap();
         let paths = [folder.path().to_path_buf()];
-        let mut source = PictureFiles::open(&paths, None, false).unwrap();
+        let mut source = PictureFiles::open(&paths, Turn::NONE, None, false).unwrap();
         assert_eq!(widths(&mut source, 3), [1, 2]);
         assert_eq!(source.counters().corrupt, 1);
     }
@@ -183,7 +193,7 @@ mod tests {
         std::fs::write(folder.path().join("b.png"), "").unwrap();
         let paths = [folder.path().to_path_buf()];
         for repeat in [false, true] {
-            let mut source = PictureFiles::open(&paths, None, repeat).unwrap();
+            let mut source = PictureFiles::open(&paths, Turn::NONE, None, repeat).unwrap();
             assert!(matches!(source.next(LONG), Ok(Received::Nothing)));
             assert_eq!(source.next(LONG).unwrap_err().exit_code(), 66);
         }
@@ -193,7 +203,7 @@ mod tests {
     fn a_rate_makes_pictures_wait() {
         let folder = folder(&["a.png", "b.png"]);
         let paths = [folder.path().to_path_buf()];
-        let mut source = PictureFiles::open(&paths, Some(0.01), false).unwrap();
+        let mut source = PictureFiles::open(&paths, Turn::NONE, Some(0.01), false).unwrap();
         assert_eq!(widths(&mut source, 1), [1]);
         assert!(matches!(source.next(Duration::ZERO), Ok(Received::Nothing)));
     }

@@ -7,6 +7,9 @@ use crate::error::Result;
 use crate::frame::Frame;
 use crate::turn::Turn;
 
+/// Memory that is kept for the next picture at most, in bytes: that of a large one is needed to decode it.
+const KEPT_BYTES: usize = 8 << 20;
+
 struct Turned {
     source: Box<dyn FrameSource>,
     turn: Turn,
@@ -27,6 +30,9 @@ impl FrameSource for Turned {
         Ok(match self.source.next(timeout)? {
             Received::Frame(frame) => {
                 let rgb = self.turn.apply(frame.rgb, &mut self.memory);
+                if self.memory.capacity() > KEPT_BYTES {
+                    self.memory = Vec::new();
+                }
                 Received::Frame(Frame { rgb, ..frame })
             }
             other => other,
@@ -52,24 +58,56 @@ impl FrameSource for Turned {
 
 #[cfg(test)]
 mod tests {
-    use super::super::files::PictureFiles;
+    use std::time::Instant;
+
+    use image::RgbImage;
+
     use super::*;
+
+    /// Gives as many pictures of a size, and then the end.
+    struct Pictures([u32; 2], u64);
+
+    impl FrameSource for Pictures {
+        fn next(&mut self, _timeout: Duration) -> Result<Received> {
+            let Some(left) = self.1.checked_sub(1) else { return Ok(Received::End) };
+            self.1 = left;
+            let rgb = RgbImage::new(self.0[0], self.0[1]);
+            let (sequence, captured_at) = (left, Instant::now());
+            Ok(Received::Frame(Frame { sequence, captured_at, rgb, reduction: 2 }))
+        }
+
+        fn name(&self) -> &str {
+            "pictures"
+        }
+
+        fn is_looking(&self) -> bool {
+            false
+        }
+
+        fn counters(&self) -> Counters {
+            Counters { delivered: 7, ..Counters::default() }
+        }
+    }
 
     #[test]
     fn frames_are_turned_and_everything_else_is_passed_on() {
-        let folder = tempfile::tempdir().unwrap();
-        image::RgbImage::new(6, 4).save(folder.path().join("a.png")).unwrap();
-        let open = || {
-            let paths = [folder.path().to_owned()];
-            Box::new(PictureFiles::open(&paths, None, false).unwrap())
-        };
-        for (turn, size) in [(Turn::new(90, false), (4, 6)), (Turn::default(), (6, 4))] {
-            let mut source = turned(open(), turn);
+        for (turn, size) in [(Turn::new(90, false), (4, 6)), (Turn::NONE, (6, 4))] {
+            let mut source = turned(Box::new(Pictures([6, 4], 1)), turn);
             let Ok(Received::Frame(frame)) = source.next(Duration::ZERO) else { panic!("a frame") };
-            assert_eq!(frame.rgb.dimensions(), size);
+            assert_eq!((frame.rgb.dimensions(), frame.reduction), (size, 2));
             source.done_with(frame);
             assert!(matches!(source.next(Duration::ZERO), Ok(Received::End)));
-            assert_eq!(source.counters().delivered, 1);
+            assert_eq!((source.counters().delivered, source.name()), (7, "pictures"));
+        }
+    }
+
+    #[test]
+    fn memory_of_a_large_picture_is_not_kept() {
+        for (size, is_kept) in [([640, 480], true), ([2000, 1500], false)] {
+            let source = Box::new(Pictures(size, 1));
+            let mut turned = Turned { source, turn: Turn::new(90, false), memory: Vec::new() };
+            assert!(matches!(turned.next(Duration::ZERO), Ok(Received::Frame(_))));
+            assert_eq!(turned.memory.capacity() > 0, is_kept, "{size:?}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Bits and Huffman codes of compressed JPEG data (ITU-T T.81, annexes C and F).
 
 use super::Damage;
+use super::markers::next_marker;
 
 /// Codes of up to this many bits are looked up at once.
 const LOOKUP_BITS: u32 = 9;
@@ -116,25 +117,12 @@ impl<'a> Bits<'a> {
 
     /// Goes behind the restart marker of this number, 0 to 7.
     pub fn restart(&mut self, number: u8) -> Result<(), Damage> {
-        let marker = self.marker().ok_or(Damage::Cut)?;
+        let marker = next_marker(self.data, self.at).map_err(|_| Damage::Cut)?;
         if self.data.get(marker + 1) != Some(&(0xD0 + number)) {
             return Err(Damage::Data);
         }
         *self = Self::new(self.data, marker + 2);
         Ok(())
-    }
-
-    /// Offset of the next marker.
-    fn marker(&self) -> Option<usize> {
-        let mut at = self.at;
-        loop {
-            at += self.data.get(at..)?.iter().position(|&byte| byte == 0xFF)?;
-            match self.data.get(at + 1)? {
-                0x00 => at += 2,
-                0xFF => at += 1,
-                _ => return Some(at),
-            }
-        }
     }
 
     #[inline]

@@ -185,14 +185,13 @@ impl Tables {
     }
 }
 
-/// The first frame header among the segments from the start of the picture to `scan_start`.
+/// The one frame header among the segments from the start of the picture to `scan_start`.
 pub fn find_frame(picture: &[u8], scan_start: usize) -> Result<Frame, Damage> {
-    for (code, body) in segments(&picture[..scan_start]) {
-        if is_frame(code) {
-            return Frame::parse(code, body);
-        }
+    let mut frames = segments(&picture[..scan_start]).filter(|&(code, _)| is_frame(code));
+    match (frames.next(), frames.next()) {
+        (Some((code, body)), None) => Frame::parse(code, body),
+        _ => Err(Damage::Data),
     }
-    Err(Damage::Data)
 }
 
 /// Whether a marker starts a frame.

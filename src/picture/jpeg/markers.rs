@@ -56,6 +56,33 @@ pub fn layout(data: &[u8]) -> Result<Layout, Damage> {
     }
 }
 
+/// Offset of the next marker in compressed data from `at` on, or where to go on looking when there is
+/// more of it.
+pub fn next_marker(data: &[u8], mut at: usize) -> Result<usize, usize> {
+    while let Some(offset) = data[at..].iter().position(|&byte| byte == 0xFF) {
+        at += offset;
+        match data.get(at + 1) {
+            Some(0x00) => at += 2,
+            // Fill bytes may stand before a marker.
+            Some(0xFF) => at += 1,
+            Some(_) => return Ok(at),
+            None => return Err(at),
+        }
+    }
+    Err(data.len())
+}
+
+/// As [`next_marker`], but for restart markers.
+pub fn end_of_compressed(data: &[u8], mut at: usize) -> Result<usize, usize> {
+    loop {
+        at = next_marker(data, at)?;
+        if !matches!(data[at + 1], 0xD0..=0xD7) {
+            return Ok(at);
+        }
+        at += 2;
+    }
+}
+
 /// What a [`Walk`] came to.
 #[derive(Debug)]
 pub enum Step {
@@ -148,20 +175,10 @@ impl Walk {
 
     /// Stops at a marker that ends the compressed data; `false` when the data ends first.
     fn skip_compressed(&mut self, data: &[u8]) -> bool {
-        while let Some(offset) = data[self.at..].iter().position(|&byte| byte == 0xFF) {
-            self.at += offset;
-            match data.get(self.at + 1) {
-                Some(0x00 | 0xD0..=0xD7) => self.at += 2,
-                Some(0xFF) => self.at += 1,
-                Some(_) => {
-                    self.in_scan = false;
-                    return true;
-                }
-                None => return false,
-            }
-        }
-        self.at = data.len();
-        false
+        let end = end_of_compressed(data, self.at);
+        self.in_scan = end.is_err();
+        self.at = end.unwrap_or_else(|at| at);
+        !self.in_scan
     }
 
     /// Skips the segment at `at`; `Some(false)` when its length is impossible, `None` when it is
@@ -217,6 +234,16 @@ mod tests {
         assert_eq!(layout.behind(), picture.len());
         assert_eq!(layout.scan_start, 3);
         assert!(!layout.has_huffman_tables && layout.has_end_marker);
+    }
+
+    #[test]
+    fn markers_are_found_behind_stuffed_and_fill_bytes() {
+        let data = [1, 0xFF, 0x00, 0xFF, 0xFF, 0xD3, 2, 0xFF, EOI];
+        assert_eq!((next_marker(&data, 0), next_marker(&data, 5)), (Ok(4), Ok(7)));
+        assert_eq!(end_of_compressed(&data, 0), Ok(7));
+        for (length, go_on) in [(0, 0), (1, 1), (2, 1), (4, 3), (7, 7), (8, 7)] {
+            assert_eq!(end_of_compressed(&data[..length], 0), Err(go_on), "{length} bytes");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use super::bits::Bits;
 use super::header::{Component, Frame, Tables, is_frame, segment};
+use super::markers::end_of_compressed;
 use super::{Damage, header};
 use crate::picture::large;
 
@@ -132,7 +133,7 @@ impl Coefficients {
                 let coefficients = read.as_mut().ok_or(Damage::Data)?;
                 let scan = Scan::parse(body, &coefficients.frame)?;
                 coefficients.scan(&scan, &tables, Bits::new(picture, at))?;
-                at = behind_compressed(picture, at);
+                at = end_of_compressed(picture, at).unwrap_or_else(|end| end);
             } else {
                 tables.take(code, body)?;
             }
@@ -190,19 +191,6 @@ impl Coefficients {
         self.visits_left = self.visits_left.checked_sub(1).ok_or(Damage::Work)?;
         Ok(())
     }
-}
-
-/// Offset of the marker that ends the compressed data from `at` on.
-fn behind_compressed(picture: &[u8], mut at: usize) -> usize {
-    while let Some(offset) = picture[at..].iter().position(|&byte| byte == 0xFF) {
-        at += offset;
-        match picture.get(at + 1) {
-            Some(0x00 | 0xD0..=0xD7) => at += 2,
-            Some(0xFF) => at += 1,
-            _ => return at,
-        }
-    }
-    picture.len()
 }
 
 /// Goes through the blocks of one scan.
@@ -384,10 +372,10 @@ impl Walker<'_> {
             at += 1;
         }
         if self.run > 0 {
-            for at in at..=last {
-                if place.is_set(at) {
-                    self.correct(place, at, bit);
-                }
+            let mut set = place.set_among(at, last);
+            while set != 0 {
+                self.correct(place, set.trailing_zeros() as usize, bit);
+                set &= set - 1;
             }
             self.run -= 1;
         }
@@ -426,7 +414,33 @@ impl Place<'_> {
         }
     }
 
+    /// The bits of those from `at` to `last` that are not zero; most blocks have none.
+    fn set_among(&self, at: usize, last: usize) -> u64 {
+        let from = u64::MAX.checked_shl(at as u32).unwrap_or(0);
+        self.set.as_ref().map_or(0, |set| **set) & from & u64::MAX >> (63 - last)
+    }
+
     fn is_set(&self, at: usize) -> bool {
         self.set.as_ref().is_some_and(|set| **set >> at & 1 == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_is_found_from_the_first_to_the_last() {
+        let (mut set, places) = (0b1011 | 1 << 40 | 1 << 63, places(0));
+        let place = Place { values: &mut [], set: Some(&mut set), places: &places };
+        for last in 1..64 {
+            for at in 1..=last + 1 {
+                let among = place.set_among(at, last);
+                for bit in 0..64 {
+                    let is_among = (at..=last).contains(&bit) && place.is_set(bit);
+                    assert_eq!(among >> bit & 1 == 1, is_among, "{bit} of {at} to {last}");
+                }
+            }
+        }
     }
 }
