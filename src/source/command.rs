@@ -14,7 +14,7 @@ use super::mjpeg::Splitter;
 use super::network::{NetworkRequest, READER, check_reader};
 use super::raw::RawFrame;
 use super::spare::Spare;
-use super::stoppable::{Stoppable, Stopper};
+use super::stoppable::Stopper;
 use crate::error::{Error, Result};
 use crate::process::{self, GRACE, Group};
 use crate::shown::{Secrets, program_name};
@@ -29,8 +29,11 @@ const NETWORK_DEADLINE: Duration = Duration::from_secs(20);
 /// First and longest time between the end of a program and its next start.
 const RESTART: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
-/// Longest line of a program's messages that is kept whole.
-const MESSAGE_LIMIT_BYTES: u64 = 2048;
+/// Longest message of a program that is kept whole.
+const MESSAGE_LIMIT_BYTES: usize = 2048;
+
+/// Bytes of a program's line that are looked at for secrets, the last of which may be cut.
+const LINE_LIMIT_BYTES: u64 = 2 * MESSAGE_LIMIT_BYTES as u64;
 
 /// Starts the program of `line`. One that is not a `recording` is waited for where `wait` says so.
 pub fn open(line: &str, recording: bool, wait: bool) -> Result<LiveSource<CommandFeed>> {
@@ -223,8 +226,10 @@ fn give_pictures(mut stream: impl Read, giver: Giver<RawFrame>) {
     while giver.is_wanted() {
         let read = match stream.read(&mut chunk) {
             Ok(0) => {
-                if let Some(picture) = splitter.last_picture() {
-                    giver.give(RawFrame::jpeg(picture));
+                while let Some(picture) = splitter.last_picture() {
+                    if !giver.give(RawFrame::jpeg(picture)) {
+                        return;
+                    }
                 }
                 giver.note_broken(splitter.take_broken());
                 return giver.end("the stream ended".to_string());
@@ -245,25 +250,77 @@ fn give_pictures(mut stream: impl Read, giver: Giver<RawFrame>) {
 
 /// Logs what the program says and keeps the last line that is not empty.
 fn pass_on_messages(
-    stderr: Stoppable,
+    stderr: impl Read,
     program: &str,
     secrets: &Secrets,
     last_message: &Mutex<String>,
 ) {
     let mut stderr = BufReader::new(stderr);
     let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = stderr.by_ref().take(MESSAGE_LIMIT_BYTES).read_until(b'\n', &mut line);
-        if !matches!(read, Ok(1..)) {
-            return;
-        }
+    while let Ok(length @ 1..) = read_line(&mut stderr, &mut line) {
         let text = String::from_utf8_lossy(&line);
         let text = text.trim();
         if !text.is_empty() {
-            let text = secrets.cut(text);
+            let mut text = secrets.cut(text);
+            let unsure = if length > line.len() { MESSAGE_LIMIT_BYTES } else { 0 };
+            let kept = text.len().saturating_sub(unsure).min(MESSAGE_LIMIT_BYTES);
+            text.truncate(text.floor_char_boundary(kept));
             log::debug!("{program}: {text}");
             *last_message.lock().unwrap_or_else(PoisonError::into_inner) = text;
         }
+    }
+}
+
+/// Reads a line, of which [`LINE_LIMIT_BYTES`] are kept, and gives its length.
+fn read_line(stream: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
+    line.clear();
+    let mut length = stream.take(LINE_LIMIT_BYTES).read_until(b'\n', line)?;
+    if length as u64 == LINE_LIMIT_BYTES && !line.ends_with(b"\n") {
+        length += stream.skip_until(b'\n')?;
+    }
+    Ok(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is kept of what a program with a password says.
+    fn told(said: &str) -> String {
+        let secrets = Secrets::of(&["cam".into(), "rtsp://ann:hunter22go@10.0.0.5/".into()]);
+        let last_message = Mutex::default();
+        pass_on_messages(said.as_bytes(), "cam", &secrets, &last_message);
+        last_message.into_inner().unwrap()
+    }
+
+    #[test]
+    fn the_last_line_counts_and_its_secrets_do_not() {
+        assert_eq!(told("one\nno hunter22go\n\n"), "no ***");
+        assert_eq!(told("open\nhunter22go"), "***");
+        assert_eq!(told(""), "");
+    }
+
+    #[test]
+    fn no_part_of_a_secret_is_told_of_a_long_line() {
+        let secret = "hunter22go";
+        let is_told = |line: &str| {
+            let told = told(line);
+            assert!(told.len() <= MESSAGE_LIMIT_BYTES);
+            (0..=secret.len() - 4).any(|at| told.contains(&secret[at..at + 4]))
+        };
+        for end in [MESSAGE_LIMIT_BYTES, 2 * MESSAGE_LIMIT_BYTES] {
+            for place in end - 12..end + 2 {
+                let line = format!("{}{secret}{}", "é".repeat(place / 2), ".".repeat(9000));
+                assert!(!is_told(&line), "{place}");
+            }
+        }
+        assert!(!is_told(&secret.repeat(1000)) && !is_told(&format!(" {}", secret.repeat(1000))));
+    }
+
+    #[test]
+    fn the_line_behind_a_long_one_is_a_line_of_its_own() {
+        let long = "x".repeat(10_000);
+        assert_eq!(told(&format!("{long}hunter22go\nlast")), "last");
+        assert_eq!(told(&format!("first\n{long}")), long[..MESSAGE_LIMIT_BYTES]);
     }
 }

@@ -7,7 +7,10 @@
 use crate::picture::jpeg::markers::{SOI, Step, Walk};
 
 /// Largest picture in a stream; more than any camera here gives.
-const PICTURE_LIMIT_BYTES: usize = 16 << 20;
+const PICTURE_LIMIT_BYTES: usize = 10 << 20;
+
+/// From here on a picture is handed on in the memory in which it was gathered.
+const LARGE_BYTES: usize = 1 << 20;
 
 /// Bytes that may be looked at again for each byte of the stream.
 const SECOND_LOOKS: usize = 2;
@@ -51,10 +54,8 @@ impl Splitter {
             self.work_bytes += (walk.at() - before) as u64;
             match step {
                 Step::Complete(layout) => {
-                    let picture = data[..layout.behind()].to_vec();
-                    self.start += layout.behind();
                     self.walk = None;
-                    return Some(picture);
+                    return Some(self.take_bytes(layout.behind()));
                 }
                 Step::Incomplete if data.len() <= PICTURE_LIMIT_BYTES => return None,
                 Step::Incomplete | Step::Broken => self.give_up_picture(),
@@ -62,14 +63,36 @@ impl Splitter {
         }
     }
 
-    /// The last picture, if its end marker lacks; the stream has ended.
+    /// The next picture once the stream has ended: the last one may lack its end marker, and where it
+    /// is broken there may be others in what it claimed.
     pub fn last_picture(&mut self) -> Option<Vec<u8>> {
-        let walk = self.walk.take()?;
-        let data = &self.buffer[self.start..];
-        let picture = walk.without_end_marker().map(|layout| data[..layout.end].to_vec());
-        self.broken += u64::from(picture.is_none());
-        self.start = self.buffer.len();
-        picture
+        loop {
+            if let Some(picture) = self.next_picture() {
+                return Some(picture);
+            }
+            if let Some(layout) = self.walk.as_ref()?.without_end_marker() {
+                self.walk = None;
+                let picture = self.take_bytes(layout.end);
+                self.start = self.buffer.len();
+                return Some(picture);
+            }
+            self.give_up_picture();
+        }
+    }
+
+    /// Takes the next `length` bytes out.
+    fn take_bytes(&mut self, length: usize) -> Vec<u8> {
+        let end = self.start + length;
+        let behind = self.buffer.len() - end;
+        if length < LARGE_BYTES || length < behind {
+            let bytes = self.buffer[self.start..end].to_vec();
+            self.start = end;
+            return bytes;
+        }
+        let rest = self.buffer.split_off(end);
+        let mut bytes = std::mem::replace(&mut self.buffer, rest);
+        bytes.drain(..std::mem::take(&mut self.start));
+        bytes
     }
 
     /// How many pictures were begun and broke off since the last call.

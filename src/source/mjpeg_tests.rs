@@ -80,7 +80,7 @@ fn a_picture_without_end_is_given_up() {
     let mut splitter = Splitter::default();
     splitter.push(&[0xFF, SOI, 0xFF, SOS, 0, 2]);
     let zeros = vec![0; 1 << 20];
-    for _ in 0..17 {
+    for _ in 0..=PICTURE_LIMIT_BYTES >> 20 {
         splitter.push(&zeros);
         assert_eq!(splitter.next_picture(), None);
     }
@@ -107,6 +107,38 @@ fn a_stream_that_ends_in_a_header_has_no_last_picture() {
     splitter.push(&sample_jpeg(40, 40)[..100]);
     assert_eq!((splitter.next_picture(), splitter.last_picture()), (None, None));
     assert_eq!(splitter.take_broken(), 1);
+}
+
+#[test]
+fn pictures_that_a_broken_last_one_swallowed_come_out() {
+    let good = sample_jpeg(40, 40);
+    // A segment that claims more than there is.
+    let broken = [0xFF, SOI, 0xFF, 0xE0, 0xFF, 0xFF];
+    for behind in [&good[..], &good[..good.len() - 2], &[&good[..], &broken].concat()] {
+        let mut splitter = Splitter::default();
+        splitter.push(&[&good, &broken[..], &good, behind].concat());
+        assert_eq!(pictures(&mut splitter), [&good[..]]);
+        let last: Vec<_> = std::iter::from_fn(|| splitter.last_picture()).collect();
+        let expected = if behind.len() > good.len() { &good } else { behind };
+        assert!(last == [&good[..], expected]);
+        assert!(splitter.take_broken() >= 1);
+    }
+}
+
+#[test]
+fn a_large_picture_is_handed_on_in_its_memory() {
+    let comment = [&[0xFF, 0xFE, 0xFF, 0xFF][..], &[b'x'; 0xFFFD]].concat();
+    let small = sample_jpeg(40, 40);
+    let large = [&small[..2], &comment.repeat(20), &small[2..]].concat();
+    let mut splitter = Splitter::default();
+    splitter.push(&[&small, &large, &small[..100]].concat());
+    assert_eq!(splitter.next_picture().as_ref(), Some(&small));
+    let at = splitter.buffer.as_ptr();
+    let given = splitter.next_picture().expect("it is whole");
+    assert!(given == large && given.as_ptr() == at);
+    assert!(splitter.buffer.len() == 100 && splitter.buffer.capacity() < LARGE_BYTES);
+    splitter.push(&small[100..]);
+    assert_eq!(pictures(&mut splitter), [small]);
 }
 
 /// Segments that all end at the same place, each with the start of another picture in it.
