@@ -22,15 +22,18 @@ use crate::detect::{Area, Search};
 use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::face::{CROP_SIZE_PX, FaceCrop};
+use crate::heap;
 use crate::observe::{Observe, Observer};
 use crate::picture::{self, PictureFile, Reader};
 use crate::quality::{Limits, Quality};
 use crate::recognize::Recognizer;
-use crate::turn::Turn;
 use output::{Finding, Printer, Summary};
 
 /// How many items each worker may be ahead of the one whose turn it is.
 const AHEAD: usize = 4;
+
+/// Where the address space is limited, what is left of it for each worker but the first.
+const WORKER_BYTES: u64 = 128_000_000;
 
 /// The turn when there is nothing more to do.
 const OVER: usize = usize::MAX;
@@ -85,13 +88,13 @@ pub fn execute(args: &IdentifyArgs) -> anyhow::Result<ExitCode> {
 
 fn worker_count(args: &IdentifyArgs, files: usize) -> usize {
     let cores = || thread::available_parallelism().map_or(1, usize::from);
-    args.threads.map_or_else(cores, usize::from).min(files).max(1)
+    let most = heap::left_bytes().map_or(files, |left| files.min((left / WORKER_BYTES) as usize));
+    args.threads.map_or_else(cores, usize::from).min(most).max(1)
 }
 
-/// Finds the people in one picture, after turning it.
+/// Finds the people in one picture.
 struct Examiner {
     kind: Kind,
-    turn: Turn,
     reader: Reader,
 }
 
@@ -100,6 +103,8 @@ enum Kind {
     Photos {
         observer: Box<Observer>,
         copies: Option<Outputs>,
+        /// Held while a copy is written: encoding it takes memory that is in no limit.
+        writes: Mutex<()>,
         ignored: Vec<Area>,
         undrawable: Undrawable,
     },
@@ -110,8 +115,8 @@ enum Kind {
 impl Examiner {
     fn load(args: &IdentifyArgs, copies: Option<Outputs>) -> Result<Self> {
         let kind = Kind::load(args, copies, &Settings::new(1)?)?;
-        let reader = Reader::new(picture::Limits::PHOTO);
-        Ok(Self { kind, turn: args.turn.turn(), reader })
+        let limits = picture::Limits { turn: args.turn.turn(), ..picture::Limits::PHOTO };
+        Ok(Self { kind, reader: Reader::new(limits) })
     }
 
     fn recognizer(&self) -> &Recognizer {
@@ -123,7 +128,6 @@ impl Examiner {
 
     fn examine(&self, file: &PictureFile) -> Result<Vec<Finding>> {
         let mut picture = inputs::read(&self.reader, file)?;
-        picture.rgb = self.turn.apply(std::mem::take(&mut picture.rgb), &mut Vec::new());
         let findings = self.kind.examine(file, &mut picture.rgb, picture.reduction)?;
         let in_file = |finding: Finding| finding.scaled(picture.reduction as f32);
         Ok(findings.into_iter().map(in_file).collect())
@@ -148,7 +152,8 @@ impl Kind {
             Some(gallery) => observer.with_gallery(Arc::clone(gallery.shared())),
             None => observer,
         });
-        Ok(Self::Photos { observer, copies, ignored, undrawable: Undrawable::default() })
+        let (writes, undrawable) = (Mutex::default(), Undrawable::default());
+        Ok(Self::Photos { observer, copies, writes, ignored, undrawable })
     }
 
     fn examine(
@@ -175,7 +180,7 @@ impl Kind {
                 }
                 Ok(vec![Finding { face: None, quality, identity }])
             }
-            Self::Photos { observer, copies, ignored, undrawable } => {
+            Self::Photos { observer, copies, writes, ignored, undrawable } => {
                 let observations = observer.observe(rgb, reduction)?;
                 if let Some(copies) = copies {
                     annotate_areas(rgb, ignored);
@@ -183,6 +188,7 @@ impl Kind {
                     for label in observations.iter().flat_map(|seen| &seen.identity.name) {
                         undrawable.note(&label.name);
                     }
+                    let _alone = writes.lock().unwrap_or_else(PoisonError::into_inner);
                     write_copy(rgb, copies, &file.relative)?;
                 }
                 Ok(observations.into_iter().map(Finding::from).collect())
@@ -210,8 +216,9 @@ fn write_copy(rgb: &RgbImage, copies: &Outputs, relative: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Runs `work` on every item on `workers` threads and hands the results to `done` on this thread,
-/// in the order of the items. The first error of `done` ends the work.
+/// Runs `work` on every item on `workers` threads, or on fewer where the system has no more, and hands
+/// the results to `done` on this thread, in the order of the items. The first error of `done` ends the
+/// work.
 fn in_order<T: Sync, R: Send, E>(
     items: &[T],
     workers: usize,
@@ -223,10 +230,11 @@ fn in_order<T: Sync, R: Send, E>(
     let ahead = AHEAD * workers;
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
-        for _ in 0..workers {
+        let mut started = 0;
+        while started < workers {
             let sender = sender.clone();
             let (next, turn, work) = (&next, &turn, &work);
-            scope.spawn(move || {
+            let worker = thread::Builder::new().spawn_scoped(scope, move || {
                 let _guard = EndsOnPanic(turn);
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
@@ -236,8 +244,18 @@ fn in_order<T: Sync, R: Send, E>(
                     }
                 }
             });
+            match worker {
+                Ok(_) => started += 1,
+                Err(error) => {
+                    log::debug!("{started} of {workers} threads: {error}");
+                    break;
+                }
+            }
         }
         drop(sender);
+        if started == 0 {
+            return items.iter().try_for_each(|item| done(item, work(item)));
+        }
         let mut waiting = BTreeMap::new();
         let mut at = 0;
         for (index, outcome) in receiver {
@@ -306,6 +324,18 @@ mod tests {
         );
         assert_eq!(result, Ok(()));
         assert_eq!(seen, items);
+    }
+
+    #[test]
+    fn the_work_is_done_here_where_there_are_no_threads() {
+        let here = thread::current().id();
+        let (items, mut seen) = ([1, 2, 3], Vec::new());
+        let work = |_: &u32| thread::current().id();
+        let result = in_order(&items, 0, work, |item, at| {
+            seen.push((*item, at));
+            if *item == 2 { Err("full") } else { Ok(()) }
+        });
+        assert_eq!((result, seen), (Err("full"), vec![(1, here), (2, here)]));
     }
 
     #[test]

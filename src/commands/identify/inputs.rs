@@ -22,6 +22,9 @@ const STDIN_COPY: &str = "standard-input.jpg";
 /// Bytes of the longest list.
 const MAX_LIST_BYTES: u64 = 64 << 20;
 
+/// Photos of the longest list: each takes some memory until all are done.
+const MOST_PHOTOS: usize = 1_000_000;
+
 /// The photos that are named, in their order, and then those of the list.
 ///
 /// # Errors
@@ -44,7 +47,8 @@ pub fn photos(args: &IdentifyArgs) -> Result<Found> {
     }
     if let Some(list) = &args.files_from {
         let before = photos.files.len();
-        add_list(&mut photos, &read_list(list)?);
+        add_list(&mut photos, &read_list(list)?, MOST_PHOTOS)
+            .map_err(|reason| wrong(&list_name(list), reason))?;
         if photos.files.len() == before && photos.unreadable.is_empty() {
             return Err(wrong(&list_name(list), "names no photos".to_owned()));
         }
@@ -52,21 +56,31 @@ pub fn photos(args: &IdentifyArgs) -> Result<Found> {
     Ok(photos)
 }
 
-fn add_list(photos: &mut Found, list: &[u8]) {
+/// Adds what `list` names, as long as that is no more than `most` photos.
+fn add_list(photos: &mut Found, list: &[u8], most: usize) -> Result<(), String> {
+    let before = photos.files.len() + photos.unreadable.len();
     for name in names(list) {
-        let path = Path::new(OsStr::from_bytes(name));
-        if path.is_dir() {
-            match picture::find(&[path.to_owned()]) {
-                Ok(found) => photos.take(found),
-                Err(error) => photos.unreadable.push(error),
-            }
-            continue;
+        add_name(photos, name);
+        if photos.files.len() + photos.unreadable.len() - before > most {
+            return Err(format!("names more than {most} photos"));
         }
-        let relative = path.file_name().map_or_else(|| path.to_owned(), PathBuf::from);
-        // In a list it is a name like any other.
-        let path = if name == STDIN.as_bytes() { Path::new("./-") } else { path };
-        photos.files.push(PictureFile { path: path.to_owned(), relative });
     }
+    Ok(())
+}
+
+fn add_name(photos: &mut Found, name: &[u8]) {
+    let path = Path::new(OsStr::from_bytes(name));
+    if path.is_dir() {
+        match picture::find(&[path.to_owned()]) {
+            Ok(found) => photos.take(found),
+            Err(error) => photos.unreadable.push(error),
+        }
+        return;
+    }
+    let relative = path.file_name().map_or_else(|| path.to_owned(), PathBuf::from);
+    // In a list it is a name like any other.
+    let path = if name == STDIN.as_bytes() { Path::new("./-") } else { path };
+    photos.files.push(PictureFile { path: path.to_owned(), relative });
 }
 
 /// Reads a photo of [`photos`].
@@ -143,10 +157,12 @@ mod tests {
         let path = |name: &str| folder.path().join(name).display().to_string();
         let list = [path("gone.jpg"), path("full"), path("empty"), "-".to_owned()].join("\n");
         let mut photos = Found::default();
-        add_list(&mut photos, list.as_bytes());
+        add_list(&mut photos, list.as_bytes(), 4).unwrap();
         let paths: Vec<String> =
             photos.files.iter().map(|file| file.path.display().to_string()).collect();
         assert_eq!(paths, [path("gone.jpg"), path("full/a.jpg"), "./-".to_owned()]);
         assert_eq!(photos.unreadable.len(), 1);
+        let error = add_list(&mut Found::default(), list.as_bytes(), 3).unwrap_err();
+        assert_eq!(error, "names more than 3 photos");
     }
 }
