@@ -424,7 +424,8 @@ pub fn made_up(width: u32, height: u32) -> RgbImage {
 ///
 /// For a picture without pixels and one that is too large for JPEG.
 pub fn encode_jpeg(rgb: &RgbImage, quality: u8) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    // A quarter of the pixels' bytes is more than most pictures take.
+    let mut bytes = large::empty(rgb.as_raw().len() / 4);
     JpegEncoder::new_with_quality(&mut bytes, quality)
         .encode_image(rgb)
         .map_err(io::Error::other)?;
