@@ -98,8 +98,9 @@ fn transpose(
     [backwards, upwards]: [bool; 2],
     turned: &mut Vec<u8>,
 ) {
-    turned.clear();
-    turned.reserve_exact(rgb.len());
+    turned.truncate(rgb.len());
+    turned.reserve_exact(rgb.len() - turned.len());
+    // All of it is written; what is there already need not be zero.
     turned.resize(rgb.len(), 0);
     for top in (0..width).step_by(TILE_PX) {
         for left in (0..height).step_by(TILE_PX) {

@@ -45,11 +45,15 @@ pub fn contents(source: &mut (impl Read + Seek), length: u64) -> Result<Contents
     let mut start = [0; 12];
     source.rewind().and_then(|()| source.read_exact(&mut start)).map_err(broken)?;
     let size = u32::from_le_bytes([start[4], start[5], start[6], start[7]]);
-    let end = length.min(8 + u64::from(size));
+    let end = 8 + u64::from(size);
+    // Some programs leave out the last byte where it only makes the length even.
+    if end > length + 1 {
+        return Err("is cut off: data is missing".to_owned());
+    }
     let mut contents = Contents::default();
     let mut at = 12;
     for _ in 0..MOST_CHUNKS {
-        if at + 8 > end {
+        if at + 8 > end.min(length) {
             return Ok(contents);
         }
         let (name, body) = chunk(source, at)?;
@@ -146,6 +150,15 @@ mod tests {
             let refused = of(&bytes).err();
             assert_eq!(refused.is_some_and(|error| error.contains("metadata")), is_refused);
         }
+    }
+
+    #[test]
+    fn an_animation_that_is_cut_off_between_frames_is_refused() {
+        let bytes = include_bytes!("../../fuzz/corpus/picture/animated.webp");
+        let starts = |at: &usize| bytes[*at..].starts_with(b"ANMF");
+        let second = (0..bytes.len()).filter(starts).nth(1).expect("there are two frames");
+        assert!(of(bytes).is_ok());
+        assert!(of(&bytes[..second]).unwrap_err().contains("cut off"));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use crate::picture::jpeg::markers::{SOI, Step, Walk};
 /// Largest picture in a stream; more than any camera here gives.
 const PICTURE_LIMIT_BYTES: usize = 10 << 20;
 
-/// From here on a picture is handed on in the memory in which it was gathered.
+/// From here on a picture is handed on in the memory in which it was gathered, and that grows by no
+/// more.
 const LARGE_BYTES: usize = 1 << 20;
 
 /// Bytes that may be looked at again for each byte of the stream.
@@ -34,6 +35,10 @@ impl Splitter {
         if self.start > self.buffer.len() / 2 {
             self.buffer.drain(..self.start);
             self.start = 0;
+        }
+        if self.buffer.len() >= LARGE_BYTES && self.buffer.spare_capacity_mut().len() < bytes.len()
+        {
+            self.buffer.reserve_exact(bytes.len() + LARGE_BYTES);
         }
         self.buffer.extend_from_slice(bytes);
         let allowed = self.second_looks + bytes.len().saturating_mul(SECOND_LOOKS);

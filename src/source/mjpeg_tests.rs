@@ -141,6 +141,17 @@ fn a_large_picture_is_handed_on_in_its_memory() {
     assert_eq!(pictures(&mut splitter), [small]);
 }
 
+#[test]
+fn gathering_a_large_picture_takes_little_more_than_the_picture() {
+    let mut splitter = Splitter::default();
+    splitter.push(&[0xFF, SOI, 0xFF, SOS, 0, 2]);
+    for _ in 0..70 {
+        splitter.push(&[0; 1 << 16]);
+        assert_eq!(splitter.next_picture(), None);
+        assert!(splitter.buffer.capacity() <= splitter.buffer.len() + LARGE_BYTES);
+    }
+}
+
 /// Segments that all end at the same place, each with the start of another picture in it.
 fn nested_segments(count: u16) -> Vec<u8> {
     let land = 6 * count;
