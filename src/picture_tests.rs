@@ -1,8 +1,10 @@
-use std::io::Write;
+use std::fs::File;
+use std::io::{Cursor, Write};
 
 use image::{DynamicImage, ImageFormat};
 
 use super::jpeg::samples::{progressive_jpeg, random_numbers, sample_jpeg, with_orientation};
+use super::reader::MAX_FILE_BYTES;
 use super::*;
 
 /// A palette of four bytes, which is no multiple of three.
@@ -212,6 +214,30 @@ fn threads_share_the_memory() {
     });
     let most = reader.budget().most();
     assert!((need..=need * 3 / 2).contains(&most), "{most} of {need} bytes");
+}
+
+/// The picture with bytes between two segments, which the common decoder does not pass over.
+fn with_stray_bytes(picture: &[u8]) -> Vec<u8> {
+    let second = 4 + usize::from(u16::from_be_bytes([picture[4], picture[5]]));
+    [&picture[..second], &[0; 8], &picture[second..]].concat()
+}
+
+#[test]
+fn what_the_common_decoder_refuses_is_read_by_the_own_one_with_memory_for_it() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("photo.jpg");
+    let bytes = with_stray_bytes(&sample_jpeg(60, 60));
+    std::fs::write(&path, &bytes).expect("file");
+    let reader = photos();
+    let plain = bytes.len() as u64 + 3 * 60 * 60;
+    let read = reader.decode(&bytes).expect("it can be read").rgb;
+    assert!(read.dimensions() == (60, 60) && reader.budget().most() > plain);
+    assert!(photos().read(&path).expect("it can be read").rgb == read);
+    let mut frame = Vec::new();
+    assert_eq!(decode_frame(&bytes, &mut frame), Ok(((60, 60), 1)));
+    assert_eq!(&frame, read.as_raw());
+    let reader = Reader::new(Limits { bytes: plain, ..Limits::PHOTO });
+    assert_eq!(reader.read(&path).expect("it can be read").reduction, 2);
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{kind, unreadable};
+use super::kind;
+use super::reader::unreadable;
 use crate::error::{Error, Result};
 
 /// What a file that ends so is meant to be a picture, whatever is in it.

@@ -23,11 +23,10 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::Limits;
+use crate::turn::swaps_sides;
 use header::Frame;
 use markers::Layout;
 use scans::Coefficients;
-
-use crate::turn::swaps_sides;
 
 /// Most pixels of a picture; some phones write 200 million.
 const MOST_PIXELS: u64 = 256_000_000;
