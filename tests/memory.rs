@@ -16,7 +16,7 @@ const RUN_BYTES: u64 = 120_000_000;
 const IDENTIFY_BYTES: u64 = 300_000_000;
 
 /// What sixteen small pictures at the same time take with one copy that is written, in bytes.
-const SIXTEEN_BYTES: u64 = 125_000_000;
+const SIXTEEN_BYTES: u64 = 120_000_000;
 
 /// Bytes of each comment in a JPEG file.
 const COMMENT_BYTES: usize = 65_000;
