@@ -197,8 +197,7 @@ fn a_second_header_of_a_frame_is_refused() {
 
 #[test]
 fn what_the_common_decoder_refuses_is_planned_anew() {
-    // Its Huffman tables are fewer than the picture asks for, so nobody can read it; that is found out
-    // before there is memory for it.
+    // That nobody can read it is found out before there is memory for the other decoder.
     let bytes = sample_jpeg(96, 64);
     let scan = markers::layout(&bytes).unwrap().scan_start;
     let cut = [&bytes[..scan + 100], &[0xFF, markers::EOI]].concat();
