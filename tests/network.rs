@@ -99,4 +99,9 @@ fn what_can_never_be_a_camera_is_wrong_usage() {
         assert_fails(celebcam().args(["run", &camera]), 2, &[words]);
     }
     assert_fails(celebcam().args(["run"]).env("CELEBCAM_CAMERA", "ftp://x"), 78, &["--command"]);
+    for blanks in ["--camera=rtsp://ann:my S3cret@h/x", "--camera=rtsp://ann:S3cret word@h/x"] {
+        let output = celebcam().args(["run", blanks]).output().expect("celebcam runs");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(message.contains("rtsp://***@h/x") && !message.contains("S3cret"), "{message}");
+    }
 }

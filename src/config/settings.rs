@@ -166,10 +166,15 @@ pub fn parse(
     Ok((cli, settings))
 }
 
+/// A value of the user's without its secrets. An address may wrongly hold blanks, in its password too.
+fn shown_value(value: &str) -> String {
+    if value.contains("://") { shown::line(value.replace(' ', "%20")) } else { shown::line(value) }
+}
+
 /// A wrong command line, without the secrets of an address that is wrong.
 fn usage(mut error: clap::Error) -> Failure {
     if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) {
-        let shown = ContextValue::String(shown::line(value));
+        let shown = ContextValue::String(shown_value(value));
         error.insert(ContextKind::InvalidValue, shown);
     }
     Failure::Usage(error)
@@ -276,7 +281,8 @@ fn check(run: &Command, key: &str, name: &str, values: &[String]) -> Result<(), 
         return Ok(());
     };
     let kind = kind(arg);
-    let shown = shown::line(values.join(", "));
+    let shown: Vec<String> = values.iter().map(|value| shown_value(value)).collect();
+    let shown = shown.join(", ");
     if kind == Kind::Flag {
         return match values {
             [value] if value == "true" || value == "false" => Ok(()),
