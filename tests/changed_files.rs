@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use celebcam::config::settings::{self, Failure};
 use celebcam::error::Error;
 use celebcam::gallery::store;
-use common::{Random, celebcam, emulator};
+use common::{Random, celebcam, emulator, number};
 use sha2::{Digest, Sha256};
 
 /// Longer than that nobody waits for a file of some kilobytes. The machine may have other work.
@@ -63,10 +63,6 @@ const VALUES: [&str; 34] = [
     "{ a = 1 }",
     "'''\nx\n'''",
 ];
-
-fn number(variable: &str, otherwise: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
-}
 
 fn seeds() -> std::ops::Range<u64> {
     let first = number("CELEBCAM_SEED", 1);

@@ -15,10 +15,10 @@ use celebcam::picture::{Limits, Reader, decode_frame};
 use celebcam::source::Splitter;
 
 mod common;
-use common::Random;
+use common::{Random, number};
 
 /// Damaged pictures, and damaged streams, if nobody says.
-const COUNT: usize = 300;
+const COUNT: u64 = 300;
 
 /// Longest time for one of them, on a slow machine with other work.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -83,10 +83,6 @@ fn corpus(name: &str) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-fn number(variable: &str, default: usize) -> usize {
-    std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
-}
-
 /// What came of many tries.
 #[derive(Default)]
 struct Tally {
@@ -125,7 +121,7 @@ impl Tally {
         self.most_bytes = self.most_bytes.max(bytes);
     }
 
-    fn finish(self, what: &str, seed: usize) {
+    fn finish(self, what: &str, seed: u64) {
         let Self { read, refused, escaped_panics, hangs, over_memory, longest, most_bytes } = self;
         println!(
             "{} {what} of seed {seed}: {read} read, {refused} refused, {escaped_panics} panics, {hangs} \
@@ -220,7 +216,7 @@ fn damaged_pictures_and_streams_are_survived() {
     }
     whole.finish("files of the corpus", 0);
 
-    let mut random = Random::new(seed as u64);
+    let mut random = Random::new(seed);
     let mut tally = Tally::default();
     for number in 0..count {
         let (name, bytes) = random.one_of(&pictures);

@@ -17,7 +17,7 @@ use celebcam::align::Aligner;
 use celebcam::detect::Detector;
 use celebcam::engine::{Model, Settings};
 use celebcam::recognize::Recognizer;
-use common::{Random, emulator};
+use common::{Random, emulator, number};
 use image::RgbImage;
 
 /// A refused file takes at most so much memory beside its own size, in bytes.
@@ -84,10 +84,6 @@ fn load_and_run(bytes: &[u8], settings: &Settings) -> (bool, bool) {
         _ => drop(Recognizer::new(model, 1)),
     }
     (true, ran)
-}
-
-fn number(variable: &str, otherwise: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
 #[test]

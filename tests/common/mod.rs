@@ -47,6 +47,11 @@ fn program(name: &str) -> PathBuf {
     places.find(|place| place.is_file()).unwrap_or_else(|| name.into())
 }
 
+/// A whole number from the environment, or `otherwise`.
+pub fn number(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).map_or(otherwise, |text| text.parse().expect("a number"))
+}
+
 /// The emulator and its arguments, from `CELEBCAM_RUNNER`, where the binary is built for another
 /// processor.
 pub fn emulator() -> Option<String> {
