@@ -68,6 +68,7 @@ check_files() {
 /usr/lib/systemd/system/celebcam.service
 /usr/lib/systemd/system/celebcam@.service
 /usr/share/bash-completion/completions/celebcam
+/usr/share/celebcam/celebrities135.onnx
 /usr/share/doc/celebcam/changelog.Debian.gz
 /usr/share/doc/celebcam/changelog.gz
 /usr/share/doc/celebcam/copyright
