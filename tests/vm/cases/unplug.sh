@@ -1,6 +1,9 @@
 # The camera is unplugged and plugged in again while it streams, twenty times in a row: under the same
 # number and, while somebody still holds the old one, under another.
 . /host/guest/lib.sh
+# Otherwise the kernel joins pages after some seconds and fills up what nobody has touched, which looks like
+# memory that the program takes.
+echo never >/sys/kernel/mm/transparent_hugepage/enabled
 prepare_camera
 plug
 start
