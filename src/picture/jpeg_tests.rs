@@ -162,6 +162,25 @@ fn only_the_end_marker_may_lack() {
 }
 
 #[test]
+fn zeros_behind_the_data_are_no_picture() {
+    for jpeg in [sample_jpeg(96, 64), progressive_jpeg()] {
+        let whole = without_end_marker(&jpeg);
+        for zeros in [1, 3, 1000, 100_000] {
+            let filled = [whole, &vec![0; zeros]].concat();
+            assert!(
+                difference(&decode(&filled).unwrap(), &decode(&jpeg).unwrap()) < 4.0,
+                "{zeros}"
+            );
+            for part in [2, 3, 10] {
+                let cut = &whole[..whole.len() - whole.len() / part];
+                let filled = [cut, &vec![0; zeros]].concat();
+                assert!(decode(&filled).is_err(), "1/{part}, {zeros}");
+            }
+        }
+    }
+}
+
+#[test]
 fn refuses_compressed_data_that_ends_early_before_an_end_marker() {
     for bytes in [sample_jpeg(96, 64), progressive_jpeg()] {
         let scan = markers::layout(&bytes).unwrap().scan_start;

@@ -15,6 +15,8 @@ pub const EOI: u8 = 0xD9;
 pub const SOS: u8 = 0xDA;
 /// Huffman tables.
 pub const DHT: u8 = 0xC4;
+/// Zeros at the end of compressed data that belong to it: few, for it is filled up with ones.
+const MOST_ZEROS: usize = 2;
 const EXIF: u8 = 0xE1;
 const EXIF_NAME: &[u8] = b"Exif\0\0";
 
@@ -51,9 +53,19 @@ pub fn layout(data: &[u8]) -> Result<Layout, Damage> {
     let mut walk = Walk::lenient();
     match walk.go(data) {
         Step::Complete(layout) => Ok(layout),
-        Step::Incomplete => walk.without_end_marker().ok_or(Damage::Cut),
+        Step::Incomplete => {
+            let layout = walk.without_end_marker().ok_or(Damage::Cut)?;
+            Ok(Layout { end: end_of_data(&data[..layout.end]), ..layout })
+        }
         Step::Broken => Err(Damage::Data),
     }
+}
+
+/// Where compressed data without an end marker ends: the buffer of a camera and a file that was not
+/// written to its end hold zeros behind it, which can be read as any number of empty blocks.
+fn end_of_data(data: &[u8]) -> usize {
+    let written = data.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    data.len().min(written + MOST_ZEROS)
 }
 
 /// Offset of the next marker in compressed data from `at` on, or where to go on looking when there is
