@@ -38,14 +38,14 @@ CALIBRATION_PICTURES = 96
 RANGE_PERCENTILE = 99.999
 # Pictures on which the means of channels are compared; more change nothing.
 CORRECTION_PICTURES = 16
-VERIFY_PICTURES = 100
+VERIFY_PICTURES = 200
 # The least mean cosine between float and int8 embeddings.
 LEAST_COSINE = 0.97
 # The most that a softmax may change: the largest change of a person's probability, on average over
 # the pictures. Its logits have no angle of their own, for one number added to all changes nothing.
 MOST_PROBABILITY_CHANGE = 0.03
-# The largest share of pictures for which the two name different people; one picture may always
-# differ, since a small data set has few. Where a softmax prefers a person by less than UNDECIDED,
+# The largest share of pictures for which the two name different people. Few pictures say little of it:
+# a model is refused where chance alone would hardly give as many, and never for one. Where a softmax prefers a person by less than UNDECIDED,
 # the name is left to chance in float as well, and only the probabilities count.
 MOST_DIFFERENT = 0.03
 UNDECIDED = 0.1
@@ -168,6 +168,12 @@ def decided(answer: dict[str, np.ndarray]) -> bool:
     return bool(first - second >= UNDECIDED)
 
 
+def most_different(count: int) -> float:
+    """How many of `count` pictures may get another name: two standard deviations above their share."""
+    deviation = np.sqrt(count * MOST_DIFFERENT * (1 - MOST_DIFFERENT))
+    return max(1, MOST_DIFFERENT * count + 2 * deviation)
+
+
 def verify(float_path: Path, int8_path: Path, paths: list[Path]) -> tuple[dict, str]:
     """How alike the two models answer, as metadata and in words; a Failure when they do not."""
     runners = modelfile.Runner(float_path), modelfile.Runner(int8_path)
@@ -185,7 +191,7 @@ def verify(float_path: Path, int8_path: Path, paths: list[Path]) -> tuple[dict, 
         result, most = {"float_int8_probability_change": mean}, MOST_PROBABILITY_CHANGE
         text = f"probabilities differ by {mean:.4f} on average"
     text += f", same person for {same:.1%}"
-    if mean > most or misnamed > max(1, MOST_DIFFERENT * len(equal)):
+    if mean > most or misnamed > most_different(len(equal)):
         raise Failure(
             f"the int8 model does not answer as the float one does ({text}); "
             "give more training pictures to calibrate on, or another backbone"

@@ -177,6 +177,12 @@ def test_a_model_that_answers_otherwise_is_refused(tmp_path, monkeypatch):
     assert "same person for 100.0%" in text
 
 
+def test_few_pictures_say_little_of_how_often_names_differ():
+    counts = (4, 20, 100, 200, 10_000)
+    most = [quantize.most_different(count) for count in counts]
+    assert most == pytest.approx([1, 2.1, 6.4, 10.8, 334.1], abs=0.05)
+
+
 def test_a_softmax_that_is_undecided_may_fall_either_way():
     assert quantize.decided({"logits": np.array([0.3, 0.0])})
     assert not quantize.decided({"logits": np.array([0.1, 0.0])})
