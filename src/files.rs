@@ -105,8 +105,8 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Writes the file `name` whole, or leaves what is there, also when the power goes. A link of that name is replaced, not
-    /// followed. The file was changed last at the time `modified`, or now.
+    /// Writes the file `name` whole, or leaves what is there, also when the power goes. A link of that
+    /// name is replaced, not followed. The file was changed last at the time `modified`, or now.
     ///
     /// # Errors
     /// What the system says.

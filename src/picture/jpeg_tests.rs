@@ -173,8 +173,11 @@ fn zeros_behind_the_data_are_no_picture() {
             );
             for part in [2, 3, 10] {
                 let cut = &whole[..whole.len() - whole.len() / part];
-                let filled = [cut, &vec![0; zeros]].concat();
-                assert!(decode(&filled).is_err(), "1/{part}, {zeros}");
+                // Up to the end of the file, or to another picture.
+                for behind in [&[][..], &jpeg] {
+                    let filled = [cut, &vec![0; zeros], behind].concat();
+                    assert!(decode(&filled).is_err(), "1/{part}, {zeros}");
+                }
             }
         }
     }

@@ -92,7 +92,8 @@ fn look_at<'a>(
             }
             Ok(picture) => {
                 let observations = observer.observe(&picture.rgb, picture.reduction)?;
-                let widths_px = widths_px(&observations);
+                let in_file = |width: u32| width * picture.reduction;
+                let widths_px = widths_px(&observations).into_iter().map(in_file).collect();
                 match usable_faces(observations) {
                     Ok(faces) => photos.push(Photo { file, faces, widths_px }),
                     Err(flaw) => bar.suspend(|| rejects.add(file, Reject::Flaw(flaw))),

@@ -51,14 +51,13 @@ impl Layout {
 /// When the picture is broken or ends before its compressed data begins.
 pub fn layout(data: &[u8]) -> Result<Layout, Damage> {
     let mut walk = Walk::lenient();
-    match walk.go(data) {
-        Step::Complete(layout) => Ok(layout),
-        Step::Incomplete => {
-            let layout = walk.without_end_marker().ok_or(Damage::Cut)?;
-            Ok(Layout { end: end_of_data(&data[..layout.end]), ..layout })
-        }
-        Step::Broken => Err(Damage::Data),
-    }
+    let layout = match walk.go(data) {
+        Step::Complete(layout) => layout,
+        Step::Incomplete => walk.without_end_marker().ok_or(Damage::Cut)?,
+        Step::Broken => return Err(Damage::Data),
+    };
+    let end = if layout.has_end_marker { layout.end } else { end_of_data(&data[..layout.end]) };
+    Ok(Layout { end, ..layout })
 }
 
 /// Where compressed data without an end marker ends: the buffer of a camera and a file that was not
