@@ -33,13 +33,9 @@ def close_up(
     centre = (left + width / 2, top + width / 2)
     upright = photo.rotate(angle, Image.BICUBIC, center=centre)
     scale = share * SIZE[0] / width
-    corner = [
-        middle - side / 2 / scale for middle, side in zip(centre, SIZE, strict=True)
-    ]
+    corner = [middle - side / 2 / scale for middle, side in zip(centre, SIZE, strict=True)]
     shift = (1 / scale, 0, corner[0], 0, 1 / scale, corner[1])
-    pixels = np.asarray(
-        upright.transform(SIZE, Image.AFFINE, shift, Image.BICUBIC)
-    ).copy()
+    pixels = np.asarray(upright.transform(SIZE, Image.AFFINE, shift, Image.BICUBIC)).copy()
     beside = np.abs(np.arange(SIZE[0]) - SIZE[0] / 2) > 0.95 * width * scale
     pixels[:, beside] = 120
     return Image.fromarray(pixels)
@@ -73,9 +69,7 @@ def main() -> None:
     album = folder / "album"
     album.mkdir(exist_ok=True)
     for number, share in enumerate(ALBUM_SHARES):
-        close_up(photo, FACES["stranger"], share).save(
-            album / f"{number}.jpg", quality=90
-        )
+        close_up(photo, FACES["stranger"], share).save(album / f"{number}.jpg", quality=90)
 
 
 if __name__ == "__main__":
