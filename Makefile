@@ -93,7 +93,7 @@ check-boards: sample ## the tests on emulated boards
 .PHONY: bench
 bench: build ## measure how fast this machine runs the models, and the single kernels
 	target/release/celebcam bench --layers
-	cargo bench $(CARGO_FLAGS) --bench kernels
+	cargo bench $(CARGO_FLAGS) --package celebcam-engine --bench kernels
 
 .PHONY: bench-peers
 bench-peers: .venv .venv-bench build ## compare with onnxruntime, OpenVINO and LiteRT on a MobileNet V1: [MODEL=int8.onnx] [ISA=avx2]

@@ -8,10 +8,10 @@
 use image::RgbImage;
 use serde::Deserialize;
 
-use crate::engine::Model;
 use crate::error::Result;
-use crate::face::{CROP_SIZE_PX, Face, FaceCrop, Point};
-use crate::warp::{Similarity, warp};
+use crate::models::Model;
+use crate::picture::warp::{Similarity, warp};
+use crate::types::face::{CROP_SIZE_PX, Face, FaceCrop, Point};
 
 /// The middle of the eyes and the middle of the mouth in the ArcFace template.
 const TEMPLATE: [Point; 2] = [Point { x: 56.0, y: 51.6 }, Point { x: 56.0, y: 92.3 }];
@@ -122,13 +122,14 @@ fn square_around(face: &Face, widths: f32, side: u32) -> Option<Similarity> {
 
 #[cfg(test)]
 mod tests {
+    use celebcam_engine::Settings;
+
     use super::*;
-    use crate::engine::Settings;
-    use crate::face::{BoundingBox, Landmarks};
     use crate::models;
+    use crate::types::face::{BoundingBox, Landmarks};
 
     fn settings() -> Settings {
-        Settings::new(1).expect("the best kernels can be had")
+        models::settings(1).expect("the best kernels can be had")
     }
 
     /// A face whose eyes and mouth are where `map` takes the upright ones.

@@ -9,9 +9,9 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 use crate::detect::Area;
-use crate::face::BoundingBox;
-use crate::observe::Observation;
 use crate::shown::is_invisible;
+use crate::types::face::BoundingBox;
+use crate::types::observation::Observation;
 
 const NAMED: Rgb<u8> = Rgb([64, 200, 96]);
 const UNKNOWN: Rgb<u8> = Rgb([176, 176, 176]);
@@ -228,9 +228,9 @@ fn blend(rgb: &mut RgbImage, x: i64, y: i64, intensity: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::face::{Face, Landmarks, Point};
-    use crate::quality::Quality;
-    use crate::recognize::{Candidate, Identity, Label, Reason};
+    use crate::types::face::{Face, Landmarks, Point};
+    use crate::types::identity::{Candidate, Identity, Label, Reason};
+    use crate::types::observation::Quality;
 
     fn observation(name: Option<&str>, x: f32, y: f32) -> Observation {
         let point = Point { x, y };

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::config;
+use crate::defaults;
 use crate::detect::{Area, Wanted};
+use crate::picture::turn::Turn;
 use crate::quality::Limits;
-use crate::turn::Turn;
 
 mod doctor;
 mod people;
@@ -141,12 +141,12 @@ pub struct DecisionArgs {
 impl DecisionArgs {
     /// Candidates to keep of each face.
     pub fn top_k(&self) -> usize {
-        self.top_k.map_or(config::TOP_K, usize::from)
+        self.top_k.map_or(defaults::TOP_K, usize::from)
     }
 
     /// From where on a face shows enough to be recognized.
     pub fn limits(&self) -> Limits {
-        if self.any_quality { Limits::NONE } else { config::QUALITY }
+        if self.any_quality { Limits::NONE } else { Limits::DEFAULT }
     }
 }
 

@@ -4,25 +4,24 @@ use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use celebcam_engine::Settings;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::align::Aligner;
 use crate::cli::{DecisionArgs, GalleryArgs, ModelFiles};
 use crate::detect::{Detector, Search};
-use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::gallery::live::GalleryFile;
 use crate::gallery::place;
 use crate::models;
 use crate::observe::Observer;
 use crate::recognize::{Demand, Recognizer, Rule};
-use crate::shown;
+use crate::shown::{self, count};
 
 pub mod bench;
 pub mod cameras;
 pub mod config;
 pub mod crop;
-pub mod doctor;
 pub mod enroll;
 pub mod identify;
 pub mod model;
@@ -45,7 +44,7 @@ fn print(line: impl Display) -> Result<()> {
 /// Exit code when an input was missing or unreadable (`EX_NOINPUT`).
 const EXIT_NO_INPUT: u8 = 66;
 
-fn load_recognizer(
+pub(crate) fn load_recognizer(
     files: &ModelFiles,
     decision: &DecisionArgs,
     settings: &Settings,
@@ -60,11 +59,15 @@ fn load_recognizer(
     recognizer.with_demand(demand)
 }
 
-fn load_detector(path: Option<&Path>, search: Search, settings: &Settings) -> Result<Detector> {
+pub(crate) fn load_detector(
+    path: Option<&Path>,
+    search: Search,
+    settings: &Settings,
+) -> Result<Detector> {
     Ok(Detector::new(models::detector(path, settings)?)?.with_search(search))
 }
 
-fn load_aligner(settings: &Settings) -> Result<Aligner> {
+pub(crate) fn load_aligner(settings: &Settings) -> Result<Aligner> {
     Aligner::new(models::aligner(settings)?)
 }
 
@@ -80,7 +83,7 @@ fn load_observer(
 }
 
 /// The gallery's file.
-fn gallery_path(args: &GalleryArgs) -> Option<PathBuf> {
+pub(crate) fn gallery_path(args: &GalleryArgs) -> Option<PathBuf> {
     args.gallery.clone().or_else(|| place::default_path(|name| std::env::var_os(name)))
 }
 
@@ -95,7 +98,10 @@ fn required_gallery_path(args: &GalleryArgs) -> Result<PathBuf> {
 
 /// The gallery for this recognizer; `None` where there is no place for one, or nobody can be added
 /// to the model and nobody was.
-fn open_gallery(args: &GalleryArgs, recognizer: &Recognizer) -> Result<Option<GalleryFile>> {
+pub(crate) fn open_gallery(
+    args: &GalleryArgs,
+    recognizer: &Recognizer,
+) -> Result<Option<GalleryFile>> {
     let Some(path) = gallery_path(args) else { return Ok(None) };
     let key = match recognizer.model_key() {
         Ok(key) => key,
@@ -106,7 +112,7 @@ fn open_gallery(args: &GalleryArgs, recognizer: &Recognizer) -> Result<Option<Ga
 }
 
 /// From when on a face is named, and what that promises.
-fn rule_in_words(rule: &Rule) -> String {
+pub(crate) fn rule_in_words(rule: &Rule) -> String {
     let mut words = format!(
         "among {}: named from confidence {:.3} (similarity {:.3}) and a lead of {:.3} on",
         count(rule.people, "person", "people"),
@@ -118,11 +124,6 @@ fn rule_in_words(rule: &Rule) -> String {
         words += &format!("; {:.2} % of strangers' faces get a name", share * 100.0);
     }
     words
-}
-
-/// `1 person`, `2 people`
-fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// A bar on standard error while `count` pictures are worked on; nothing is drawn for a single

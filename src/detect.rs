@@ -8,13 +8,13 @@
 
 use std::ops::RangeInclusive;
 
+use celebcam_engine::shortened;
 use image::RgbImage;
 use serde::Deserialize;
 
-use crate::bounded::shortened;
-use crate::engine::Model;
 use crate::error::Result;
-use crate::face::{BoundingBox, Face, Point};
+use crate::models::Model;
+use crate::types::face::{BoundingBox, Face, Point};
 
 mod anchors;
 mod decode;
@@ -346,13 +346,14 @@ fn is_plausible(bounds: &BoundingBox, picture: Region) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::engine::Settings;
-    use crate::face::Landmarks;
+    use celebcam_engine::Settings;
     use image::Rgb;
 
+    use super::*;
+    use crate::types::face::Landmarks;
+
     fn settings() -> Settings {
-        Settings::new(1).expect("the best kernels can be had")
+        crate::models::settings(1).expect("the best kernels can be had")
     }
 
     fn detector(search: Search) -> Detector {

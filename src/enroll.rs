@@ -4,9 +4,10 @@
 use std::cmp::Reverse;
 use std::fmt;
 
-use crate::config;
-use crate::observe::Observation;
-use crate::recognize::{Features, Reason, Recognizer};
+use crate::defaults;
+use crate::recognize::Recognizer;
+use crate::types::identity::{Features, Reason};
+use crate::types::observation::Observation;
 
 pub mod fit;
 pub mod guide;
@@ -18,7 +19,7 @@ pub mod sift;
 pub struct Shot {
     /// What the network makes of it.
     pub features: Features,
-    /// How far the head is turned sideways, see [`Quality::turn`](crate::quality::Quality::turn).
+    /// How far the head is turned sideways, see [`Quality::turn`](crate::types::observation::Quality::turn).
     pub turn: Option<f32>,
 }
 
@@ -106,7 +107,7 @@ pub fn same_person_cosine(recognizer: &Recognizer) -> f32 {
     let decision = recognizer.decision();
     let known = decision.impostors.as_ref().zip(decision.enrolled);
     known.filter(|(impostors, _)| impostors.rates(1).1 >= OTHERS_AS_ALIKE).map_or(
-        config::SAME_PERSON_COSINE,
+        defaults::SAME_PERSON_COSINE,
         |(impostors, enrolled)| {
             (impostors.similarity_for(OTHERS_AS_ALIKE, 1) - enrolled.offset) / enrolled.scale
         },

@@ -50,6 +50,9 @@ pub enum Error {
     /// Inference failed on a model that had loaded.
     #[error("inference failed: {0}")]
     Inference(String),
+    /// A look at a picture was cut short, as asked.
+    #[error("inference failed: it was stopped")]
+    Stopped,
     /// A result could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Output {
@@ -68,7 +71,11 @@ impl Error {
             Self::Input { .. } => 66,
             Self::NoCamera(_) => 69,
             Self::Config(_) | Self::Model { .. } | Self::Gallery { .. } => 78,
-            Self::Refused(_) | Self::Source(_) | Self::Inference(_) | Self::Output { .. } => 1,
+            Self::Refused(_)
+            | Self::Source(_)
+            | Self::Inference(_)
+            | Self::Stopped
+            | Self::Output { .. } => 1,
         }
     }
 }

@@ -4,8 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::face::BoundingBox;
-use crate::recognize::{Candidate, Reason};
+use crate::types::decimals::{four_decimals, four_decimals_if_any};
+use crate::types::face::BoundingBox;
+use crate::types::identity::{Candidate, Reason};
 
 /// Version of the fields of [`Event`].
 pub const SCHEMA: u32 = 1;
@@ -148,25 +149,6 @@ pub fn whole_pixels(bounds: &BoundingBox) -> [i32; 4] {
 fn timestamp(now: SystemTime) -> String {
     let now = jiff::Timestamp::try_from(now).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     format!("{now:.3}")
-}
-
-/// Writes a number with four decimals, which is more than it is worth.
-pub(crate) fn four_decimals<S: serde::Serializer>(
-    value: &f32,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64((f64::from(*value) * 1e4).round() / 1e4)
-}
-
-/// [`four_decimals`], or null.
-pub(crate) fn four_decimals_if_any<S: serde::Serializer>(
-    value: &Option<f32>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => four_decimals(value, serializer),
-        None => serializer.serialize_none(),
-    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 //! No pictures are kept. The file is the business of [`store`], changes of it under a running
 //! program of [`live`].
 
-use crate::engine::int8::kernels::Kernels;
+use celebcam_engine::int8::kernels::Kernels;
+
 use crate::error::{Error, Result};
-use crate::recognize::Label;
+use crate::types::identity::Label;
 
 mod index;
 pub mod live;
@@ -167,8 +168,9 @@ impl Gallery {
 
 #[cfg(test)]
 mod tests {
+    use celebcam_engine::int8::isa::Isa;
+
     use super::*;
-    use crate::engine::int8::isa::Isa;
 
     fn person(name: &str) -> Person {
         Person { name: name.into(), pictures: 5, added_unix_s: 1_800_000_000 }

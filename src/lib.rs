@@ -10,16 +10,13 @@
 //! A stage knows the type it takes and the type it gives, never another stage. [`observe`] joins
 //! the stages that work on one picture, [`pipeline`] those that work on a stream of them.
 
-pub mod source;
+pub mod types;
 
-pub mod frame;
+pub mod source;
 
 pub mod detect;
 
-pub mod face;
-
 pub mod align;
-pub mod warp;
 
 pub mod quality;
 
@@ -28,11 +25,7 @@ pub mod recognize;
 
 pub mod observe;
 
-pub mod follow;
 pub mod track;
-
-pub mod cadence;
-pub mod motion;
 
 pub mod event;
 
@@ -41,23 +34,14 @@ pub mod sink;
 pub mod pipeline;
 
 pub mod annotate;
-pub mod bounded;
 pub mod cli;
 pub mod commands;
-pub mod config;
-pub mod engine;
+pub mod defaults;
+pub mod doctor;
 pub mod enroll;
 pub mod error;
-pub mod files;
-pub mod film;
-pub mod heap;
 pub mod models;
 pub mod picture;
-pub mod process;
-pub mod resample;
-pub mod service;
+pub mod settings;
 pub mod shown;
-pub mod stop;
-pub mod throttle;
-pub mod timing;
-pub mod turn;
+pub mod system;

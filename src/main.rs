@@ -8,9 +8,10 @@ use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 use celebcam::cli::{Cli, Command};
-use celebcam::config::settings::{self, Failure, Setting};
-use celebcam::service::journal;
-use celebcam::{commands, error::Error, heap, shown};
+use celebcam::error::Error;
+use celebcam::settings::{self, Failure, Setting};
+use celebcam::system::{heap, journal};
+use celebcam::{commands, doctor, shown};
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
@@ -61,7 +62,7 @@ fn run(cli: &Cli, settings: &[Setting]) -> anyhow::Result<ExitCode> {
         Command::People(args) => commands::people::execute(args),
         Command::Crop(args) => commands::crop::execute(args),
         Command::Config(args) => commands::config::execute(args, settings),
-        Command::Doctor(args) => commands::doctor::execute(args, cli.config.as_deref(), settings),
+        Command::Doctor(args) => doctor::execute(args, cli.config.as_deref(), settings),
         Command::Cameras(args) => commands::cameras::execute(args),
         Command::Model(args) => commands::model::execute(args),
         Command::Bench(args) => commands::bench::execute(args),

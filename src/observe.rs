@@ -8,24 +8,12 @@ use image::RgbImage;
 use crate::align::Aligner;
 use crate::detect::{Detector, Wanted};
 use crate::error::Result;
-use crate::face::Face;
 use crate::gallery::live::Shared;
-use crate::quality::{Limits, Quality};
-use crate::recognize::{Features, Identity, Judge, Recognizer};
-use crate::timing::Timing;
-
-/// A face in a picture and who it is.
-#[derive(Debug, Clone)]
-pub struct Observation {
-    /// Where the face is.
-    pub face: Face,
-    /// How well it can be seen.
-    pub quality: Quality,
-    /// What the network makes of it; `None` where it was too poor to be looked at.
-    pub features: Option<Features>,
-    /// Who it is.
-    pub identity: Identity,
-}
+use crate::quality::{self, Limits};
+use crate::recognize::Recognizer;
+use crate::system::timing::Timing;
+use crate::types::identity::{Identity, Judge};
+use crate::types::observation::Observation;
 
 /// How long the stages took so far.
 #[derive(Debug, Clone, Copy, Default)]
@@ -105,8 +93,8 @@ impl Observe for Observer {
             .into_iter()
             .map(|face| {
                 let crop = timed(&mut times.align, || self.aligner.align(rgb, &face))?;
-                let quality = Quality::measure(&crop, Some(&face.landmarks));
-                if let Some(flaw) = quality.flaw(&self.limits) {
+                let quality = quality::measure(&crop, Some(&face.landmarks));
+                if let Some(flaw) = self.limits.flaw(&quality) {
                     let identity = Identity::refused(flaw);
                     return Ok(Observation { face, quality, features: None, identity });
                 }

@@ -11,8 +11,11 @@ mod kind;
 mod large;
 mod png;
 mod reader;
+pub mod resample;
 mod riff;
 mod shrink;
+pub mod turn;
+pub mod warp;
 mod whole;
 
 use std::fmt::Display;
@@ -23,8 +26,8 @@ use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
 
-use crate::heap;
-use crate::turn::{Turn, swaps_sides, turned};
+use crate::picture::turn::{Turn, swaps_sides, turned};
+use crate::system::heap;
 pub use find::{Found, LeftOut, PictureFile, find};
 pub use reader::{Picture, Reader};
 
@@ -182,5 +185,4 @@ pub fn encode_jpeg(rgb: &RgbImage, quality: u8) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-#[path = "picture_tests.rs"]
 mod tests;

@@ -4,23 +4,30 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::cadence::{Cadence, Rates, Work};
-use crate::config;
+use crate::defaults;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventKind, Guess, whole_pixels};
-use crate::film::FilmClock;
-use crate::follow::Small;
-use crate::frame::Frame;
-use crate::motion::Motion;
-use crate::observe::{Observation, Observe};
-use crate::process;
-use crate::service::{StatusRequest, Supervisor};
+use crate::observe::Observe;
+use crate::pipeline::cadence::{Cadence, Rates, Work};
+use crate::pipeline::film::FilmClock;
+use crate::pipeline::follow::Small;
+use crate::pipeline::motion::Motion;
 use crate::shown;
 use crate::sink::EventSink;
 use crate::source::{FrameSource, Received};
-use crate::stop::StopFlag;
-use crate::timing::Timing;
+use crate::system::process;
+use crate::system::service::StatusRequest;
+use crate::system::stop::StopFlag;
+use crate::system::supervisor::Supervisor;
+use crate::system::timing::Timing;
 use crate::track::{Change, Rules, Tracker};
+use crate::types::frame::Frame;
+use crate::types::observation::Observation;
+
+pub mod cadence;
+pub mod film;
+pub mod follow;
+pub mod motion;
 
 /// How long to wait for a frame before signals and absences are looked at again.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -162,7 +169,7 @@ impl<'a> Pipeline<'a> {
         self.supervisor.stopping();
         let changes = self.tracker.finish();
         let reported = self.report(changes, None);
-        let told = self.sink.finish(Instant::now() + config::LAST_EVENTS_WITHIN);
+        let told = self.sink.finish(Instant::now() + defaults::LAST_EVENTS_WITHIN);
         let told = heard(told);
         self.log_summary();
         worked.and(reported).and(told).map(|_| self.times)
@@ -182,7 +189,7 @@ impl<'a> Pipeline<'a> {
                     self.source.done_with(frame);
                     match worked {
                         // The signal to stop has cut the look at the frame short.
-                        Err(Error::Inference(_)) if stop.is_set() => break,
+                        Err(Error::Stopped) => break,
                         worked => worked?,
                     }
                 }
@@ -250,7 +257,7 @@ impl<'a> Pipeline<'a> {
     fn frame(&mut self, frame: &Frame) -> Result<Reader> {
         let changes = match self.live.take() {
             Some(mut live) => {
-                let is_old = frame.captured_at.elapsed() > config::LARGEST_FRAME_AGE;
+                let is_old = frame.captured_at.elapsed() > defaults::LARGEST_FRAME_AGE;
                 let changes =
                     if is_old { Ok(None) } else { self.live_frame(frame, &mut live).map(Some) };
                 self.live = Some(live);
@@ -422,5 +429,4 @@ fn heard(answer: io::Result<()>) -> Result<Reader> {
 }
 
 #[cfg(test)]
-#[path = "pipeline_tests.rs"]
 mod tests;

@@ -1,10 +1,10 @@
 //! Whether a face shows enough to be recognized: size, pose, sharpness and light.
 
-use crate::event::{four_decimals, four_decimals_if_any};
-use crate::face::{FaceCrop, Landmarks, Point};
-use crate::recognize::Reason;
+use crate::types::face::{FaceCrop, Landmarks, Point};
+use crate::types::identity::Reason;
+use crate::types::observation::Quality;
 
-/// What a face lacks nothing of. A face beyond one of the limits is not recognized.
+/// What a face needs to be recognized: one that is beyond a limit is not.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     /// Least distance between the eyes in pixels of the picture.
@@ -21,71 +21,41 @@ impl Limits {
     /// Everything is good enough.
     pub const NONE: Self =
         Self { eye_distance_px: 0.0, turn: f32::INFINITY, blur_px: f32::INFINITY, brightness: 0.0 };
-}
 
-/// How well a face can be seen.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub struct Quality {
-    /// Distance between the eyes in pixels of the picture; not known of a crop without its picture.
-    #[serde(serialize_with = "four_decimals_if_any")]
-    pub eye_distance_px: Option<f32>,
-    /// How far the head is turned sideways: the difference of the distances from the nose to either
-    /// ear, as a share of their sum. 0 looks into the camera, 1 is a profile. Not known of a crop
-    /// without its picture.
-    #[serde(serialize_with = "four_decimals_if_any")]
-    pub turn: Option<f32>,
-    /// Spread of the blur in pixels of the crop: the root of the ratio of the mean squared gradient
-    /// to the mean squared Laplacian, which for a blurred edge grows with the width of the blur.
-    #[serde(serialize_with = "four_decimals")]
-    pub blur_px: f32,
-    /// Mean luma of the face, 0 to 255.
-    #[serde(serialize_with = "four_decimals")]
-    pub brightness: f32,
+    /// Beyond each of these the most similar person is the wrong one for more than every tenth picture of
+    /// known people (`tools/recognizer/quality.py`).
+    pub const DEFAULT: Self =
+        Self { eye_distance_px: 8.0, turn: 0.9, blur_px: 2.7, brightness: 16.0 };
+
+    /// What is too poor to recognize the face by; `None` for a face that is good enough.
+    pub fn flaw(&self, quality: &Quality) -> Option<Reason> {
+        if quality.eye_distance_px.is_some_and(|distance| distance < self.eye_distance_px) {
+            Some(Reason::TooSmall)
+        } else if quality.brightness < self.brightness {
+            Some(Reason::TooDark)
+        } else if quality.turn.is_some_and(|turn| turn > self.turn) {
+            Some(Reason::Profile)
+        } else if quality.blur_px > self.blur_px {
+            Some(Reason::Blurred)
+        } else {
+            None
+        }
+    }
 }
 
 /// Side of the middle part of a crop that is face in every pose, in pixels, and where it begins.
 const INNER_PX: usize = 72;
 const INNER_START_PX: usize = 20;
 
-impl Quality {
-    /// Measures an aligned face, and its landmarks where the picture is at hand.
-    pub fn measure(crop: &FaceCrop, landmarks: Option<&Landmarks>) -> Self {
-        let luma = inner_luma(crop);
-        Self {
-            eye_distance_px: landmarks
-                .map(|landmarks| distance(landmarks.right_eye, landmarks.left_eye)),
-            turn: landmarks.map(|landmarks| turn_to_left(landmarks).abs()),
-            blur_px: blur_px(&luma),
-            brightness: luma.iter().sum::<f32>() / luma.len() as f32,
-        }
-    }
-
-    /// A face of which everything can be seen.
-    #[cfg(test)]
-    pub(crate) const GOOD: Self =
-        Self { eye_distance_px: Some(60.0), turn: Some(0.0), blur_px: 0.8, brightness: 120.0 };
-
-    /// What is too poor to recognize the face by; `None` for a face that is good enough.
-    pub fn flaw(&self, limits: &Limits) -> Option<Reason> {
-        if self.eye_distance_px.is_some_and(|distance| distance < limits.eye_distance_px) {
-            Some(Reason::TooSmall)
-        } else if self.brightness < limits.brightness {
-            Some(Reason::TooDark)
-        } else if self.turn.is_some_and(|turn| turn > limits.turn) {
-            Some(Reason::Profile)
-        } else if self.blur_px > limits.blur_px {
-            Some(Reason::Blurred)
-        } else {
-            None
-        }
-    }
-
-    /// How much the face counts among other pictures of it, above 0 and up to 1.
-    pub fn weight(&self) -> f32 {
-        let size = self.eye_distance_px.map_or(1.0, |distance| (distance / 40.0).min(1.0));
-        let pose = self.turn.map_or(1.0, |turn| 1.0 - turn.min(0.9));
-        let sharpness = (1.0 / self.blur_px.max(1.0)).min(1.0);
-        (size * pose * sharpness).max(0.01)
+/// Measures an aligned face, and its landmarks where the picture is at hand.
+pub fn measure(crop: &FaceCrop, landmarks: Option<&Landmarks>) -> Quality {
+    let luma = inner_luma(crop);
+    Quality {
+        eye_distance_px: landmarks
+            .map(|landmarks| distance(landmarks.right_eye, landmarks.left_eye)),
+        turn: landmarks.map(|landmarks| turn_to_left(landmarks).abs()),
+        blur_px: blur_px(&luma),
+        brightness: luma.iter().sum::<f32>() / luma.len() as f32,
     }
 }
 
@@ -135,7 +105,7 @@ mod tests {
     use image::{Rgb, RgbImage, imageops};
 
     use super::*;
-    use crate::face::CROP_SIZE_PX;
+    use crate::types::face::CROP_SIZE_PX;
 
     fn crop(value: impl Fn(u32, u32) -> u8) -> FaceCrop {
         FaceCrop::from_warped(RgbImage::from_fn(CROP_SIZE_PX, CROP_SIZE_PX, |x, y| {
@@ -161,13 +131,13 @@ mod tests {
 
     #[test]
     fn blur_is_measured_in_pixels_whatever_the_contrast() {
-        let sharp = Quality::measure(&squares(), None).blur_px;
+        let sharp = measure(&squares(), None).blur_px;
         let faint = crop(|x, y| if (x / 24 + y / 24) % 2 == 0 { 100 } else { 120 });
-        assert!((Quality::measure(&faint, None).blur_px - sharp).abs() < 0.05);
+        assert!((measure(&faint, None).blur_px - sharp).abs() < 0.05);
         let mut last = sharp;
         for sigma in [1.0, 2.0, 3.0] {
             let blurred = FaceCrop::from_warped(imageops::blur(squares().rgb(), sigma));
-            let blur = Quality::measure(&blurred, None).blur_px;
+            let blur = measure(&blurred, None).blur_px;
             assert!(blur > last + 0.3, "{sigma}: {blur} after {last}");
             last = blur;
         }
@@ -176,32 +146,32 @@ mod tests {
     #[test]
     fn a_face_is_refused_for_what_it_lacks() {
         let limits = Limits { eye_distance_px: 12.0, turn: 0.5, blur_px: 2.0, brightness: 30.0 };
-        let good = Quality::measure(&squares(), Some(&landmarks(50.0)));
-        assert_eq!(good.flaw(&limits), None);
+        let good = measure(&squares(), Some(&landmarks(50.0)));
+        assert_eq!(limits.flaw(&good), None);
         assert_eq!(good.eye_distance_px, Some(40.0));
         assert_eq!(good.turn, Some(0.0));
         let small = Quality { eye_distance_px: Some(11.0), ..good };
-        assert_eq!(small.flaw(&limits), Some(Reason::TooSmall));
-        let turned = Quality::measure(&squares(), Some(&landmarks(15.0)));
-        assert_eq!(turned.flaw(&limits), Some(Reason::Profile));
+        assert_eq!(limits.flaw(&small), Some(Reason::TooSmall));
+        let turned = measure(&squares(), Some(&landmarks(15.0)));
+        assert_eq!(limits.flaw(&turned), Some(Reason::Profile));
         assert!(turn_to_left(&landmarks(15.0)) < -0.5 && turn_to_left(&landmarks(85.0)) > 0.5);
         let blurred = Quality { blur_px: 2.1, ..good };
-        assert_eq!(blurred.flaw(&limits), Some(Reason::Blurred));
-        let dark = Quality::measure(&crop(|x, y| ((x + y) % 3) as u8), None);
-        assert_eq!(dark.flaw(&limits), Some(Reason::TooDark));
-        assert_eq!(dark.flaw(&Limits::NONE), None);
+        assert_eq!(limits.flaw(&blurred), Some(Reason::Blurred));
+        let dark = measure(&crop(|x, y| ((x + y) % 3) as u8), None);
+        assert_eq!(limits.flaw(&dark), Some(Reason::TooDark));
+        assert_eq!(Limits::NONE.flaw(&dark), None);
     }
 
     #[test]
     fn an_even_surface_is_no_sharp_face() {
-        let even = Quality::measure(&crop(|_, _| 128), None);
+        let even = measure(&crop(|_, _| 128), None);
         assert_eq!(even.blur_px, f32::INFINITY);
         assert!(even.weight() > 0.0);
     }
 
     #[test]
     fn better_pictures_count_more() {
-        let good = Quality::measure(&squares(), Some(&landmarks(50.0)));
+        let good = measure(&squares(), Some(&landmarks(50.0)));
         for worse in [
             Quality { eye_distance_px: Some(15.0), ..good },
             Quality { turn: Some(0.5), ..good },

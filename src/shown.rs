@@ -115,6 +115,11 @@ pub fn with_causes(error: &anyhow::Error) -> String {
     told
 }
 
+/// `1 person`, `2 people`
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

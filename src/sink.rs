@@ -12,7 +12,7 @@ use std::io;
 use std::time::Instant;
 
 use crate::event::Event;
-use crate::frame::Frame;
+use crate::types::frame::Frame;
 
 pub use hook::{HookSink, HookSpec};
 pub use json::line as json_line;

@@ -20,9 +20,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::Result;
-use crate::frame::Frame;
-use crate::timing::Timing;
-use crate::turn::Turn;
+use crate::picture::turn::Turn;
+use crate::system::timing::Timing;
+use crate::types::frame::Frame;
 
 pub use camera::{CameraRequest, formats};
 pub use choice::CameraChoice;

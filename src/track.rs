@@ -9,9 +9,9 @@ mod visits;
 
 use std::time::{Duration, Instant};
 
-use crate::face::{BoundingBox, Point};
-use crate::observe::Observation;
-use crate::recognize::{Candidate, Identity, Judge, Label, Reason};
+use crate::types::face::{BoundingBox, Point};
+use crate::types::identity::{Candidate, Identity, Judge, Label, Reason};
+use crate::types::observation::Observation;
 use association::Pair;
 use evidence::Evidence;
 use visits::Visits;
@@ -305,5 +305,4 @@ fn one_of_each(seen: &mut Vec<(usize, Sighting)>) {
 }
 
 #[cfg(test)]
-#[path = "track_tests.rs"]
 mod tests;

@@ -4,10 +4,9 @@ mod common;
 
 use celebcam::align::Aligner;
 use celebcam::detect::{Detector, Search};
-use celebcam::engine::Settings;
-use celebcam::face::Point;
 use celebcam::models;
-use celebcam::warp::{Similarity, warp};
+use celebcam::picture::warp::{Similarity, warp};
+use celebcam::types::face::Point;
 use common::{data, emulator, files};
 
 /// Side of a scene, in pixels.
@@ -19,7 +18,7 @@ const MOST_OFF_PX: f32 = 3.0;
 #[test]
 fn a_face_comes_to_the_template_however_it_lies() {
     let Some(folder) = data("celeb24/val") else { return };
-    let settings = Settings::new(1).expect("the kernels are there");
+    let settings = models::settings(1).expect("the kernels are there");
     let detector = models::detector(None, &settings).and_then(Detector::new);
     let detector = detector.expect("built in").with_search(Search::Whole);
     let aligner = models::aligner(&settings).and_then(Aligner::new).expect("built in");

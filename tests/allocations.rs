@@ -5,7 +5,6 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use celebcam::engine::Settings;
 use celebcam::models;
 use image::RgbImage;
 
@@ -35,7 +34,7 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn a_run_of_a_loaded_model_allocates_nothing() {
-    let settings = Settings::new(1).expect("the best kernels can be had");
+    let settings = models::settings(1).expect("the best kernels can be had");
     for model in models::built_in(&settings).expect("built-in models load") {
         let (height, width) = model.input_size();
         let image = RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 7]));

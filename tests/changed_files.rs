@@ -9,9 +9,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use celebcam::config::settings::{self, Failure};
 use celebcam::error::Error;
 use celebcam::gallery::store;
+use celebcam::settings::{self, Failure};
 use common::{Random, celebcam, emulator, number};
 use sha2::{Digest, Sha256};
 

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use celebcam::picture::turn::Turn;
 use celebcam::source::{self, FrameSource, Received, SourceSpec};
-use celebcam::turn::Turn;
 
 mod common;
 use common::runs::Film;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use celebcam::align::Aligner;
 use celebcam::detect::Detector;
-use celebcam::engine::{Model, Settings};
+use celebcam::models::{self, Model};
 use celebcam::recognize::Recognizer;
 use common::{Random, emulator, number};
 use image::RgbImage;
@@ -73,7 +73,7 @@ struct Counts {
 }
 
 /// Whether the file was loaded, and whether it ran.
-fn load_and_run(bytes: &[u8], settings: &Settings) -> (bool, bool) {
+fn load_and_run(bytes: &[u8], settings: &celebcam_engine::Settings) -> (bool, bool) {
     let Ok(model) = Model::load(bytes, "changed", settings) else { return (false, false) };
     let (height, width) = model.input_size();
     let picture = RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 99]));
@@ -88,7 +88,7 @@ fn load_and_run(bytes: &[u8], settings: &Settings) -> (bool, bool) {
 
 #[test]
 fn changed_models_are_refused_or_run() {
-    let settings = Settings::new(1).expect("the best kernels can be had");
+    let settings = models::settings(1).expect("the best kernels can be had");
     let emulated = emulator().is_some();
     let usual = if emulated { 30 } else { 300 };
     let longest_refused = if emulated { LONGEST } else { LONGEST_REFUSED };

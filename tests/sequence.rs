@@ -9,20 +9,20 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use celebcam::align::Aligner;
-use celebcam::config;
+use celebcam::defaults;
 use celebcam::detect::{Detector, Search};
-use celebcam::engine::Settings;
 use celebcam::error::Result;
 use celebcam::event::{Event, EventKind};
-use celebcam::frame::Frame;
 use celebcam::models;
 use celebcam::observe::Observer;
 use celebcam::pipeline::{Pace, Pipeline, Plan};
+use celebcam::quality::Limits;
 use celebcam::recognize::Recognizer;
 use celebcam::sink::EventSink;
 use celebcam::source::{Counters, FrameSource, Received};
-use celebcam::stop::StopFlag;
+use celebcam::system::stop::StopFlag;
 use celebcam::track::Rules;
+use celebcam::types::frame::Frame;
 use common::{data, emulator, files};
 use image::{RgbImage, imageops};
 
@@ -212,22 +212,22 @@ impl EventSink for Kept {
 }
 
 fn observer() -> Observer {
-    let settings = Settings::new(1).expect("the kernels are there");
+    let settings = models::settings(1).expect("the kernels are there");
     let detector = models::detector(None, &settings).expect("the detector loads");
     let detector = Detector::new(detector).expect("it is a detector").with_search(Search::Whole);
     let recognizer = models::recognizer(None, &settings).expect("the recognizer loads");
     let recognizer = Recognizer::new(recognizer, 3).expect("it is a recognizer");
     let aligner = models::aligner(&settings).expect("the aligner loads");
     let aligner = Aligner::new(aligner).expect("it is an aligner");
-    Observer::new(detector, aligner, recognizer, config::QUALITY)
+    Observer::new(detector, aligner, recognizer, Limits::DEFAULT)
 }
 
 fn events(script: &Script, cast: Vec<Actor>, observer: &Observer) -> Vec<Event> {
     let script = script.frames.iter().collect();
     let mut source = FilmSource { script, cast, sequence: 0 };
     let mut sink = Kept::default();
-    let absence = Duration::from_secs_f32(config::ABSENCE_S);
-    let confirm_frames = config::CONFIRM_FRAMES;
+    let absence = Duration::from_secs_f32(defaults::ABSENCE_S);
+    let confirm_frames = defaults::CONFIRM_FRAMES;
     let rules = Rules { confirm_frames, absence, with_strangers: false };
     let plan = Plan { rules, pace: Pace::Film(FRAME_RATE), model: String::new() };
     Pipeline::new(&mut source, observer, &mut sink, plan)

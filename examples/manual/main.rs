@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use celebcam::config::settings;
+use celebcam::settings;
 use clap::Command;
 use clap_complete::Shell;
 use jiff::Timestamp;

@@ -170,7 +170,7 @@ fn finished(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use celebcam::config::settings;
+    use celebcam::settings;
 
     fn all() -> Vec<Page> {
         pages(settings::command(), "2026-01-02").expect("written to memory")

@@ -4,13 +4,13 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use celebcam::engine::int8::buffer::LINE_BYTES;
-use celebcam::engine::int8::graph::{Clamp, Convolution, Quantization, Window};
-use celebcam::engine::int8::isa::Isa;
-use celebcam::engine::int8::kernels::{DwconvInput, Kernels, Sum};
-use celebcam::engine::int8::lines::Lines;
-use celebcam::engine::int8::pack::DEPTH_BLOCK;
-use celebcam::engine::int8::requant::{CHANNEL_BLOCK, Epilogue};
+use celebcam_engine::int8::buffer::LINE_BYTES;
+use celebcam_engine::int8::graph::{Clamp, Convolution, Quantization, Window};
+use celebcam_engine::int8::isa::Isa;
+use celebcam_engine::int8::kernels::{DwconvInput, Kernels, Sum};
+use celebcam_engine::int8::lines::Lines;
+use celebcam_engine::int8::pack::DEPTH_BLOCK;
+use celebcam_engine::int8::requant::{CHANNEL_BLOCK, Epilogue};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]

@@ -7,8 +7,9 @@ use std::sync::LazyLock;
 use arbitrary::Unstructured;
 use celebcam::align::Aligner;
 use celebcam::detect::Detector;
-use celebcam::engine::{Model, Settings};
+use celebcam::models::{self, Model};
 use celebcam::recognize::Recognizer;
+use celebcam_engine::Settings;
 use image::RgbImage;
 use libfuzzer_sys::fuzz_target;
 
@@ -16,7 +17,7 @@ use libfuzzer_sys::fuzz_target;
 mod mutation;
 
 static SETTINGS: LazyLock<Settings> =
-    LazyLock::new(|| Settings::new(1).expect("the best kernels can be had"));
+    LazyLock::new(|| models::settings(1).expect("the best kernels can be had"));
 
 // A panic that is caught where it may arise is no fault. One that comes out of here still is.
 fuzz_target!(init: std::panic::set_hook(Box::new(|_| {})), |data: &[u8]| {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueHint};
 
 use super::{Format, GalleryArgs, ModelFiles, RuleArgs, SourceArgs};
-use crate::config;
+use crate::defaults;
 
 const ENROLL_EXAMPLES: &str = "\
 Examples:
@@ -53,10 +53,10 @@ pub struct EnrollArgs {
     #[arg(long, conflicts_with_all = ["inputs", "largest", "skip"])]
     pub from_camera: bool,
     /// Good frames to take from the camera
-    #[arg(long, value_name = "N", default_value_t = config::ENROLL_FRAMES, value_parser = clap::value_parser!(u16).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = defaults::ENROLL_FRAMES, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub frames: u16,
     /// Longest time to take them
-    #[arg(long, value_name = "SECONDS", default_value_t = config::ENROLL_TIMEOUT_S)]
+    #[arg(long, value_name = "SECONDS", default_value_t = defaults::ENROLL_TIMEOUT_S)]
     pub timeout: f32,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]

@@ -6,7 +6,7 @@ use clap::{Args, ValueHint};
 
 use super::values::{bytes, path, rate, time_limit};
 use super::{DecisionArgs, FaceArgs, Format, GalleryArgs, ModelFiles, TurnArgs};
-use crate::config;
+use crate::defaults;
 use crate::source::CameraChoice;
 
 const RUN_EXAMPLES: &str = "\
@@ -58,10 +58,10 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Frames out of the last five in which a person has to be recognized to have come
-    #[arg(long, value_name = "FRAMES", default_value_t = config::CONFIRM_FRAMES)]
+    #[arg(long, value_name = "FRAMES", default_value_t = defaults::CONFIRM_FRAMES)]
     pub confirm: u32,
     /// Seconds for which a person must not be seen to have gone
-    #[arg(long, value_name = "SECONDS", default_value_t = config::ABSENCE_S)]
+    #[arg(long, value_name = "SECONDS", default_value_t = defaults::ABSENCE_S)]
     pub absence: f32,
     /// Tell of strangers too, without a name: a start and an end for each one's visit, and an update
     /// if they get a name after all
@@ -70,7 +70,7 @@ pub struct RunArgs {
     /// Frames a second to take of a live source while somebody is there; faces are looked for 5
     /// times a second at most, and followed in the other frames. While nobody is there, 5 frames
     /// are taken, and while nothing moves either, one of them is looked at every 10 seconds
-    #[arg(long, value_name = "RATE", default_value_t = config::MAX_FPS, value_parser = rate)]
+    #[arg(long, value_name = "RATE", default_value_t = defaults::MAX_FPS, value_parser = rate)]
     pub max_fps: f32,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
@@ -105,13 +105,13 @@ pub struct ReactionArgs {
     #[arg(long, value_name = "PROGRAM ARGS")]
     pub on_event: Option<String>,
     /// Seconds after which such a program is stopped, with everything it started
-    #[arg(long, value_name = "SECONDS", default_value_t = config::ON_EVENT_TIMEOUT_S, value_parser = time_limit)]
+    #[arg(long, value_name = "SECONDS", default_value_t = defaults::ON_EVENT_TIMEOUT_S, value_parser = time_limit)]
     pub on_event_timeout: f32,
     /// Write a JPEG with box and name into this folder when a person comes
     #[arg(long, value_name = "DIR", value_parser = path(), value_hint = ValueHint::DirPath)]
     pub snapshot: Option<PathBuf>,
     /// Bytes these pictures may take, such as 500K, 20M or 1G; the oldest are removed first
-    #[arg(long, value_name = "SIZE", default_value = config::SNAPSHOT_LIMIT, value_parser = bytes)]
+    #[arg(long, value_name = "SIZE", default_value = defaults::SNAPSHOT_LIMIT, value_parser = bytes)]
     pub snapshot_limit: u64,
 }
 

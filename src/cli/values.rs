@@ -68,7 +68,7 @@ pub(super) fn share(text: &str) -> Result<f32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
+    use crate::defaults;
 
     #[test]
     fn sizes_are_bytes_with_units() {
@@ -79,7 +79,7 @@ mod tests {
         for text in ["", "M", "0", "0K", "-1", "1.5M", "1 M", "20MB", "99999999999G", "1é"] {
             assert!(bytes(text).is_err(), "{text}");
         }
-        assert!(bytes(config::SNAPSHOT_LIMIT).is_ok());
+        assert!(bytes(defaults::SNAPSHOT_LIMIT).is_ok());
     }
 
     #[test]

@@ -7,16 +7,17 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use celebcam_engine::Settings;
+use celebcam_engine::int8::network::LayerTime;
+use celebcam_engine::int8::peak;
 use image::RgbImage;
 use serde_json::{Value, json};
 
 use super::load_observer;
 use crate::cli::{BenchArgs, DecisionArgs, Format, ModelFiles};
 use crate::detect::Search;
-use crate::engine::int8::network::LayerTime;
-use crate::engine::int8::peak;
-use crate::engine::{Model, Settings};
 use crate::error::{Error, Result};
+use crate::models::Model;
 use crate::observe::Observe;
 use crate::{models, picture, shown};
 
@@ -29,7 +30,7 @@ const PEAK_TIME: Duration = Duration::from_millis(100);
 ///
 /// [`Error::Model`] when a model cannot be used, [`Error::Input`] when the photo cannot be read.
 pub fn execute(args: &BenchArgs) -> anyhow::Result<ExitCode> {
-    let settings = Settings::new(usize::from(args.threads))?;
+    let settings = models::settings(usize::from(args.threads))?;
     let mut out = io::stdout().lock();
     if let Some(people) = args.gallery {
         gallery::bench(args, people, &settings, &mut out)?;
@@ -131,7 +132,7 @@ impl<'a> Report<'a> {
     }
 
     fn macs(&self) -> Option<u64> {
-        self.model.network().map(crate::engine::int8::network::Network::macs)
+        self.model.network().map(celebcam_engine::int8::network::Network::macs)
     }
 
     fn macs_per_s(&self) -> Option<f64> {
@@ -296,7 +297,7 @@ fn bench_photo(
 
 /// The most memory that the process ever had resident; `None` where the system does not say.
 fn peak_memory_bytes() -> Option<u64> {
-    crate::process::memory_bytes("VmHWM")
+    crate::system::process::memory_bytes("VmHWM")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::run;
 use crate::cli::ConfigArgs;
-use crate::config::settings::{Kind, Origin, Setting};
+use crate::settings::{Kind, Origin, Setting};
 use crate::shown::{masked, write_line};
 
 /// Column behind which the origins stand.

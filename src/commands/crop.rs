@@ -11,8 +11,8 @@ use super::{EXIT_NO_INPUT, load_aligner, load_detector, progress_bar, say};
 use crate::align::Aligner;
 use crate::cli::CropArgs;
 use crate::detect::{Detector, Search};
-use crate::engine::Settings;
 use crate::error::{Error, Result};
+use crate::models;
 use crate::picture::{self, Limits, PictureFile, Reader};
 
 /// Writes one PNG of 112x112 pixels for the largest face of each photo, or for all of them.
@@ -27,7 +27,7 @@ pub fn execute(args: &CropArgs) -> anyhow::Result<ExitCode> {
     let (files, reader) = (found.files, Reader::new(Limits::PHOTO));
     let first = args.all.then_some(1);
     let outputs = Outputs::plan(&args.out, &files, |relative| crop_name(relative, first))?;
-    let settings = Settings::new(1)?;
+    let settings = models::settings(1)?;
     let detector = load_detector(args.detector.as_deref(), Search::Thorough, &settings)?;
     let cutter = Cutter { args, outputs, detector, aligner: load_aligner(&settings)? };
     let bar = progress_bar(files.len());

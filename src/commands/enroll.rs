@@ -4,18 +4,20 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{count, load_observer, print, required_gallery_path, say};
+use super::{load_observer, print, required_gallery_path, say};
 use crate::cli::{DecisionArgs, EnrollArgs};
 use crate::detect::Search;
-use crate::engine::Settings;
 use crate::enroll::fit::Fit;
 use crate::enroll::{Shot, cosine, known, mean, same_person_cosine};
 use crate::error::{Error, Result};
 use crate::gallery::store::{self, ModelKey};
 use crate::gallery::{Gallery, Person, names};
+use crate::models;
 use crate::observe::Observer;
-use crate::recognize::{Candidate, Features, Label, Recognizer};
-use crate::service;
+use crate::recognize::Recognizer;
+use crate::shown::count;
+use crate::system::service;
+use crate::types::identity::{Candidate, Features, Label};
 
 mod camera;
 mod photos;
@@ -44,7 +46,7 @@ pub fn execute(args: &EnrollArgs) -> anyhow::Result<ExitCode> {
     let search = if args.from_camera { Search::Whole } else { Search::Thorough };
     let decision =
         DecisionArgs { rule: args.rule.clone(), top_k: Some(NEAREST), ..DecisionArgs::default() };
-    let observer = load_observer(&args.models, &decision, search, &Settings::new(1)?)?;
+    let observer = load_observer(&args.models, &decision, search, &models::settings(1)?)?;
     let recognizer = observer.recognizer();
     let key = recognizer.model_key()?;
     // Said before the work; asked again when the gallery is changed.

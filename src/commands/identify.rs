@@ -11,22 +11,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread;
 
+use celebcam_engine::Settings;
 use image::RgbImage;
 
 use super::outputs::Outputs;
 use super::{EXIT_NO_INPUT, load_observer, load_recognizer, open_gallery, progress_bar, say};
 use crate::annotate::{Undrawable, annotate, annotate_areas};
 use crate::cli::IdentifyArgs;
-use crate::config;
+use crate::defaults;
 use crate::detect::{Area, Search};
-use crate::engine::Settings;
 use crate::error::{Error, Result};
-use crate::face::{CROP_SIZE_PX, FaceCrop};
-use crate::heap;
+use crate::models;
 use crate::observe::{Observe, Observer};
 use crate::picture::{self, PictureFile, Reader};
-use crate::quality::{Limits, Quality};
+use crate::quality::{self, Limits};
 use crate::recognize::Recognizer;
+use crate::system::heap;
+use crate::types::face::{CROP_SIZE_PX, FaceCrop};
 use output::{Finding, Printer, Summary};
 
 /// How many items each worker may be ahead of the one whose turn it is.
@@ -114,7 +115,7 @@ enum Kind {
 
 impl Examiner {
     fn load(args: &IdentifyArgs, copies: Option<Outputs>) -> Result<Self> {
-        let kind = Kind::load(args, copies, &Settings::new(1)?)?;
+        let kind = Kind::load(args, copies, &models::settings(1)?)?;
         let limits = picture::Limits { turn: args.turn.turn(), ..picture::Limits::PHOTO };
         Ok(Self { kind, reader: Reader::new(limits) })
     }
@@ -174,8 +175,8 @@ impl Kind {
                     ),
                 })?;
                 let mut identity = recognizer.identify(&recognizer.features(&crop)?);
-                let quality = Quality::measure(&crop, None);
-                if let Some(flaw) = quality.flaw(limits) {
+                let quality = quality::measure(&crop, None);
+                if let Some(flaw) = limits.flaw(&quality) {
                     identity.name = Err(flaw);
                 }
                 Ok(vec![Finding { face: None, quality, identity }])
@@ -209,7 +210,7 @@ fn copy_name(relative: &Path) -> PathBuf {
 
 fn write_copy(rgb: &RgbImage, copies: &Outputs, relative: &Path) -> Result<()> {
     let name = copy_name(relative);
-    let jpeg = picture::encode_jpeg(rgb, config::ANNOTATED_JPEG_QUALITY)
+    let jpeg = picture::encode_jpeg(rgb, defaults::ANNOTATED_JPEG_QUALITY)
         .map_err(|source| Error::Output { path: name.clone(), source })?;
     let path = copies.write(&name, &jpeg)?;
     log::info!("wrote {}", path.display());

@@ -10,8 +10,7 @@ use super::rule_in_words;
 use crate::align::Aligner;
 use crate::cli::{Format, ModelArgs};
 use crate::detect::Detector;
-use crate::engine::{Model, Settings};
-use crate::models;
+use crate::models::{self, Model};
 use crate::recognize::Recognizer;
 use crate::shown;
 
@@ -25,7 +24,7 @@ const LARGER_GALLERIES: [usize; 4] = [100, 1_000, 10_000, 100_000];
 ///
 /// [`Error::Model`](crate::error::Error::Model) when the file is not a model that celebcam runs.
 pub fn execute(args: &ModelArgs) -> anyhow::Result<ExitCode> {
-    let settings = Settings::new(1)?;
+    let settings = models::settings(1)?;
     let models = match &args.file {
         Some(path) => vec![Model::read(path, &settings)?],
         None => models::built_in(&settings)?,

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::files::{Folder, Identity};
 use crate::picture::PictureFile;
+use crate::system::files::{Folder, Identity};
 
 /// A folder for pictures.
 #[derive(Debug)]

@@ -6,13 +6,14 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{count, load_recognizer, required_gallery_path, rule_in_words, say};
+use super::{load_recognizer, required_gallery_path, rule_in_words, say};
 use crate::cli::{DecisionArgs, Format, GalleryArgs, ModelFiles, PeopleArgs, PeopleChange};
-use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::gallery::{Gallery, Person, names, store};
-use crate::recognize::{Label, Recognizer, Rule};
-use crate::shown;
+use crate::models;
+use crate::recognize::{Recognizer, Rule};
+use crate::shown::{self, count};
+use crate::types::identity::Label;
 
 /// Version of the JSON lines.
 const SCHEMA: u32 = 1;
@@ -39,7 +40,7 @@ fn list(args: &PeopleArgs) -> anyhow::Result<()> {
     let gallery = store::read(&path)?;
     let people = gallery.as_ref().map_or(&[][..], Gallery::people);
     let decision = DecisionArgs { rule: args.rule.clone(), ..DecisionArgs::default() };
-    let recognizer = load_recognizer(&args.models, &decision, &Settings::new(1)?)?;
+    let recognizer = load_recognizer(&args.models, &decision, &models::settings(1)?)?;
     let rule = rule_in_force(&recognizer, gallery.as_ref());
     print(people, rule.as_ref(), args.format)?;
     say(format_args!("{} in {}", count(people.len(), "person", "people"), path.display()));
@@ -159,7 +160,7 @@ fn existing(path: &Path) -> Result<Gallery> {
 }
 
 fn own_people(models: &ModelFiles) -> Result<Vec<Label>> {
-    let recognizer = load_recognizer(models, &DecisionArgs::default(), &Settings::new(1)?)?;
+    let recognizer = load_recognizer(models, &DecisionArgs::default(), &models::settings(1)?)?;
     Ok(recognizer.labels().to_vec())
 }
 

@@ -5,21 +5,25 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{count, load_observer, open_gallery};
-use crate::cadence::Rates;
+use celebcam_engine::Settings;
+
+use super::{load_observer, open_gallery};
 use crate::cli::{Format, ReactionArgs, RunArgs, SourceArgs};
-use crate::config;
+use crate::defaults;
 use crate::detect::Search;
-use crate::engine::Settings;
 use crate::error::{Error, Result};
 use crate::gallery::live::Bell;
+use crate::models;
+use crate::pipeline::cadence::Rates;
 use crate::pipeline::{Pace, Pipeline, Plan};
-use crate::service::{self, Hangup, StatusRequest, Supervisor};
+use crate::shown::count;
 use crate::sink::{
     EventSink, Fanout, HookSink, HookSpec, LineSink, Render, SnapshotSink, StandardOutput,
     json_line, text_line,
 };
 use crate::source::{self, CameraChoice, CameraRequest, NetworkRequest, Selector, SourceSpec};
+use crate::system::service::{self, Hangup, StatusRequest};
+use crate::system::supervisor::Supervisor;
 use crate::track::{Rules, WINDOW_FRAMES};
 
 /// Prints one event when a person comes and one when they go, until the source ends or a signal
@@ -38,7 +42,7 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let mut sinks = sinks(args, hook)?;
     // The camera starts up while the models are loaded.
     let mut source = source::open(&spec(&args.source, true), args.source.turn.turn())?;
-    let settings = Settings { stop: stop.clone(), ..Settings::new(usize::from(args.threads))? };
+    let settings = Settings { stop: stop.shared(), ..models::settings(usize::from(args.threads))? };
     let observer = load_observer(&args.models, &args.decision, Search::Whole, &settings)?
         .with_wanted(args.faces.wanted());
     let gallery = open_gallery(&args.gallery, observer.recognizer())?;
@@ -62,7 +66,7 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Checks what the command line's own rules do not cover.
-pub(super) fn check(args: &RunArgs) -> Result<(Rules, Option<HookSpec>)> {
+pub(crate) fn check(args: &RunArgs) -> Result<(Rules, Option<HookSpec>)> {
     check_recording(&args.source)?;
     check_snapshots(args)?;
     Ok((rules(args)?, hook(&args.reactions)?))
@@ -116,7 +120,7 @@ fn rules(args: &RunArgs) -> Result<Rules> {
 }
 
 fn pace(args: &RunArgs) -> Pace {
-    let rate = args.source.fps.unwrap_or(config::FILM_FPS);
+    let rate = args.source.fps.unwrap_or(defaults::FILM_FPS);
     if !args.source.pictures.is_empty() {
         Pace::Pictures(rate)
     } else if args.source.recording {
@@ -127,7 +131,7 @@ fn pace(args: &RunArgs) -> Pace {
 }
 
 /// The source that the arguments describe; with `wait`, a camera or a program may come later.
-pub(super) fn spec(args: &SourceArgs, wait: bool) -> SourceSpec {
+pub(crate) fn spec(args: &SourceArgs, wait: bool) -> SourceSpec {
     let recording = args.recording;
     if let Some(line) = &args.command {
         return SourceSpec::Command { line: line.clone(), recording, wait };
@@ -152,7 +156,7 @@ pub(super) fn spec(args: &SourceArgs, wait: bool) -> SourceSpec {
         selector,
         size_px,
         rate: args.fps.map(|rate| rate.round().max(1.0) as u32),
-        frame_deadline: config::CAMERA_FRAME_DEADLINE,
+        frame_deadline: defaults::CAMERA_FRAME_DEADLINE,
         wait,
     })
 }
@@ -160,7 +164,7 @@ pub(super) fn spec(args: &SourceArgs, wait: bool) -> SourceSpec {
 fn hook(args: &ReactionArgs) -> Result<Option<HookSpec>> {
     let Some(line) = &args.on_event else { return Ok(None) };
     let time_limit = Duration::from_secs_f32(args.on_event_timeout);
-    HookSpec::parse(line, config::ON_EVENT_AT_ONCE, time_limit).map(Some)
+    HookSpec::parse(line, defaults::ON_EVENT_AT_ONCE, time_limit).map(Some)
 }
 
 /// Commands come first: at the end it is they who may need time.

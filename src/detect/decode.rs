@@ -1,6 +1,6 @@
 //! The model's numbers into faces.
 
-use crate::face::{BoundingBox, Face, Landmarks, Point};
+use crate::types::face::{BoundingBox, Face, Landmarks, Point};
 
 /// Numbers for each anchor: centre, size and six points, x and y each.
 pub const VALUES_PER_ANCHOR: usize = 16;

@@ -3,8 +3,8 @@
 use image::imageops::replace;
 use image::{Rgb, RgbImage};
 
-use crate::face::{BoundingBox, Face, Landmarks, Point};
-use crate::resample::resize_part;
+use crate::picture::resample::resize_part;
+use crate::types::face::{BoundingBox, Face, Landmarks, Point};
 
 /// Padding: the model takes the middle of its range for zero.
 pub const GRAY: u8 = 128;

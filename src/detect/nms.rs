@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::face::{BoundingBox, Face, Landmarks, Point};
+use crate::types::face::{BoundingBox, Face, Landmarks, Point};
 
 /// Ratios of the widths of two sightings of one face.
 const ALIKE: Range<f32> = 0.5..2.0;

@@ -3,8 +3,8 @@
 use image::RgbImage;
 
 use super::letterbox::{self, GRAY};
-use crate::face::{BoundingBox, Face, Point};
-use crate::warp::{Similarity, warp};
+use crate::picture::warp::{Similarity, warp};
+use crate::types::face::{BoundingBox, Face, Point};
 
 /// Side of the surroundings, in widths of the face.
 const WIDTHS: f32 = 2.5;
@@ -89,7 +89,7 @@ fn turned_back(face: &Face, back: &Similarity) -> Face {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::face::Landmarks;
+    use crate::types::face::Landmarks;
 
     fn face(x: f32, y: f32, width: f32, tilt: f32) -> Face {
         let at = |dx: f32, dy: f32| Point { x: x + dx * width, y: y + dy * width };

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::letterbox::Region;
-use crate::face::{BoundingBox, Point};
+use crate::types::face::{BoundingBox, Point};
 
 /// An upright rectangle in parts of a picture, 0 to 1 from the left and from the top.
 #[derive(Debug, Clone, Copy, PartialEq)]

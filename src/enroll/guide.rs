@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::{Flaw, Shot, cosine, mean, only_face};
-use crate::config;
-use crate::observe::Observation;
+use crate::defaults;
 use crate::quality::turn_to_left;
+use crate::types::observation::Observation;
 
 /// Turns of a head that looks straight at the camera lie within this, see
-/// [`Quality::turn`](crate::quality::Quality::turn).
+/// [`Quality::turn`](crate::types::observation::Quality::turn).
 const STRAIGHT: f32 = 0.2;
 
 /// How long a pose is waited for before any will do.
@@ -44,7 +44,7 @@ impl Hold {
                 "more than one face in view: only the person to add may be seen"
             }
             Self::Flaw(Flaw::Poor(reason)) => {
-                use crate::recognize::Reason::{Blurred, Profile, TooDark, TooSmall};
+                use crate::types::identity::Reason::{Blurred, Profile, TooDark, TooSmall};
                 match reason {
                     TooSmall => "too far away: come closer",
                     TooDark => "too dark: more light is needed",
@@ -144,7 +144,7 @@ impl Guide {
             return Err(Hold::Pose);
         }
         let alike = |taken: &Shot| {
-            cosine(&taken.features.embedding, embedding) > config::SAME_PICTURE_COSINE
+            cosine(&taken.features.embedding, embedding) > defaults::SAME_PICTURE_COSINE
         };
         if self.taken.iter().any(alike) { Err(Hold::Alike) } else { Ok(shot) }
     }
@@ -168,9 +168,9 @@ impl Guide {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::face::{BoundingBox, Face, Landmarks, Point};
-    use crate::quality::Quality;
-    use crate::recognize::{Features, Identity, Reason};
+    use crate::types::face::{BoundingBox, Face, Landmarks, Point};
+    use crate::types::identity::{Features, Identity, Reason};
+    use crate::types::observation::Quality;
 
     const SAME: f32 = 0.2;
 

@@ -2,7 +2,8 @@
 
 use super::mean_and_length;
 use crate::gallery::Gallery;
-use crate::recognize::{Candidate, Features, Recognizer};
+use crate::recognize::Recognizer;
+use crate::types::identity::{Candidate, Features};
 
 /// The people known already, most alike first, with their similarity to a picture of the person on
 /// average. A threshold is one for single pictures: means of pictures are more alike than those, also

@@ -1,8 +1,8 @@
 //! Which face of each photo of a folder is the person's: the one who is in most of the photos.
 
 use super::{Shot, cosine, mean};
-use crate::config;
-use crate::recognize::Features;
+use crate::defaults;
+use crate::types::identity::Features;
 
 /// Lead in cosine of the face that fits best over another that fits as well, from which on it is
 /// clear which of them is the person's.
@@ -100,7 +100,7 @@ impl Photos<'_> {
                 self.places(photo).any(|face| {
                     let face = self.embedding(face);
                     self.places(other).any(|other| {
-                        cosine(face, self.embedding(other)) > config::SAME_PICTURE_COSINE
+                        cosine(face, self.embedding(other)) > defaults::SAME_PICTURE_COSINE
                     })
                 })
             };

@@ -3,8 +3,8 @@
 //! A vector's codes are its elements over the largest of them, times 127. Cosines do not depend on
 //! that factor, so none is kept; the length of the codes is worked out when they come in.
 
-use crate::engine::int8::buffer::{Buffer, LINE_BYTES};
-use crate::engine::int8::kernels::Kernels;
+use celebcam_engine::int8::buffer::{Buffer, LINE_BYTES};
+use celebcam_engine::int8::kernels::Kernels;
 
 /// The largest code.
 const LARGEST_CODE: f32 = 127.0;
@@ -165,8 +165,9 @@ fn inverse_norm(codes: &[i8]) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use celebcam_engine::int8::isa::Isa;
+
     use super::*;
-    use crate::engine::int8::isa::Isa;
 
     /// Reproducible elements from -1 to 1; Knuth's MMIX linear congruential generator.
     fn random(count: usize, seed: u64) -> Vec<f32> {

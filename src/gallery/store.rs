@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Gallery, MOST_PEOPLE, Person, names};
-use crate::bounded;
 use crate::error::{Error, Result};
+use crate::system::bounded;
 
 mod replace;
 
@@ -302,5 +302,4 @@ fn not_a_gallery() -> String {
 }
 
 #[cfg(test)]
-#[path = "store_tests.rs"]
 mod tests;

@@ -23,7 +23,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::Limits;
-use crate::turn::swaps_sides;
+use crate::picture::turn::swaps_sides;
 use header::Frame;
 use markers::Layout;
 use scans::Coefficients;
@@ -273,5 +273,4 @@ fn is_common(frame: &Frame, layout: &Layout, bytes: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-#[path = "jpeg_tests.rs"]
 mod tests;

@@ -4,7 +4,7 @@
 //! each thread, unless it was asked for more than 32 MiB at once. Memory that is asked for and never
 //! written takes none, but for addresses: where these are limited, nothing is asked for beyond the need.
 
-use crate::heap;
+use crate::system::heap;
 
 /// What is asked for at least.
 const GIVEN_BACK_BYTES: usize = 33 << 20;

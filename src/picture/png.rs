@@ -7,7 +7,7 @@ use png::{BitDepth, ColorType, DecodeOptions, Decoder, Reader, Transformations};
 
 use super::shrink::{Shrinker, factor};
 use super::{Decoded, Limits, MOST_METADATA_BYTES, broken, check_size, large, too_large};
-use crate::turn::swaps_sides;
+use crate::picture::turn::swaps_sides;
 
 /// Longest side; a row is held as a whole.
 const LONGEST_SIDE_PX: u32 = 65_535;

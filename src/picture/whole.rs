@@ -8,7 +8,7 @@ use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder};
 
 use super::{Decoded, Limits, broken, check_size, large, riff, shrink, too_large};
-use crate::turn::swaps_sides;
+use crate::picture::turn::swaps_sides;
 
 /// A picture whose header was read.
 pub struct Plan<D> {

@@ -1,8 +1,8 @@
 //! When a face is given a name: the open-set rule that a model carries.
 
-use super::Reason;
 use super::impostors::Impostors;
-use crate::config;
+use crate::defaults;
+use crate::types::identity::Reason;
 
 /// What the model's logits are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -67,7 +67,7 @@ pub struct Decision {
 }
 
 fn default_false_accepts() -> f32 {
-    config::FALSE_ACCEPTS
+    defaults::FALSE_ACCEPTS
 }
 
 /// What a threshold has to keep.
@@ -107,7 +107,7 @@ impl Rule {
 
     /// Confidence down to which a name is kept that was gained at the threshold.
     pub(super) fn keep_threshold(&self) -> f32 {
-        let odds = self.threshold / (1.0 - self.threshold) * (-config::KEEP_LOG_ODDS).exp();
+        let odds = self.threshold / (1.0 - self.threshold) * (-defaults::KEEP_LOG_ODDS).exp();
         if odds.is_finite() { odds / (1.0 + odds) } else { self.threshold }
     }
 
@@ -155,14 +155,14 @@ impl Decision {
     }
 
     /// Says how people who were added are judged where the model does not, by its threshold; see
-    /// [`config::ENROLLED_COSINE`]. Shares of a softmax say how the model's own people compare, and
+    /// [`defaults::ENROLLED_COSINE`]. Shares of a softmax say how the model's own people compare, and
     /// nothing of others.
     pub(super) fn with_enrolled(mut self) -> Self {
         if self.enrolled.is_none() && self.score == Score::Cosine {
             let odds = self.threshold / (1.0 - self.threshold);
             let threshold = (odds.ln() - self.intercept) / self.slope;
-            let scale = config::ENROLLED_SCALE;
-            let offset = threshold - scale * config::ENROLLED_COSINE;
+            let scale = defaults::ENROLLED_SCALE;
+            let offset = threshold - scale * defaults::ENROLLED_COSINE;
             self.enrolled = offset.is_finite().then_some(Enrolled { scale, offset });
         }
         self
@@ -397,7 +397,7 @@ mod tests {
         let made = Decision { threshold: 0.8, ..decision() }.with_enrolled();
         let Enrolled { scale, offset } = made.enrolled.expect("a cosine");
         let rule = made.rule(Demand::Model, 1);
-        let confidence = rule.confidence(scale * config::ENROLLED_COSINE + offset);
+        let confidence = rule.confidence(scale * defaults::ENROLLED_COSINE + offset);
         assert!((confidence - 0.8).abs() < 1e-4, "{confidence}");
         let softmax = Decision { score: Score::Softmax, ..decision() };
         assert_eq!(softmax.clone().with_enrolled().enrolled, None);

@@ -1,16 +1,6 @@
 //! The people that a model knows.
 
-/// A person who can be recognized: one of the model's own, or one who was added.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
-pub struct Label {
-    /// The name as people write it.
-    pub name: String,
-    /// A short name for programs, such as `jennifer-aniston`.
-    pub id: String,
-    /// A page about the person; may be empty.
-    #[serde(default)]
-    pub url: String,
-}
+use crate::types::identity::Label;
 
 /// Most people of one model.
 const MOST: usize = 20_000;

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use super::EventSink;
 use super::json::line;
 use super::worker::{Finished, Queue, Worker};
-use crate::config;
+use crate::defaults;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventKind};
-use crate::frame::Frame;
-use crate::process;
-use crate::throttle::Throttle;
+use crate::system::process;
+use crate::system::throttle::Throttle;
+use crate::types::frame::Frame;
 use running::Running;
 
 /// Events that may wait for a command within the longest time for which they do.
@@ -68,7 +68,7 @@ impl Job {
 }
 
 /// Runs a command for each event. An event for which no command could be started within
-/// [`config::EVENT_MAX_AGE`] is dropped.
+/// [`defaults::EVENT_MAX_AGE`] is dropped.
 #[derive(Debug)]
 pub struct HookSink {
     worker: Worker<Job, ()>,
@@ -80,7 +80,7 @@ impl HookSink {
     /// # Errors
     /// When the system has no thread to give.
     pub fn start(spec: HookSpec) -> io::Result<Self> {
-        let queue = Queue::new(ROOM, config::EVENT_MAX_AGE);
+        let queue = Queue::new(ROOM, defaults::EVENT_MAX_AGE);
         let worker =
             Worker::start("commands", queue, move |queue| Supervisor::new(spec).work(queue))?;
         Ok(Self { worker })
@@ -101,7 +101,7 @@ impl EventSink for HookSink {
 
     fn finish(&mut self, until: Instant) -> io::Result<()> {
         // Commands have until then to end by themselves.
-        let killed = until + 2 * config::ON_EVENT_LAST_GRACE;
+        let killed = until + 2 * defaults::ON_EVENT_LAST_GRACE;
         if let Finished::Not = self.worker.finish_by(until, killed) {
             log::warn!("--on-event: a command does not end even when it is killed");
         }
@@ -189,5 +189,4 @@ fn warn_dropped(count: u64) {
 }
 
 #[cfg(test)]
-#[path = "hook/tests.rs"]
 mod tests;

@@ -8,10 +8,10 @@ use rustix::io::Errno;
 
 use super::EventSink;
 use super::worker::{Finished, Queue, Worker};
-use crate::config;
+use crate::defaults;
 use crate::event::{Event, EventKind};
-use crate::frame::Frame;
-use crate::throttle::Throttle;
+use crate::system::throttle::Throttle;
+use crate::types::frame::Frame;
 
 /// Events that may wait for a reader within the longest time for which they do.
 const ROOM: usize = 256;
@@ -58,7 +58,7 @@ impl Outlet for StandardOutput {
 }
 
 /// Writes one line an event from a thread of its own. Events that nobody reads within
-/// [`config::EVENT_MAX_AGE`] are dropped; a `status` event takes their place.
+/// [`defaults::EVENT_MAX_AGE`] are dropped; a `status` event takes their place.
 #[derive(Debug)]
 pub struct LineSink {
     worker: Worker<String, io::Result<()>>,
@@ -71,7 +71,7 @@ impl LineSink {
     /// # Errors
     /// When the system has no thread to give.
     pub fn start(outlet: impl Outlet + Send + 'static, render: Render) -> io::Result<Self> {
-        let queue = Queue::new(ROOM, config::EVENT_MAX_AGE);
+        let queue = Queue::new(ROOM, defaults::EVENT_MAX_AGE);
         let worker = Worker::start("lines", queue, move |queue| {
             Writer { outlet, render, behind: false, dropped: Throttle::default() }.write_all(queue)
         })?;

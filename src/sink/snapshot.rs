@@ -11,13 +11,13 @@ use image::RgbImage;
 use super::EventSink;
 use super::worker::{Finished, Queue, Worker};
 use crate::annotate::{Undrawable, annotate_one};
-use crate::config;
+use crate::defaults;
 use crate::error::Result;
 use crate::event::{Event, EventKind};
-use crate::face::BoundingBox;
-use crate::frame::Frame;
 use crate::picture;
-use crate::throttle::Throttle;
+use crate::system::throttle::Throttle;
+use crate::types::face::BoundingBox;
+use crate::types::frame::Frame;
 use folder::{Folder, file_name};
 
 /// Pictures that may wait to be written; more would take memory that boards do not have.
@@ -58,7 +58,7 @@ impl Snapshot {
     fn into_jpeg(mut self) -> io::Result<Vec<u8>> {
         let name = self.name.as_ref().map(|(name, confidence)| (name.as_str(), *confidence));
         annotate_one(&mut self.rgb, &self.bounds, name);
-        picture::encode_jpeg(&self.rgb, config::ANNOTATED_JPEG_QUALITY)
+        picture::encode_jpeg(&self.rgb, defaults::ANNOTATED_JPEG_QUALITY)
     }
 }
 

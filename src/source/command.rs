@@ -16,8 +16,8 @@ use super::raw::RawFrame;
 use super::spare::Spare;
 use super::stoppable::Stopper;
 use crate::error::{Error, Result};
-use crate::process::{self, GRACE, Group};
 use crate::shown::{Secrets, program_name};
+use crate::system::process::{self, GRACE, Group};
 
 /// Longest time without a frame; libcamera takes some seconds to start.
 const FRAME_DEADLINE: Duration = Duration::from_secs(10);

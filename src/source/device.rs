@@ -256,5 +256,4 @@ fn present(devices: &[Device]) -> String {
 }
 
 #[cfg(test)]
-#[path = "device_tests.rs"]
 mod tests;

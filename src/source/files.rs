@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::{Counters, FrameSource, Received};
 use crate::error::{Error, Result};
-use crate::frame::Frame;
+use crate::picture::turn::Turn;
 use crate::picture::{self, Limits, Reader};
-use crate::throttle::Throttle;
-use crate::turn::Turn;
+use crate::system::throttle::Throttle;
+use crate::types::frame::Frame;
 
 /// Picture files, one frame each.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use super::raw::RawFrame;
 use super::spare::Spare;
 use super::{Counters, FrameSource, Received};
 use crate::error::{Error, Result};
-use crate::frame::Frame;
-use crate::throttle::Throttle;
+use crate::system::throttle::Throttle;
+use crate::types::frame::Frame;
 
 /// A link that lasted this long was a good one: the next break is waited out from the start.
 const STEADY: Duration = Duration::from_secs(10);
@@ -304,5 +304,4 @@ impl<F: Feed> FrameSource for LiveSource<F> {
 }
 
 #[cfg(test)]
-#[path = "live_tests.rs"]
 mod tests;

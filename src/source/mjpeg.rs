@@ -136,5 +136,4 @@ impl Splitter {
 }
 
 #[cfg(test)]
-#[path = "mjpeg_tests.rs"]
 mod tests;

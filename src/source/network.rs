@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::config;
+use crate::defaults;
 use crate::error::{Error, Result};
-use crate::process;
 use crate::shown::masked;
+use crate::system::process;
 
 /// The program that reads them.
 pub const READER: &str = "ffmpeg";
@@ -107,7 +107,7 @@ impl NetworkRequest {
     /// The program that reads the camera and writes MJPEG, with its arguments.
     pub fn argv(&self) -> Vec<String> {
         let scheme = self.address.scheme();
-        let rate = self.rate.unwrap_or(config::LOOK_RATE).to_string();
+        let rate = self.rate.unwrap_or(defaults::LOOK_RATE).to_string();
         let kind: &[&str] = if self.address.is_picture() {
             // Without a limit in microseconds it looks at five seconds of pictures before it gives the first.
             &[

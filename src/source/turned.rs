@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Counters, FrameSource, Received};
 use crate::error::Result;
-use crate::frame::Frame;
-use crate::turn::Turn;
+use crate::picture::turn::Turn;
+use crate::types::frame::Frame;
 
 /// Memory that is kept for the next picture at most, in bytes: that of a large one is needed to decode it.
 const KEPT_BYTES: usize = 8 << 20;

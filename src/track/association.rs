@@ -1,6 +1,6 @@
 //! Which face of a frame belongs to which track: by place and by likeness.
 
-use crate::face::BoundingBox;
+use crate::types::face::BoundingBox;
 
 /// Cosine below which a good picture does not show the person of a track.
 const CONTRADICTION_COSINE: f32 = 0.12;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::WINDOW_FRAMES;
-use crate::recognize::{Features, Identity, Judge, Label, Reason};
+use crate::types::identity::{Features, Identity, Judge, Label, Reason};
 
 /// The weight of all pictures before is at most that of so many good ones, so that a mean follows a
 /// face that changes.

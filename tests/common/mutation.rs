@@ -11,7 +11,7 @@ use tract_onnx::pb::{tensor_shape_proto::dimension::Value, type_proto::Tensor};
 
 use example::{Attribute, Model};
 
-#[path = "../../src/engine/onnx/example.rs"]
+#[path = "../../engine/src/onnx/example.rs"]
 mod example;
 
 /// Numbers by chance: one below the given end, which is at least 1.

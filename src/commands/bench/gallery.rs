@@ -2,16 +2,16 @@
 
 use std::io::Write;
 
+use celebcam_engine::Settings;
+use celebcam_engine::int8::kernels::Kernels;
 use serde_json::json;
 
 use super::Samples;
 use crate::cli::{BenchArgs, Format};
-use crate::config;
-use crate::engine::Settings;
-use crate::engine::int8::kernels::Kernels;
+use crate::defaults;
 use crate::error::Error;
 use crate::gallery::{Gallery, Person};
-use crate::process::memory_bytes;
+use crate::system::process::memory_bytes;
 
 /// Length of the embeddings, that of the built-in recognizer's.
 const EMBEDDING_LENGTH: usize = 128;
@@ -31,7 +31,7 @@ pub fn bench(
     let memory = before.zip(memory_bytes("VmRSS")).map(|(before, now)| now.saturating_sub(before));
     let samples = Samples::measure(args.warmup, args.runs, || {
         // Another face each time: nothing of the last search helps.
-        let found = gallery.search(kernels, &numbers.embedding(), config::TOP_K);
+        let found = gallery.search(kernels, &numbers.embedding(), defaults::TOP_K);
         assert!(!found.is_empty(), "a made-up face has a direction");
         Ok(())
     })?;

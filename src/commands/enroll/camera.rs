@@ -11,7 +11,7 @@ use crate::enroll::same_person_cosine;
 use crate::error::{Error, Result};
 use crate::observe::{Observe, Observer};
 use crate::source::{self, Received};
-use crate::stop::StopFlag;
+use crate::system::stop::StopFlag;
 
 /// How long to wait for a frame before signals are looked at again.
 const PATIENCE: Duration = Duration::from_millis(100);

@@ -6,7 +6,8 @@ use crate::commands::{count, print};
 use crate::enroll::Shot;
 use crate::enroll::fit::{Fit, all_frontal};
 use crate::error::Result;
-use crate::recognize::{Candidate, Recognizer, Rule};
+use crate::recognize::{Recognizer, Rule};
+use crate::types::identity::Candidate;
 
 /// Shares of further pictures named from which on a name is sure, and mostly right.
 const SURE: f32 = 0.95;

@@ -7,12 +7,14 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::cli::Format;
-use crate::event::{Guess, four_decimals, four_decimals_if_any, whole_pixels};
-use crate::face::Face;
-use crate::observe::Observation;
-use crate::quality::Quality;
-use crate::recognize::{Identity, Reason, Recognizer};
+use crate::event::{Guess, whole_pixels};
+use crate::recognize::Recognizer;
 use crate::shown;
+use crate::types::decimals::{four_decimals, four_decimals_if_any};
+use crate::types::face::Face;
+use crate::types::identity::{Identity, Reason};
+use crate::types::observation::Observation;
+use crate::types::observation::Quality;
 
 /// Version of the JSON lines.
 const SCHEMA: u32 = 1;

@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::beside;
-use crate::files::{FILE_MODE, create_folder, unfinished_name};
+use crate::system::files::{FILE_MODE, create_folder, unfinished_name};
 
 /// What is about to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,9 +8,9 @@ use rustix::io::ioctl_fionbio;
 use rustix::process::{Pid, Signal};
 
 use super::{Job, tasks};
-use crate::config;
-use crate::process::{GRACE, Group};
+use crate::defaults;
 use crate::shown::Secrets;
+use crate::system::process::{GRACE, Group};
 
 /// How much is kept of the end of what a command says.
 const MESSAGE_LIMIT_BYTES: usize = 2048;
@@ -105,13 +105,13 @@ impl Running {
         }
         if let Some(until) = closed {
             let was_asked = self.asked_to_end.is_some();
-            let grace = if was_asked { config::ON_EVENT_LAST_GRACE } else { Duration::ZERO };
+            let grace = if was_asked { defaults::ON_EVENT_LAST_GRACE } else { Duration::ZERO };
             self.deadline = self.deadline.min(until + grace);
         }
         if now >= self.deadline {
             let (signal, grace) = match (self.asked_to_end, closed) {
                 (None, None) => (Signal::TERM, GRACE),
-                (None, Some(_)) => (Signal::TERM, config::ON_EVENT_LAST_GRACE),
+                (None, Some(_)) => (Signal::TERM, defaults::ON_EVENT_LAST_GRACE),
                 (Some(_), _) => (Signal::KILL, GRACE),
             };
             self.group.signal(signal);

@@ -137,7 +137,7 @@ fn commands_that_hang_at_the_end_are_stopped() {
     supervisor.turn(&queue, start);
     assert!(queue.is_empty(), "nothing is started any more");
     assert_eq!(supervisor.running.len(), 1);
-    supervisor.turn(&queue, start + config::ON_EVENT_LAST_GRACE);
+    supervisor.turn(&queue, start + defaults::ON_EVENT_LAST_GRACE);
     until(&mut supervisor, &queue, |it| it.running.is_empty());
 }
 

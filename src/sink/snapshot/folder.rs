@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{Access, access};
 use sha2::{Digest, Sha256};
 
-use crate::files::{self, create_folder, is_leftover};
+use crate::system::files::{self, create_folder, is_leftover};
 
 /// `2026-11-24T10:15:30.123Z` with a digit in the place of each zero.
 const TIME_PATTERN: &[u8] = b"0000-00-00T00-00-00.000Z";
