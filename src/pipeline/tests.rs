@@ -359,7 +359,7 @@ impl Observe for StopsAtThird {
         if self.seen.get() == 3 {
             self.stop.set();
             if self.cuts_short {
-                return Err(Error::Inference("it was stopped".into()));
+                return Err(Error::Stopped);
             }
         }
         Ok(vec![observation(0.95)])
