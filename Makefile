@@ -97,19 +97,19 @@ bench: build ## measure how fast this machine runs the models, and the single ke
 
 .PHONY: bench-peers
 bench-peers: .venv .venv-bench build ## compare with onnxruntime, OpenVINO and LiteRT on a MobileNet V1: [MODEL=int8.onnx] [ISA=avx2]
-	$(PYTHON) tools/bench_peers.py $(if $(MODEL),--model "$(MODEL)") $(if $(ISA),--isa "$(ISA)")
+	$(PYTHON) tools/peers/compare.py $(if $(MODEL),--model "$(MODEL)") $(if $(ISA),--isa "$(ISA)")
 
 .PHONY: bench-arm
 bench-arm: ## count instructions and estimate cycles on emulated boards: make bench-arm [MODEL=file.onnx]
 	tools/repo/system-packages.sh aarch64 emulator bench-arm
 	tools/repo/cross.sh aarch64-unknown-linux-gnu build --release $(CARGO_FLAGS)
-	python3 tools/arm/bench.py --cpus $(CPUS) $(if $(MODEL),--model "$(MODEL)")
+	python3 tools/boards/bench.py --cpus $(CPUS) $(if $(MODEL),--model "$(MODEL)")
 
 .PHONY: bench-idle
 bench-idle: .venv ## count the instructions of a second before an empty room on emulated boards
 	tools/repo/system-packages.sh aarch64 emulator bench-arm
 	tools/repo/cross.sh aarch64-unknown-linux-gnu build --release $(CARGO_FLAGS)
-	$(PYTHON) tools/arm/idle.py --cpus $(CPUS)
+	$(PYTHON) tools/boards/idle.py --cpus $(CPUS)
 
 .PHONY: vm-check
 vm-check: .venv sample ## run the service on an emulated board with a camera that fails: [CASES="unplug service"]
@@ -130,7 +130,7 @@ fuzz: ## try models, pictures, streams and kernels with inputs that a fuzzer cho
 
 .PHONY: measure
 measure: .venv build ## measure what is promised of strangers and of people who are added, on CELEBCAM_DATA
-	$(PYTHON) tools/measure.py "$$CELEBCAM_DATA/data"
+	$(PYTHON) tools/recognizer/measure.py "$$CELEBCAM_DATA/data"
 
 .PHONY: cases
 cases: build ## try the inputs in CELEBCAM_DATA on which celebcam failed once
@@ -154,16 +154,16 @@ deb: ## build Debian packages into target/debian: make deb [ARCH=arm64|armhf|amd
 	tools/repo/system-packages.sh python
 	tools/repo/python-environment.sh
 
-.venv-bench: tools/requirements-bench.txt tools/repo/uv.txt
+.venv-bench: tools/peers/requirements.txt tools/repo/uv.txt
 	tools/repo/system-packages.sh python
-	tools/repo/python-environment.sh .venv-bench tools/requirements-bench.txt
+	tools/repo/python-environment.sh .venv-bench tools/peers/requirements.txt
 
 .PHONY: train
 train: ## train a model: make train DATA=folder OUT=model.onnx; alone it tells its options
 	@test -n "$$DATA" -a -n "$$OUT$$CHECK" || { echo "$$TRAIN_USAGE"; exit 2; }
-	@python3 tools/pipeline.py $(TRAIN_ARGUMENTS) --only-arguments
+	@python3 tools/recognizer/pipeline.py $(TRAIN_ARGUMENTS) --only-arguments
 	@$(MAKE) --no-print-directory .venv build
-	@$(PYTHON) tools/pipeline.py $(TRAIN_ARGUMENTS)
+	@$(PYTHON) tools/recognizer/pipeline.py $(TRAIN_ARGUMENTS)
 
 .PHONY: clean
 clean: ## remove everything that was built

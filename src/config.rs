@@ -43,7 +43,8 @@ pub const ON_EVENT_LAST_GRACE: Duration = Duration::from_millis(100);
 pub const SNAPSHOT_LIMIT: &str = "100M";
 
 /// From where on a face shows enough to be recognized: beyond each of the limits the most similar
-/// person is the wrong one for more than every tenth picture of known people (`tools/quality.py`).
+/// person is the wrong one for more than every tenth picture of known people
+/// (`tools/recognizer/quality.py`).
 pub const QUALITY: Limits =
     Limits { eye_distance_px: 8.0, turn: 0.9, blur_px: 2.7, brightness: 16.0 };
 

@@ -1,14 +1,8 @@
 """The check of the libraries' licences and advisories."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
-PATH = Path(__file__).resolve().parents[1] / "repo/libraries.py"
-SPEC = importlib.util.spec_from_file_location("libraries", PATH)
-libraries = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(libraries)
+import libraries
 
 
 @pytest.mark.parametrize(
