@@ -83,8 +83,9 @@ check-tools: .venv ## tests of the trainer
 	$(PYTHON) -m pytest -q tools/tests
 
 .PHONY: libraries
-libraries: ## check licences and advisories of the libraries: make libraries [ADVISORIES=copy of rustsec/advisory-db]
+libraries: ## check the libraries by deny.toml: make libraries [ADVISORIES=copy of rustsec/advisory-db]
 	python3 tools/repo/libraries.py $(if $(ADVISORIES),"$(ADVISORIES)")
+	@! command -v cargo-deny >/dev/null || cargo deny --offline check licenses bans sources
 
 .PHONY: check-boards
 check-boards: sample ## the tests on emulated boards
