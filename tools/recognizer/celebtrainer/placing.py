@@ -34,7 +34,7 @@ class Square:
 
     @classmethod
     def of(cls, face: np.ndarray) -> Square:
-        """Of a face [8, 2] as detector_decode has it."""
+        """Of a face [8, 2] as `detector/decode.py` has it."""
         side = float((face[1] - face[0]).max())
         return cls((face[0] + face[1]) / 2, side, Similarity.fit(face[[2, 3, 5]], UPRIGHT).angle)
 
