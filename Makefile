@@ -32,6 +32,8 @@ SECONDS_TO_FUZZ ?= 180
 SECONDS_TO_CHECK_FUZZ ?= 20
 # With the fuzzer among the packages, all checks share one build of the libraries.
 CHECKED := --workspace
+# Stands before what `make check` tells the time of at its end, with the name of the stage.
+STAGE := tools/repo/stages.sh one
 # How many frames the soak takes, and the seed of what goes wrong.
 FRAMES ?= 200000
 SEED ?= 1
@@ -56,35 +58,42 @@ demo: build sample ## name the people on a sample photo and draw what was found
 sample: build/demo/six-people.jpg ## fetch the sample photo
 
 build/demo/six-people.jpg:
-	tools/repo/system-packages.sh pip
-	python3 tools/repo/sample_photo.py $@
+	$(STAGE) packages tools/repo/system-packages.sh pip
+	$(STAGE) sample python3 tools/repo/sample_photo.py $@
 
 .PHONY: check
-check: check-format check-rust check-fuzz check-tools check-boards ## everything that guards the project
+check: ## everything that guards the project; tells at its end how long each stage took
+	@tools/repo/stages.sh all $(MAKE) --no-print-directory check-format check-rust check-fuzz check-tools check-boards
 
 .PHONY: check-format
-check-format: .venv
-	cargo fmt --check
-	.venv/bin/ruff check tools
-	.venv/bin/ruff format --check tools
-	.venv/bin/ruff check --config tools/ruff.toml tests/vm
-	.venv/bin/ruff format --config tools/ruff.toml --check tests/vm
+check-format: .venv check-scripts ## form of the code, and lints of scripts and tools
+	$(STAGE) format cargo fmt --check
+	$(STAGE) format .venv/bin/ruff check tools
+	$(STAGE) format .venv/bin/ruff format --check tools
+	$(STAGE) format .venv/bin/ruff check --config tools/ruff.toml tests/vm
+	$(STAGE) format .venv/bin/ruff format --config tools/ruff.toml --check tests/vm
+
+.PHONY: check-scripts
+check-scripts: ## lints of the shell scripts
+	$(STAGE) packages tools/repo/system-packages.sh lint
+	$(STAGE) scripts tools/repo/check-scripts.sh
 
 .PHONY: check-rust
 check-rust: sample libraries ## lints, docs and tests of the binary on this machine
-	tools/repo/system-packages.sh build fuzz
-	cargo clippy $(CARGO_FLAGS) $(CHECKED) --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) $(CHECKED) --no-deps
-	cargo test $(CARGO_FLAGS) $(CHECKED)
+	$(STAGE) packages tools/repo/system-packages.sh build fuzz
+	$(STAGE) clippy cargo clippy $(CARGO_FLAGS) $(CHECKED) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(STAGE) doc cargo doc $(CARGO_FLAGS) $(CHECKED) --no-deps
+	$(STAGE) test cargo test $(CARGO_FLAGS) $(CHECKED)
 
 .PHONY: check-tools
-check-tools: .venv ## tests of the trainer
-	cargo build $(CARGO_FLAGS) $(CHECKED) --bin celebcam
-	$(PYTHON) -m pytest -q tools/tests
+check-tools: .venv ## tests of the tools
+	$(STAGE) tools cargo build $(CARGO_FLAGS) $(CHECKED) --bin celebcam
+	$(STAGE) tools $(PYTHON) -m pytest -q tools/tests
 
 .PHONY: libraries
-libraries: ## check licences and advisories of the libraries: make libraries [ADVISORIES=copy of rustsec/advisory-db]
-	python3 tools/repo/libraries.py $(if $(ADVISORIES),"$(ADVISORIES)")
+libraries: ## check the libraries by deny.toml: make libraries [ADVISORIES=copy of rustsec/advisory-db]
+	$(STAGE) libraries python3 tools/repo/libraries.py $(if $(ADVISORIES),"$(ADVISORIES)")
+	@! command -v cargo-deny >/dev/null || $(STAGE) libraries cargo deny --offline check licenses bans sources
 
 .PHONY: check-boards
 check-boards: sample ## the tests on emulated boards
@@ -97,19 +106,19 @@ bench: build ## measure how fast this machine runs the models, and the single ke
 
 .PHONY: bench-peers
 bench-peers: .venv .venv-bench build ## compare with onnxruntime, OpenVINO and LiteRT on a MobileNet V1: [MODEL=int8.onnx] [ISA=avx2]
-	$(PYTHON) tools/bench_peers.py $(if $(MODEL),--model "$(MODEL)") $(if $(ISA),--isa "$(ISA)")
+	$(PYTHON) tools/peers/compare.py $(if $(MODEL),--model "$(MODEL)") $(if $(ISA),--isa "$(ISA)")
 
 .PHONY: bench-arm
 bench-arm: ## count instructions and estimate cycles on emulated boards: make bench-arm [MODEL=file.onnx]
 	tools/repo/system-packages.sh aarch64 emulator bench-arm
 	tools/repo/cross.sh aarch64-unknown-linux-gnu build --release $(CARGO_FLAGS)
-	python3 tools/arm/bench.py --cpus $(CPUS) $(if $(MODEL),--model "$(MODEL)")
+	python3 tools/boards/bench.py --cpus $(CPUS) $(if $(MODEL),--model "$(MODEL)")
 
 .PHONY: bench-idle
 bench-idle: .venv ## count the instructions of a second before an empty room on emulated boards
 	tools/repo/system-packages.sh aarch64 emulator bench-arm
 	tools/repo/cross.sh aarch64-unknown-linux-gnu build --release $(CARGO_FLAGS)
-	$(PYTHON) tools/arm/idle.py --cpus $(CPUS)
+	$(PYTHON) tools/boards/idle.py --cpus $(CPUS)
 
 .PHONY: vm-check
 vm-check: .venv sample ## run the service on an emulated board with a camera that fails: [CASES="unplug service"]
@@ -120,8 +129,8 @@ vm-check: .venv sample ## run the service on an emulated board with a camera tha
 
 .PHONY: check-fuzz
 check-fuzz: ## build every target of the fuzzer, replay its kept inputs and run each for a moment
-	tools/repo/system-packages.sh build fuzz
-	FUZZ_SEED=1 tools/repo/fuzz.sh $(SECONDS_TO_CHECK_FUZZ)
+	$(STAGE) packages tools/repo/system-packages.sh build fuzz
+	FUZZ_SEED=1 $(STAGE) fuzz tools/repo/fuzz.sh $(SECONDS_TO_CHECK_FUZZ)
 
 .PHONY: fuzz
 fuzz: ## try models, pictures, streams and kernels with inputs that a fuzzer chooses: [SECONDS_TO_FUZZ=180]
@@ -130,7 +139,7 @@ fuzz: ## try models, pictures, streams and kernels with inputs that a fuzzer cho
 
 .PHONY: measure
 measure: .venv build ## measure what is promised of strangers and of people who are added, on CELEBCAM_DATA
-	$(PYTHON) tools/measure.py "$$CELEBCAM_DATA/data"
+	$(PYTHON) tools/recognizer/measure.py "$$CELEBCAM_DATA/data"
 
 .PHONY: cases
 cases: build ## try the inputs in CELEBCAM_DATA on which celebcam failed once
@@ -151,19 +160,19 @@ deb: ## build Debian packages into target/debian: make deb [ARCH=arm64|armhf|amd
 	tools/repo/deb.sh $(ARCH)
 
 .venv: tools/requirements.txt tools/repo/uv.txt
-	tools/repo/system-packages.sh python
-	tools/repo/python-environment.sh
+	$(STAGE) packages tools/repo/system-packages.sh python
+	$(STAGE) environment tools/repo/python-environment.sh
 
-.venv-bench: tools/requirements-bench.txt tools/repo/uv.txt
+.venv-bench: tools/peers/requirements.txt tools/repo/uv.txt
 	tools/repo/system-packages.sh python
-	tools/repo/python-environment.sh .venv-bench tools/requirements-bench.txt
+	tools/repo/python-environment.sh .venv-bench tools/peers/requirements.txt
 
 .PHONY: train
 train: ## train a model: make train DATA=folder OUT=model.onnx; alone it tells its options
 	@test -n "$$DATA" -a -n "$$OUT$$CHECK" || { echo "$$TRAIN_USAGE"; exit 2; }
-	@python3 tools/pipeline.py $(TRAIN_ARGUMENTS) --only-arguments
+	@python3 tools/recognizer/pipeline.py $(TRAIN_ARGUMENTS) --only-arguments
 	@$(MAKE) --no-print-directory .venv build
-	@$(PYTHON) tools/pipeline.py $(TRAIN_ARGUMENTS)
+	@$(PYTHON) tools/recognizer/pipeline.py $(TRAIN_ARGUMENTS)
 
 .PHONY: clean
 clean: ## remove everything that was built

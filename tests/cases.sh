@@ -6,7 +6,7 @@
 # usage: tests/cases.sh [-b BINARY] [CASE...]
 set -uo pipefail
 started_in=$PWD
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 binary=target/release/celebcam
 [ -x "$binary" ] || binary=target/debug/celebcam
@@ -63,11 +63,13 @@ case_attack_terminal_escape() {
 }
 
 case_attack_secret_in_events() {
-  timeout 6 "$binary" -v run --format json --command "cat '$known' -u user:s3cret http://cam/stream" >out 2>log
-  timeout 6 "$binary" run --command "sh -c 'cat $known; sleep 2' -u user:s3cret --password=s3cret" >>out 2>>log
-  celebcam doctor --command "sh -c 'echo \$1 >&2; exit 3' -u user:s3cret" >>out 2>>log
-  celebcam config --on-event "true -H 'Authorization: Bearer s3cret'" >>out 2>>log
-  CELEBCAM_COMMAND="open 'quote -u user:s3cret" celebcam run >>out 2>>log
+  {
+    timeout 6 "$binary" -v run --format json --command "cat '$known' -u user:s3cret http://cam/stream"
+    timeout 6 "$binary" run --command "sh -c 'cat $known; sleep 2' -u user:s3cret --password=s3cret"
+    celebcam doctor --command "sh -c 'echo \$1 >&2; exit 3' -u user:s3cret"
+    celebcam config --on-event "true -H 'Authorization: Bearer s3cret'"
+    CELEBCAM_COMMAND="open 'quote -u user:s3cret" celebcam run
+  } >out 2>log
   lacks out s3cret && lacks log s3cret && holds out 'http://cam/stream'
 }
 
@@ -171,10 +173,11 @@ case_attack_snapshot_clock_1970() { clock_of_1970; }
 case_bugs_12_clock_1970_snapshots() { clock_of_1970; }
 
 case_bugs_03_snapshot_full_or_readonly_at_start() {
-  [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null || skip "not root"
+  { [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; } || skip "not root"
   mkdir disk
   export -f visit exits is wrong celebcam
   export binary known
+  # shellcheck disable=SC2016 # the inner shell knows what was exported
   unshare -m bash -c 'mount -t tmpfs -o size=1m tmpfs disk && mkdir disk/faces
     head -c 2000000 /dev/zero >disk/fill 2>/dev/null
     visit --snapshot disk/faces; cp log full.log; ls -A disk/faces >left
@@ -201,7 +204,7 @@ case_bugs_08_nonlatin_names() {
     id=${name#*:} name=${name%:*}
     exits 0 enroll "$name" "$stranger"/*.jfif --skip --largest
     exits 0 run --pictures "$stranger"/{1,1,1,1}.jfif --snapshot s
-    ls s | grep -q "_1_$id.jpg" || wrong "no file name says $name: $(ls s)"
+    compgen -G "s/*_1_$id.jpg" >/dev/null || wrong "no file name says $name: $(ls s)"
     holds log "$name cannot be drawn"
     exits 0 people remove "$name"
   done
@@ -262,11 +265,11 @@ case_attack_command_thread_leak() {
   local run=$!
   sleep 30
   local threads descriptors keepers
-  threads=$(ls /proc/$run/task | wc -l)
-  descriptors=$(ls /proc/$run/fd | wc -l)
+  threads=$(find "/proc/$run/task" -mindepth 1 -maxdepth 1 | wc -l)
+  descriptors=$(find "/proc/$run/fd" -mindepth 1 | wc -l)
   keepers=$(pgrep -fc '^keeper 500$')
-  kill $run && wait $run
-  [ "$threads" -le 8 ] && [ "$descriptors" -le 15 ] && [ "$keepers" -le 1 ] ||
+  kill "$run" && wait "$run"
+  { [ "$threads" -le 8 ] && [ "$descriptors" -le 15 ] && [ "$keepers" -le 1 ]; } ||
     wrong "after 30 s a run has $threads threads, $descriptors descriptors and $keepers processes"
   is "processes afterwards" 0 "$(pgrep -fc '^keeper 500$')"
 }
@@ -327,8 +330,8 @@ END
   exits 0 identify grey.png --annotate empty
   mkdir film
   local frame
-  for frame in $(seq 10 34); do ln empty/grey.png.jpg film/$frame.jpg; done
-  for frame in 07 08 09 35 36 37; do cp "$known" film/$frame.jpg; done
+  for frame in $(seq 10 34); do ln empty/grey.png.jpg "film/$frame.jpg"; done
+  for frame in 07 08 09 35 36 37; do cp "$known" "film/$frame.jpg"; done
   exits 0 run --recording --fps 10 --command "sh -c 'cat film/*.jpg'" && mv out fast
   exits 0 run --recording --fps 10 --command "sh -c 'for f in film/*.jpg; do cat \$f; sleep 0.1; done'"
   is "the visits" "$(cat fast)" "$(cat out)"

@@ -2,6 +2,7 @@
 # Runs celebcam, as it was built for boards with a 64-bit system, on an emulated one: a Debian system with
 # systemd and a USB camera that the kernel takes for a real one. Every case is a boot of its own.
 # usage: tests/vm/check.sh BINARY PACKAGE PHOTO PYTHON [CASE...]
+# shellcheck source=host.sh
 . "$(dirname "$0")/host.sh"
 binary=$1 package=$2 photo=$3 python=$4
 shift 4
@@ -13,10 +14,10 @@ fi
 [ "$(id -u)" = 0 ] || fail "making the board's file system needs root"
 mkdir -p "$state"
 "$vm/fetch.sh"
-[ -e "$image" ] && [ "$image" -nt "$vm/image.sh" ] || {
+if [ ! "$image" -nt "$vm/image.sh" ]; then
   echo "making the board's system"
   "$vm/image.sh"
-}
+fi
 "$vm/initramfs.sh"
 host=$state/host
 rm -rf "$host"

@@ -2,6 +2,7 @@
 # Fetches what the emulated board needs from Debian: the emulator and tools for this machine, a kernel and
 # busybox for the board. Nothing is installed: an emulator of the system's own could be in the way of
 # other packages.
+# shellcheck source=host.sh
 . "$(dirname "$0")/host.sh"
 
 as_root=()
@@ -12,7 +13,8 @@ if ! apt-cache show linux-image-arm64:arm64 >/dev/null 2>&1; then
 fi
 
 unpack() { # INTO PACKAGE...
-  local into=$1 debs=$state/packages/$(basename "$1")
+  local into=$1 debs
+  debs=$state/packages/$(basename "$1")
   shift
   mkdir -p "$into" "$debs"
   (cd "$debs" && apt-get -qq -o APT::Sandbox::User=root download "$@")

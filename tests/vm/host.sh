@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034 # what is unused here is used by them
 # What the scripts of the emulated board share. Sourced by them.
 set -euo pipefail
 vm=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -12,11 +13,13 @@ initramfs=$state/initramfs.gz
 
 # Runs a program out of $private with its libraries.
 private_run() { # PROGRAM ARGS...
-  local library=$private/usr/lib/$(uname -m)-linux-gnu
-  LD_LIBRARY_PATH=$library:$private/lib/$(uname -m)-linux-gnu PATH=$private/usr/bin:$private/bin:$PATH "$@"
+  local triplet
+  triplet=$(uname -m)-linux-gnu
+  LD_LIBRARY_PATH=$private/usr/lib/$triplet:$private/lib/$triplet PATH=$private/usr/bin:$private/bin:$PATH "$@"
 }
 
 depmod_for() { # ROOT: makes the index of the kernel modules under ROOT
+  # shellcheck disable=SC2016 # for the inner shell
   private_run bash -c 'exec -a depmod "$(command -v kmod)" -b "$0" "$1"' "$1" "$(kernel_version)"
 }
 

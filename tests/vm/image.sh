@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes the board's Debian system with systemd, an ext4 image, out of unpacked packages. No program of the
 # board runs here, so what the packages' scripts would have done is done by hand, as far as it matters.
+# shellcheck source=host.sh
 . "$(dirname "$0")/host.sh"
 target=$state/debian
 packages=systemd-sysv,udev,dbus,libnss-systemd,kmod,util-linux,mount,coreutils,grep,sed,findutils,gawk,bash,dash
@@ -8,6 +9,7 @@ packages+=,base-files,base-passwd,libc-bin,login,passwd,procps,v4l-utils,dpkg,di
 packages+=,init-system-helpers,libgcc-s1
 
 rm -rf "$target" "$image"
+# shellcheck source=/dev/null # the system's own
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
 TMPDIR=$state private_run perl "$(private_run bash -c 'command -v mmdebstrap')" --quiet --mode=root \
   --variant=extract --architectures=arm64 --aptopt='APT::Sandbox::User "root"' --include="$packages" \

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Makes the first file system of the board: busybox, the modules that the cases load, and guest/init.
+# shellcheck source=host.sh
 . "$(dirname "$0")/host.sh"
 modules=(virtio_pci virtio_blk ext4 crc32c_generic autofs4 9p 9pnet_virtio uvcvideo dummy_hcd gadgetfs vivid)
 version=$(kernel_version)

@@ -10,11 +10,11 @@ limit_s=1800
 
 tests=(tools/repo/cross.sh aarch64-unknown-linux-gnu test --profile boards --locked --no-fail-fast)
 suites=(--lib --bins --tests)
-"${tests[@]}" "${suites[@]}" --no-run
+tools/repo/stages.sh one "boards: build" "${tests[@]}" "${suites[@]}" --no-run
 for cpu in "$@"; do
   echo "== $cpu: tests ${suites[*]}"
   started=$SECONDS
-  EMULATED_CPU=$cpu timeout "$limit_s" "${tests[@]}" "${suites[@]}" || {
+  EMULATED_CPU=$cpu tools/repo/stages.sh one "boards: $cpu" timeout "$limit_s" "${tests[@]}" "${suites[@]}" || {
     echo "== $cpu: failed after $((SECONDS - started)) s" >&2
     exit 1
   }

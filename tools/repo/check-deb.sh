@@ -60,7 +60,7 @@ pages_named() { zcat "$@" | sed 's/\\f.//g; s/\\-/-/g' | grep -oE 'celebcam(-[a-
 
 check_files() {
   local pages expected
-  pages=$(pages_named "$root"/usr/share/man/man1/*.gz)
+  pages=$(pages_named "$root"/usr/share/man/man1/*.gz | sed 's,\(.*\)(1),/usr/share/man/man1/\1.1.gz,')
   expected=$(
     cat <<LIST
 /etc/celebcam/celebcam.toml
@@ -76,7 +76,7 @@ check_files() {
 /usr/share/doc/celebcam/examples/network.conf
 /usr/share/doc/celebcam/libraries.gz
 /usr/share/fish/vendor_completions.d/celebcam.fish
-$(sed 's,\(.*\)(1),/usr/share/man/man1/\1.1.gz,' <<<"$pages")
+$pages
 /usr/share/zsh/vendor-completions/_celebcam
 LIST
   )

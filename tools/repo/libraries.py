@@ -1,7 +1,9 @@
-"""Checks the libraries of Cargo.lock: their licences, and what advisories say of them.
+"""Checks the libraries of Cargo.lock by deny.toml, which says what is allowed.
 
-The advisories come from a copy of https://github.com/rustsec/advisory-db that is handed over; nothing is
-fetched. tools/repo/libraries.toml names the licences and the advisories that are accepted.
+It looks at their licences and sources, at libraries that are banned or there in several versions, at the
+Rust version that they need, and at what advisories say of them. The advisories come from a copy of
+https://github.com/rustsec/advisory-db that is handed over; nothing is fetched. Of deny.toml it reads what is
+there, in the forms that are there; cargo-deny knows more of them.
 
 usage: python3 tools/repo/libraries.py [ADVISORIES]
 """
@@ -12,6 +14,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,26 +37,85 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("advisories", type=Path, nargs="?", help="a copy of the advisory database")
     arguments = parser.parse_args()
-    rules = tomllib.loads((ROOT / "tools/repo/libraries.toml").read_text())
-    faults = wrong_licences(metadata(), set(rules["licences"]))
+    rules = tomllib.loads((ROOT / "deny.toml").read_text())
+    own, packages = metadata()
+    faults = wrong_licences(packages, set(rules["licenses"]["allow"]))
+    faults += foreign(packages, rules["sources"]["allow-registry"])
+    faults += banned(packages, rules["bans"]["deny"])
+    faults += repeated(packages, [entry["crate"] for entry in rules["bans"]["skip"]])
+    faults += too_new(packages, own)
     if arguments.advisories is None:
-        print("no advisories were handed over, only licences are looked at", file=sys.stderr)
+        print("no advisories were handed over, so none are looked at", file=sys.stderr)
     else:
         locked = tomllib.loads((ROOT / "Cargo.lock").read_text())["package"]
-        faults += advised(locked, arguments.advisories, rules["accepted"])
+        accepted = {entry["id"] for entry in rules["advisories"]["ignore"]}
+        faults += advised(locked, arguments.advisories, accepted)
     for fault in faults:
         print(fault)
     sys.exit(1 if faults else 0)
 
 
-def metadata() -> list[dict]:
-    """The packages from elsewhere, as cargo tells of them."""
+def metadata() -> tuple[list[dict], list[dict]]:
+    """The packages of this repository and those from elsewhere, as cargo tells of them."""
     command = ["cargo", "metadata", "--locked", "--format-version", "1"]
     result = subprocess.run(command, stdout=subprocess.PIPE, check=False, cwd=ROOT)
     if result.returncode != 0:
         sys.exit("cargo could not say which libraries there are")
     packages = json.loads(result.stdout)["packages"]
-    return [package for package in packages if package["source"] is not None]
+    own = [package for package in packages if package["source"] is None]
+    return own, [package for package in packages if package["source"] is not None]
+
+
+def foreign(packages: list[dict], registries: list[str]) -> list[str]:
+    """A sentence for each package that comes from another place than the allowed ones."""
+    allowed = {f"registry+{registry}" for registry in registries}
+    return [
+        f"{package['name']} {package['version']}: it comes from {package['source']}"
+        for package in packages
+        if package["source"] not in allowed
+    ]
+
+
+def banned(packages: list[dict], rules: list[dict]) -> list[str]:
+    """A sentence for each package that may not be used at all."""
+    reasons = {rule["crate"]: rule["reason"] for rule in rules}
+    return [
+        f"{package['name']} {package['version']}: it is banned, for {reasons[package['name']]}"
+        for package in packages
+        if package["name"] in reasons
+    ]
+
+
+def repeated(packages: list[dict], known: list[str]) -> list[str]:
+    """A sentence for each name with several versions that are not known, and for what is known in vain.
+
+    Known versions have the form `name@1.2.3`.
+    """
+    found = defaultdict(set)
+    for package in packages:
+        found[package["name"]].add(package["version"])
+    faults = []
+    for name, _, version in (entry.partition("@") for entry in known):
+        if len(found[name]) < 2 or version not in found[name]:
+            faults.append(
+                f"deny.toml skips {name}@{version}, which is not there beside another one"
+            )
+    for name, versions in sorted(found.items()):
+        new = sorted(version for version in versions if f"{name}@{version}" not in known)
+        if len(new) > 1:
+            faults.append(f"{name}: there are several versions of it, {' and '.join(new)}")
+    return faults
+
+
+def too_new(packages: list[dict], own: list[dict]) -> list[str]:
+    """A sentence for each package that needs a newer Rust than the repository's own promise."""
+    promised = min((p["rust_version"] for p in own if p["rust_version"]), key=parsed)
+    return [
+        f"{package['name']} {package['version']}: it needs Rust {package['rust_version']}, "
+        f"and Cargo.toml promises {promised}"
+        for package in packages
+        if package["rust_version"] and parsed(package["rust_version"]) > parsed(promised)
+    ]
 
 
 def wrong_licences(packages: list[dict], allowed: set[str]) -> list[str]:
@@ -97,7 +159,7 @@ def is_allowed(expression: str, allowed: set[str]) -> bool:
     return either()
 
 
-def advised(locked: list[dict], database: Path, accepted: dict[str, str]) -> list[str]:
+def advised(locked: list[dict], database: Path, accepted: set[str]) -> list[str]:
     """A sentence for each advisory on a locked package that is not accepted."""
     if not (database / "crates").is_dir():
         sys.exit(f"{database} is no copy of the advisory database: it has no folder crates")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a step needs and that are missing, and says what each is for.
-# usage: tools/repo/system-packages.sh build|fuzz|python|aarch64|armhf...
+# usage: tools/repo/system-packages.sh build|fuzz|lint|python|aarch64|armhf...
 set -euo pipefail
 
 missing=()
@@ -26,6 +26,9 @@ for step in "$@"; do
       ;;
     fuzz)
       need g++ "builds the fuzzer"
+      ;;
+    lint)
+      command -v shellcheck >/dev/null || need shellcheck "finds faults in scripts"
       ;;
     python)
       python3 -c 'import ensurepip, venv' 2>/dev/null || need python3-venv "environment of the trainer"

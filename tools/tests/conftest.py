@@ -1,4 +1,4 @@
-"""Shared by the tests: the trainer on the path, generated faces, and where the data lies."""
+"""Shared by the tests: the tools on the path, generated faces, and where the data lies."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 TOOLS = Path(__file__).resolve().parent.parent
+RECOGNIZER = TOOLS / "recognizer"
 REPOSITORY = TOOLS.parent
-sys.path.insert(0, str(TOOLS))
+for folder in ("recognizer", "detector", "boards", "peers", "repo"):
+    sys.path.append(str(TOOLS / folder))
 
 
 def draw(person: int, seed: int) -> np.ndarray:

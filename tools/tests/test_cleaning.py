@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY, TOOLS, shared_file
+from conftest import RECOGNIZER, REPOSITORY, shared_file
 from PIL import Image, ImageOps
 
-from celebtrainer import cleaning, data
+from celebtrainer import data
 from celebtrainer.inventory import Item
+from prepare import clean
 
 DIMENSIONS = 64
 
@@ -41,13 +42,7 @@ def folder(name: str, pictures: list[list[np.ndarray]]) -> list[Item]:
 
 def judged(*folders: list[Item]) -> dict[str, str]:
     """Judges folders as the preparation does; what is wrong with whole ones."""
-    people = [cleaning.Person.of(items[0].name, items) for items in folders]
-    wrong = cleaning.settle(people)
-    means = {person.name: person.main.mean for person in people if person.name not in wrong}
-    for person in people:
-        if person.name not in wrong:
-            cleaning.choose(person, {n: m for n, m in means.items() if n != person.name})
-    return wrong
+    return clean([item for items in folders for item in items])
 
 
 @pytest.mark.parametrize("right", [4, 8, 30])
@@ -95,7 +90,7 @@ def test_pictures_that_agree_on_nobody_are_no_person():
 
 
 def prepare(*words: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(TOOLS / "prepare.py"), *map(str, words)]
+    command = [sys.executable, str(RECOGNIZER / "prepare.py"), *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -1,43 +1,26 @@
 """The shipped detector's file, and the steps that make it."""
 
 import json
-import os
-import sys
-from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from conftest import REPOSITORY, shared_file
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image, ImageOps
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
+from convert import same_padding
+from decode import ANCHOR_LAYERS, INPUT_PX, anchors, detect, letterbox, merge
+from distil import Network
+from equalise import equalise
 
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
-
-from detector_decode import ANCHOR_LAYERS, INPUT_PX, anchors, detect, letterbox, merge  # noqa: E402
-from detector_distil import Network  # noqa: E402
-from detector_equalise import equalise  # noqa: E402
-from detector_tflite import same_padding  # noqa: E402
-
-MODEL = ROOT / "models" / "detector.onnx"
-PHOTOS = Path(os.environ.get("CELEBCAM_DATA", "../shared")) / "data" / "photos"
+MODEL = REPOSITORY / "models" / "detector.onnx"
 
 
 @pytest.fixture(scope="module")
 def session():
     return ort.InferenceSession(str(MODEL), providers=["CPUExecutionProvider"])
-
-
-def photos() -> list[Path]:
-    found = sorted(PHOTOS.glob("*/*.jpg"))
-    if not found:
-        message = f"no photos in {PHOTOS}: the detector is not tried on any; set CELEBCAM_DATA"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
 
 
 def test_the_file_says_what_it_is():
@@ -83,7 +66,7 @@ def test_weights_are_int8_with_a_scale_for_each_channel():
 
 
 def test_it_finds_faces_in_photos(session):
-    chosen = photos()[::9][:20]
+    chosen = sorted(shared_file("data/photos").glob("*/*.jpg"))[::9][:20]
     counts = []
     for path in chosen:
         picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")

@@ -1,14 +1,15 @@
-"""The check of the libraries' licences and advisories."""
+"""The check of the libraries, by the rules of deny.toml."""
 
-import importlib.util
-from pathlib import Path
+import json
+import os
+import subprocess
+import sys
+import tomllib
 
 import pytest
+from conftest import REPOSITORY, TOOLS
 
-PATH = Path(__file__).resolve().parents[1] / "repo/libraries.py"
-SPEC = importlib.util.spec_from_file_location("libraries", PATH)
-libraries = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(libraries)
+import libraries
 
 
 @pytest.mark.parametrize(
@@ -80,5 +81,71 @@ def test_advisories_count_unless_patched_withdrawn_or_accepted(tmp_path):
     advisory("RUSTSEC-1-4", "b", 'informational = "unmaintained"', "patched = []")
     locked = [{"name": "a", "version": "1.5.0"}, {"name": "b", "version": "1.0.0"}]
     both = ["a 1.5.0: vulnerable, RUSTSEC-1-1", "b 1.0.0: unmaintained, RUSTSEC-1-4"]
-    assert libraries.advised(locked, tmp_path, {}) == both
-    assert libraries.advised(locked, tmp_path, {"RUSTSEC-1-4": "known"}) == both[:1]
+    assert libraries.advised(locked, tmp_path, set()) == both
+    assert libraries.advised(locked, tmp_path, {"RUSTSEC-1-4"}) == both[:1]
+
+
+RULES = tomllib.loads((REPOSITORY / "deny.toml").read_text())
+REGISTRY = f"registry+{RULES['sources']['allow-registry'][0]}"
+KNOWN = RULES["bans"]["skip"][0]["crate"].split("@")[0]
+
+
+def library(name: str, version: str = "1.0.0", **other: object) -> dict:
+    """What cargo tells of a library with which all is well, but for what is said otherwise."""
+    fine = {"license": "MIT", "source": REGISTRY, "rust_version": None}
+    return {"name": name, "version": version, **fine, **other}
+
+
+def known_ones() -> list[dict]:
+    """The versions that deny.toml lists, each beside another one."""
+    names = [entry["crate"].split("@") for entry in RULES["bans"]["skip"]]
+    return [library(*name) for name in names] + [library(name, "99.0.0") for name, _ in names]
+
+
+def check(folder, *planted: dict) -> subprocess.CompletedProcess:
+    """Runs the check where cargo tells of the known libraries and of planted ones."""
+    own = {"name": "celebcam", "version": "0.1.0", "source": None, "rust_version": "1.91"}
+    fuzzer = own | {"name": "celebcam-fuzz", "rust_version": None}
+    (folder / "told.json").write_text(
+        json.dumps({"packages": [own, fuzzer, *known_ones(), *planted]})
+    )
+    cargo = folder / "cargo"
+    cargo.write_text(f"#!/bin/sh\ncat '{folder}/told.json'\n")
+    cargo.chmod(0o755)
+    return subprocess.run(
+        [sys.executable, TOOLS / "repo" / "libraries.py"],
+        env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_libraries_that_follow_the_rules_pass(tmp_path):
+    done = check(tmp_path, library("fine", license="GPL-3.0 OR MIT", rust_version="1.91.0"))
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("planted", "said"),
+    [
+        ([library("a", license="GPL-3.0-only")], "a 1.0.0: its licence is GPL-3.0-only"),
+        ([library("a", license=None)], "a 1.0.0: its licence is None"),
+        ([library("a"), library("a", "2.0.0")], "a: there are several versions of it, 1.0.0 and 2.0.0"),
+        ([library(KNOWN, "98.0.0")], f"{KNOWN}: there are several versions of it, 98.0.0 and 99.0.0"),
+        ([library("tokio")], "tokio 1.0.0: it is banned, for threads and channels do"),
+        ([library("a", source="git+https://example.org/a")], "a 1.0.0: it comes from git+https"),
+        ([library("a", rust_version="1.91.1")], "a 1.0.0: it needs Rust 1.91.1, and Cargo.toml promises 1.91"),
+        ([library("a", rust_version="1.100")], "a 1.0.0: it needs Rust 1.100, and Cargo.toml promises 1.91"),
+    ],
+)  # fmt: skip
+def test_a_library_that_breaks_a_rule_fails(tmp_path, planted, said):
+    done = check(tmp_path, *planted)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith(said) and done.stdout.count("\n") == 1
+
+
+def test_a_version_that_is_listed_in_vain_fails():
+    packages = [library("a"), library("b", "1.0.0"), library("b", "2.0.0")]
+    faults = libraries.repeated(packages, ["a@1.0.0", "b@3.0.0", "b@1.0.0", "c@1.0.0"])
+    assert [fault.split()[2] for fault in faults] == ["a@1.0.0,", "b@3.0.0,", "c@1.0.0,"]

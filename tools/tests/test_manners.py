@@ -11,14 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, TOOLS
+from conftest import RECOGNIZER, REPOSITORY
 
 from celebtrainer import outcome, resume, words
 from celebtrainer.failure import Failure
 
 
 def pipeline(*given: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, TOOLS / "pipeline.py", *given]
+    command = [sys.executable, RECOGNIZER / "pipeline.py", *given]
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
 
 
@@ -49,7 +49,7 @@ def test_where_the_model_goes_is_checked_first(tmp_path, out, said):
 
 
 def test_arguments_are_checked_without_any_package(tmp_path):
-    command = [sys.executable, "-S", TOOLS / "pipeline.py", tmp_path, "--only-arguments"]
+    command = [sys.executable, "-S", RECOGNIZER / "pipeline.py", tmp_path, "--only-arguments"]
     for more, code in ((["--check"], 0), ([tmp_path / "a.onnx"], 0), ([tmp_path], 1)):
         words_given = list(map(str, [*command, *more]))
         done = subprocess.run(words_given, capture_output=True, text=True, check=False)
@@ -61,7 +61,7 @@ def test_a_run_that_is_stopped_says_one_line_and_leaves_nothing_running(people_f
     work, out = tmp_path / "work", tmp_path / "people.onnx"
     words_given = [people_folder, out, "--work", work]
     process = subprocess.Popen(
-        [sys.executable, str(TOOLS / "pipeline.py"), *map(str, words_given)],
+        [sys.executable, str(RECOGNIZER / "pipeline.py"), *map(str, words_given)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
     )  # fmt: skip
     assert process.stdout.readline() == "== prepare.py\n"

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from conftest import REPOSITORY, TOOLS, draw, shared_file
+from conftest import RECOGNIZER, REPOSITORY, draw, shared_file
 
 from celebtrainer import background, decision, modelfile, openset, prototypes
 from celebtrainer.data import read_part
@@ -46,6 +46,7 @@ flip = true
 rotation_degrees = 10.0
 shift = 0.1
 """
+PIPELINE = RECOGNIZER / "pipeline.py"
 SHIPPED = REPOSITORY / "models" / "celebrities.onnx"
 # Of a hundred test pictures; the whole split has 99.6 % right.
 SHIPPED_RIGHT = 99
@@ -55,7 +56,7 @@ SHIPPED_RIGHT = 99
 def test_a_folder_of_people_becomes_a_model(people_folder, tmp_path, text, score):
     (tmp_path / "tiny.toml").write_text(text)
     out, work = tmp_path / "model.onnx", tmp_path / "work"
-    command = [sys.executable, TOOLS / "pipeline.py", people_folder, out, "--work", work]
+    command = [sys.executable, PIPELINE, people_folder, out, "--work", work]
     command += ["--preset", tmp_path / "tiny.toml", "--weights", "random", "--trust"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -110,7 +111,7 @@ def test_the_default_preset_puts_means_on_the_general_embedding(people_folder, t
     for name in names[people:]:
         shutil.rmtree(people_folder / name)
     out, work = tmp_path / "model.onnx", tmp_path / "work"
-    command = [sys.executable, TOOLS / "pipeline.py", people_folder, out, "--work", work, "--trust"]
+    command = [sys.executable, PIPELINE, people_folder, out, "--work", work, "--trust"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     check_model(out, people, "cosine")
@@ -147,7 +148,7 @@ def test_training_without_strangers_calibrates_on_left_out_people(people_folder,
         path.unlink() if path.is_file() else path.rmdir()
     (tmp_path / "tiny.toml").write_text(WHITENED)
     out = tmp_path / "model.onnx"
-    command = [sys.executable, TOOLS / "pipeline.py", people_folder, out, "--work", tmp_path / "w"]
+    command = [sys.executable, PIPELINE, people_folder, out, "--work", tmp_path / "w"]
     command += ["--preset", tmp_path / "tiny.toml", "--weights", "random", "--trust"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

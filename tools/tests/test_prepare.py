@@ -10,14 +10,14 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from conftest import TOOLS, draw
+from conftest import RECOGNIZER, draw
 from PIL import Image
 
 from celebtrainer import duplicates
 
 
 def prepare(*words: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(TOOLS / "prepare.py"), *map(str, words)]
+    command = [sys.executable, str(RECOGNIZER / "prepare.py"), *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash source=../guest/lib.sh
 # The camera is not there yet, is used by somebody else, or may not be opened.
 . /host/guest/lib.sh
 prepare_camera

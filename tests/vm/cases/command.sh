@@ -1,3 +1,4 @@
+# shellcheck shell=bash source=../guest/lib.sh
 # A program that gives pictures, as rpicam-vid does for CSI cameras, dies or falls silent.
 . /host/guest/lib.sh
 cat >/run/program <<'PROGRAM'

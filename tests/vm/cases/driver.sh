@@ -1,3 +1,4 @@
+# shellcheck shell=bash source=../guest/lib.sh
 # The driver refuses or fails calls: vivid, the kernel's own virtual driver, injects errors.
 . /host/guest/lib.sh
 modprobe vivid n_devs=1 node_types=0x1 num_inputs=1 input_types=0x0

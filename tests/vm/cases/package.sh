@@ -1,3 +1,4 @@
+# shellcheck shell=bash source=../guest/lib.sh
 # The Debian package: installed, upgraded, removed and purged.
 . /host/guest/lib.sh
 prepare_camera

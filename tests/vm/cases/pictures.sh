@@ -1,3 +1,4 @@
+# shellcheck shell=bash source=../guest/lib.sh
 # The camera sends pictures that are broken, or that need care.
 . /host/guest/lib.sh
 prepare_camera

@@ -1,3 +1,4 @@
+# shellcheck shell=bash source=../guest/lib.sh
 # The service, as the package sets it up: started at boot, with a camera that is there at boot.
 . /host/guest/lib.sh
 

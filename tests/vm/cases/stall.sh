@@ -1,3 +1,4 @@
+# shellcheck shell=bash source=../guest/lib.sh
 # The camera stays plugged in and gives no frames.
 . /host/guest/lib.sh
 prepare_camera

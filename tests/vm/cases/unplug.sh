@@ -1,3 +1,4 @@
+# shellcheck shell=bash source=../guest/lib.sh
 # The camera is unplugged and plugged in again while it streams, twenty times in a row: under the same
 # number and, while somebody still holds the old one, under another.
 . /host/guest/lib.sh

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the cases share. Sourced by them, as root on the board.
 #
 # One camera is plugged in and out, one run of celebcam is watched. `mark` says from where on events and
@@ -73,11 +74,10 @@ plug() { # [mjpeg|yuyv [PICTURE]]: also marks; `since` is when the device was th
   local format=${1:-mjpeg} picture=${2:-known}
   local file=/host/pictures/$picture.jpg
   [ "$format" = mjpeg ] || file=/host/pictures/$picture.yuyv
-  local try
   video_nodes
   before=$nodes_now
   # On a busy host the kernel may lose patience with the camera's answers, which then is no camera.
-  for try in 1 2 3; do
+  for _ in 1 2 3; do
     /run/usb_camera /dev/gadget "$format" 15 "$file" "$control" &
     camera=$!
     mark
