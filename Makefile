@@ -65,6 +65,12 @@ build/demo/six-people.jpg:
 check: ## everything that guards the project; tells at its end how long each stage took
 	@tools/repo/stages.sh all $(MAKE) --no-print-directory check-format check-rust check-fuzz check-tools check-boards
 
+.PHONY: quick
+quick: ## form, lints and unit tests: what to run after each change
+	cargo fmt --check
+	cargo clippy $(CARGO_FLAGS) $(CHECKED) --all-targets -- -D warnings
+	cargo test $(CARGO_FLAGS) $(CHECKED) --lib
+
 .PHONY: check-format
 check-format: .venv check-scripts ## form of the code, and lints of scripts and tools
 	$(STAGE) format cargo fmt --check
