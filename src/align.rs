@@ -8,8 +8,7 @@
 use image::RgbImage;
 use serde::Deserialize;
 
-use crate::error::Result;
-use crate::models::Model;
+use crate::models::{Model, Result};
 use crate::picture::warp::{Similarity, warp};
 use crate::types::face::{CROP_SIZE_PX, Face, FaceCrop, Point};
 
@@ -50,7 +49,7 @@ impl Aligner {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`](crate::error::Error::Model) when it cannot, saying why.
+    /// [`Error::Unusable`](crate::models::Error::Unusable) when it cannot, saying why.
     pub fn new(model: Model) -> Result<Self> {
         model.expect_kind("aligner")?;
         let specification: Specification = model.json_property("aligner")?;
@@ -79,7 +78,7 @@ impl Aligner {
     ///
     /// # Errors
     ///
-    /// [`Error::Inference`](crate::error::Error::Inference) when the model fails.
+    /// [`Error::Run`](crate::models::Error::Run) when the model fails.
     pub fn align(&self, rgb: &RgbImage, face: &Face) -> Result<FaceCrop> {
         let crop = match self.to_crop(rgb, face)? {
             Some(to_crop) => warp(rgb, &to_crop, CROP_SIZE_PX, OUTSIDE),
@@ -92,7 +91,7 @@ impl Aligner {
     ///
     /// # Errors
     ///
-    /// [`Error::Inference`](crate::error::Error::Inference) when the model fails.
+    /// [`Error::Run`](crate::models::Error::Run) when the model fails.
     pub fn to_crop(&self, rgb: &RgbImage, face: &Face) -> Result<Option<Similarity>> {
         let (_, side) = self.model.input_size();
         let Some(to_square) = square_around(face, self.specification.widths, side) else {

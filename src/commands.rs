@@ -56,7 +56,7 @@ pub(crate) fn load_recognizer(
         (None, Some(share)) => Demand::FalseAccepts(share),
         (None, None) => Demand::Model,
     };
-    recognizer.with_demand(demand)
+    Ok(recognizer.with_demand(demand)?)
 }
 
 pub(crate) fn load_detector(
@@ -68,7 +68,7 @@ pub(crate) fn load_detector(
 }
 
 pub(crate) fn load_aligner(settings: &Settings) -> Result<Aligner> {
-    Aligner::new(models::aligner(settings)?)
+    Ok(Aligner::new(models::aligner(settings)?)?)
 }
 
 fn load_observer(
@@ -106,9 +106,9 @@ pub(crate) fn open_gallery(
     let key = match recognizer.model_key() {
         Ok(key) => key,
         Err(_) if !path.exists() => return Ok(None),
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
-    GalleryFile::open(path, key).map(Some)
+    Ok(Some(GalleryFile::open(path, key)?))
 }
 
 /// From when on a face is named, and what that promises.

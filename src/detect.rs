@@ -12,8 +12,7 @@ use celebcam_engine::shortened;
 use image::RgbImage;
 use serde::Deserialize;
 
-use crate::error::Result;
-use crate::models::Model;
+use crate::models::{Model, Result};
 use crate::types::face::{BoundingBox, Face, Point};
 
 mod anchors;
@@ -123,7 +122,7 @@ impl Detector {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`](crate::error::Error::Model) when it is not, saying why.
+    /// [`Error::Unusable`](crate::models::Error::Unusable) when it is not, saying why.
     pub fn new(model: Model) -> Result<Self> {
         model.expect_kind("detector")?;
         let specification: Specification = model.json_property("detector")?;
@@ -160,7 +159,7 @@ impl Detector {
     ///
     /// # Errors
     ///
-    /// [`Error::Inference`](crate::error::Error::Inference) when the model fails.
+    /// [`Error::Run`](crate::models::Error::Run) when the model fails.
     pub fn detect(&self, rgb: &RgbImage) -> Result<Vec<Face>> {
         self.detect_wanted(rgb, &Wanted::default())
     }
@@ -169,7 +168,7 @@ impl Detector {
     ///
     /// # Errors
     ///
-    /// [`Error::Inference`](crate::error::Error::Inference) when the model fails.
+    /// [`Error::Run`](crate::models::Error::Run) when the model fails.
     pub fn detect_wanted(&self, rgb: &RgbImage, wanted: &Wanted) -> Result<Vec<Face>> {
         let Some(whole) = Region::whole(rgb) else { return Ok(Vec::new()) };
         let side = self.specification.input_px;

@@ -5,15 +5,16 @@
 
 use celebcam_engine::int8::kernels::Kernels;
 
-use crate::error::{Error, Result};
 use crate::types::identity::Label;
 
+mod error;
 mod index;
 pub mod live;
 pub mod names;
 pub mod place;
 pub mod store;
 
+pub use error::{Damaged, Defect, Error, NotWritten, Result};
 use index::Index;
 pub use index::Match;
 
@@ -94,13 +95,11 @@ impl Gallery {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] when the name is no good or somebody has it, or the gallery is full.
+    /// When the name is no good or somebody has it, or the gallery is full.
     pub fn add(&mut self, person: Person, embedding: &[f32]) -> Result<()> {
         self.check_free(&person.name, None)?;
         if self.people.len() >= MOST_PEOPLE {
-            return Err(Error::Refused(format!(
-                "the gallery is full: it has {MOST_PEOPLE} people"
-            )));
+            return Err(Error::Full);
         }
         self.add_new(person, embedding);
         Ok(())
@@ -130,7 +129,7 @@ impl Gallery {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] when the name is no good or somebody else has it.
+    /// When the name is no good or somebody else has it.
     pub fn rename(&mut self, person: usize, name: &str) -> Result<()> {
         self.check_free(name, Some(person))?;
         self.people[person].name = name.into();
@@ -149,18 +148,16 @@ impl Gallery {
     }
 
     fn check_free(&self, name: &str, except: Option<usize>) -> Result<()> {
-        names::check(name).map_err(Error::Refused)?;
+        names::check(name)?;
         let id = names::id(name);
         let owner = (0..self.people.len())
             .find(|&person| Some(person) != except && names::id(&self.people[person].name) == id);
         match owner.map(|person| &self.people[person].name) {
-            Some(owner) if **owner == *name => {
-                Err(Error::Refused(format!("{name} is in the gallery already")))
+            Some(owner) if **owner == *name => Err(Error::Known(name.to_owned())),
+            Some(owner) => {
+                let (name, owner) = (name.to_owned(), owner.to_string());
+                Err(Error::SameId { name, id, owner })
             }
-            Some(owner) => Err(Error::Refused(format!(
-                "{name} has the id {id} and so does {owner}, who is in the gallery; choose a name \
-                 that differs in a letter or digit"
-            ))),
             None => Ok(()),
         }
     }
@@ -206,9 +203,11 @@ mod tests {
     fn a_name_belongs_to_one_person() {
         let mut gallery = gallery(&["Ann", "Bob Li"]);
         let refusal = gallery.add(person("Ann"), &[1.0; 4]).expect_err("taken").to_string();
-        assert!(refusal.contains("Ann is in the gallery already"), "{refusal}");
+        assert_eq!(refusal, "Ann is in the gallery already");
         let refusal = gallery.add(person("bob  LI"), &[1.0; 4]).expect_err("taken").to_string();
-        assert!(refusal.contains("so does Bob Li"), "{refusal}");
+        let expected = "bob  LI has the id bob-li and so does Bob Li, who is in the gallery; choose a \
+                        name that differs in a letter or digit";
+        assert_eq!(refusal, expected);
         assert!(gallery.rename(0, "Bob Li").is_err());
         assert!(gallery.rename(0, "").is_err());
         gallery.rename(0, "ANN").expect("the same person");

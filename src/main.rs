@@ -8,7 +8,7 @@ use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 use celebcam::cli::{Cli, Command};
-use celebcam::error::Error;
+use celebcam::error;
 use celebcam::settings::{self, Failure, Setting};
 use celebcam::system::{heap, journal};
 use celebcam::{commands, doctor, shown};
@@ -34,9 +34,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&shown::with_causes(&error));
-            let code = error.downcast_ref::<Error>().map_or(1, Error::exit_code);
-            ExitCode::from(code)
+            say(&error::with_causes(&*error));
+            ExitCode::from(error.chain().find_map(error::exit_code).unwrap_or(1))
         }
     }
 }

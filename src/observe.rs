@@ -7,8 +7,8 @@ use image::RgbImage;
 
 use crate::align::Aligner;
 use crate::detect::{Detector, Wanted};
-use crate::error::Result;
 use crate::gallery::live::Shared;
+use crate::models::Result;
 use crate::quality::{self, Limits};
 use crate::recognize::Recognizer;
 use crate::system::timing::Timing;
@@ -33,7 +33,7 @@ pub trait Observe {
     ///
     /// # Errors
     ///
-    /// [`Error::Inference`](crate::error::Error::Inference) when a model fails.
+    /// [`Error::Run`](crate::models::Error::Run) when a model fails.
     fn observe(&self, rgb: &RgbImage, reduction: u32) -> Result<Vec<Observation>>;
 
     /// Who says whose face it is, also by several pictures.

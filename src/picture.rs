@@ -5,6 +5,7 @@
 //! smaller on the way. So pixels, memory and time are bounded.
 
 mod budget;
+mod error;
 mod find;
 pub mod jpeg;
 mod kind;
@@ -18,7 +19,6 @@ pub mod turn;
 pub mod warp;
 mod whole;
 
-use std::fmt::Display;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -28,6 +28,7 @@ use image::metadata::Orientation;
 
 use crate::picture::turn::{Turn, swaps_sides, turned};
 use crate::system::heap;
+pub use error::{Error, Unreadable};
 pub use find::{Found, LeftOut, PictureFile, find};
 pub use reader::{Picture, Reader};
 
@@ -82,12 +83,12 @@ struct Decoded {
 }
 
 impl Decoded {
-    fn upright(self) -> Result<RgbImage, String> {
+    fn upright(self) -> Result<RgbImage, Unreadable> {
         let needs_memory = swaps_sides(self.orientation);
         let mut memory = large::empty(if needs_memory { self.rgb.len() } else { 0 });
         RgbImage::from_raw(self.size.0, self.size.1, self.rgb)
             .map(|rgb| turned(rgb, self.orientation, &mut memory))
-            .ok_or_else(|| "is broken: its size does not fit its data".to_owned())
+            .ok_or(Unreadable::Broken("its size does not fit its data"))
     }
 }
 
@@ -97,7 +98,7 @@ impl Decoded {
 /// # Errors
 ///
 /// What is wrong with it, to be put after its name.
-pub fn decode_frame(bytes: &[u8], rgb: &mut Vec<u8>) -> Result<((u32, u32), u32), String> {
+pub fn decode_frame(bytes: &[u8], rgb: &mut Vec<u8>) -> Result<((u32, u32), u32), Unreadable> {
     guarded(|| {
         let limits = Limits::FRAME.beside(bytes.len() as u64);
         let limits = limits.within_address_space(rgb.capacity() as u64);
@@ -127,40 +128,28 @@ pub fn decode_frame(bytes: &[u8], rgb: &mut Vec<u8>) -> Result<((u32, u32), u32)
 }
 
 /// A decoder that panics has met a picture that makes no sense to it.
-fn guarded<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+fn guarded<T>(decode: impl FnOnce() -> Result<T, Unreadable>) -> Result<T, Unreadable> {
     catch_unwind(AssertUnwindSafe(decode))
-        .unwrap_or_else(|_| Err("is broken: its decoder gave up".to_owned()))
+        .unwrap_or_else(|_| Err(Unreadable::Broken("its decoder gave up")))
 }
 
-fn check_size(width: u32, height: u32, longest: u32) -> Result<(), String> {
+fn check_size(width: u32, height: u32, longest: u32) -> Result<(), Unreadable> {
     if u64::from(width) * u64::from(height) > MOST_PIXELS {
-        return Err(too_many_pixels(width as usize, height as usize, 64_000_000));
+        let (width, height) = (width as usize, height as usize);
+        return Err(Unreadable::TooManyPixels { width, height, most: 64_000_000 });
     }
     if width == 0 || height == 0 {
-        return Err("is broken: it has no pixels".to_owned());
+        return Err(Unreadable::Broken("it has no pixels"));
     }
     if width.max(height) > longest {
-        return Err(format!("has {width}x{height} pixels; no side may be longer than {longest}"));
+        return Err(Unreadable::TooWide { width, height, longest });
     }
     Ok(())
 }
 
-fn too_many_pixels(width: usize, height: usize, most: u64) -> String {
-    let most = most / 1_000_000;
-    format!("has {width}x{height} pixels, more than {most} megapixels; scale it down")
-}
-
-fn too_large(limits: &Limits) -> String {
-    too_large_so(limits, "scale it down or save it as JPEG")
-}
-
-fn too_large_so(limits: &Limits, advice: &str) -> String {
-    let most = limits.bytes / 1_000_000;
-    format!("takes more than {most} MB of memory to decode; {advice}")
-}
-
-fn broken(error: impl Display) -> String {
-    format!("is broken: {error}")
+fn too_large(limits: &Limits) -> Unreadable {
+    let advice = "scale it down or save it as JPEG";
+    Unreadable::TooMuchMemory { most_bytes: limits.bytes, advice }
 }
 
 /// A picture to measure with: any takes a model the same time, this one uses all values.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::defaults;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventKind, Guess, whole_pixels};
+use crate::models;
 use crate::observe::Observe;
 use crate::pipeline::cadence::{Cadence, Rates, Work};
 use crate::pipeline::film::FilmClock;
@@ -189,7 +190,7 @@ impl<'a> Pipeline<'a> {
                     self.source.done_with(frame);
                     match worked {
                         // The signal to stop has cut the look at the frame short.
-                        Err(Error::Stopped) => break,
+                        Err(Error::Model(models::Error::Stopped)) => break,
                         worked => worked?,
                     }
                 }

@@ -11,11 +11,10 @@ use std::sync::Arc;
 
 use celebcam_engine::int8::kernels::Kernels;
 
-use crate::error::{Error, Result};
 use crate::gallery::Gallery;
 use crate::gallery::live::Shared;
 use crate::gallery::store::ModelKey;
-use crate::models::Model;
+use crate::models::{Model, Result};
 use crate::picture::resample::resize;
 use crate::types::face::FaceCrop;
 use crate::types::identity::{Candidate, Features, Identity, Judge, Label};
@@ -42,12 +41,21 @@ enum Known {
     Added(usize),
 }
 
+/// A rate of false accepts that a model cannot keep, because it does not know rates so high or so low.
+#[derive(Debug, thiserror::Error)]
+#[error("--max-false-accepts {rate} cannot be kept by the model {origin}: {reason}")]
+pub struct UnknownRate {
+    rate: f32,
+    origin: String,
+    reason: String,
+}
+
 impl Recognizer {
     /// Takes a model of the kind "recognizer" and keeps `top_k` candidates of each face.
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] when its metadata and its outputs do not fit.
+    /// [`Error::Unusable`](crate::models::Error::Unusable) when its metadata and its outputs do not fit.
     pub fn new(model: Model, top_k: usize) -> Result<Self> {
         model.expect_kind("recognizer")?;
         let labels: Vec<Label> = model.json_property("labels")?;
@@ -82,7 +90,7 @@ impl Recognizer {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] when it is a model to which nobody can be added.
+    /// [`Error::Unusable`](crate::models::Error::Unusable) when it is a model to which nobody can be added.
     pub fn model_key(&self) -> Result<ModelKey> {
         let (Some((_, embedding_length)), Some(_)) = (self.embedding, self.decision.enrolled)
         else {
@@ -99,17 +107,14 @@ impl Recognizer {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when the model does not know rates of false accepts so high or so low.
-    pub fn with_demand(mut self, demand: Demand) -> Result<Self> {
+    /// When the model does not know rates of false accepts so high or so low.
+    pub fn with_demand(mut self, demand: Demand) -> Result<Self, UnknownRate> {
         self.decision.check_demand(demand, self.labels.len()).map_err(|reason| {
             let rate = match demand {
                 Demand::FalseAccepts(rate) => rate,
                 Demand::Model | Demand::Confidence(_) => self.decision.false_accepts,
             };
-            Error::Config(format!(
-                "--max-false-accepts {rate} cannot be kept by the model {}: {reason}",
-                self.model.origin()
-            ))
+            UnknownRate { rate, origin: self.model.origin().to_owned(), reason }
         })?;
         self.demand = demand;
         Ok(self)
@@ -129,7 +134,7 @@ impl Recognizer {
     ///
     /// # Errors
     ///
-    /// [`Error::Inference`] when the model fails.
+    /// [`Error::Run`](crate::models::Error::Run) when the model fails.
     pub fn features(&self, crop: &FaceCrop) -> Result<Features> {
         let (height, width) = self.model.input_size();
         let mut outputs = if crop.rgb().dimensions() == (width, height) {

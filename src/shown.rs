@@ -102,19 +102,6 @@ pub fn json(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// What went wrong, with its causes. A cause that an error has told already is not told again.
-pub fn with_causes(error: &anyhow::Error) -> String {
-    let mut told = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if told.is_empty() {
-            told = cause;
-        } else if !told.contains(&cause) {
-            told = format!("{told}: {cause}");
-        }
-    }
-    told
-}
-
 /// `1 person`, `2 people`
 pub fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
@@ -163,15 +150,5 @@ mod tests {
         assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
         assert!(!shown.contains(|c| is_hidden(c, None)), "{shown}");
         assert!(shown.contains("\\u202e\\u009b\\u007f\\udb40\\udc41"), "{shown}");
-    }
-
-    #[test]
-    fn a_cause_is_told_once() {
-        let full = || io::Error::from(io::ErrorKind::StorageFull);
-        let output = crate::error::Error::Output { path: "x".into(), source: full() };
-        let told = with_causes(&anyhow::Error::from(output));
-        assert_eq!(told.matches(&full().to_string()).count(), 1, "{told}");
-        let other = anyhow::Error::from(full()).context("cannot start");
-        assert_eq!(with_causes(&other), format!("cannot start: {}", full()));
     }
 }

@@ -6,6 +6,7 @@ mod camera;
 mod choice;
 mod command;
 mod device;
+mod error;
 mod files;
 mod handover;
 mod live;
@@ -19,14 +20,14 @@ mod turned;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::error::Result;
 use crate::picture::turn::Turn;
 use crate::system::timing::Timing;
 use crate::types::frame::Frame;
 
-pub use camera::{CameraRequest, formats};
+pub use camera::{CameraRequest, Fault, formats};
 pub use choice::CameraChoice;
-pub use device::{CSI_ADVICE, Device, DeviceKind, Devices, Selector};
+pub use device::{CSI_ADVICE, Device, DeviceKind, Devices, Present, Selector};
+pub use error::{Error, Failure, Loss, Result};
 pub use mjpeg::Splitter;
 pub use network::{Address, NetworkRequest, READER, READER_ADVICE, check_reader};
 
@@ -119,11 +120,8 @@ pub trait FrameSource {
 /// Opens the source that `spec` describes, whose pictures are turned by `turn`.
 ///
 /// # Errors
-/// [`Error::NoCamera`](crate::error::Error::NoCamera) without the camera asked for,
-/// [`Error::Input`](crate::error::Error::Input) for paths without pictures,
-/// [`Error::Source`](crate::error::Error::Source) for a program that does not start,
-/// [`Error::Config`](crate::error::Error::Config) for a command line that cannot be split, and for a
-/// camera in the network without the program that reads it.
+/// Without the camera asked for, for paths without pictures, for a program that does not start, for a
+/// command line that cannot be split, and for a camera in the network without the program that reads it.
 pub fn open(spec: &SourceSpec, turn: Turn) -> Result<Box<dyn FrameSource>> {
     let source: Box<dyn FrameSource> = match spec {
         SourceSpec::Camera(request) => Box::new(camera::open(request)?),

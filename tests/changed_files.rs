@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use celebcam::error::Error;
-use celebcam::gallery::store;
+use celebcam::gallery::{self, store};
 use celebcam::settings::{self, Failure};
 use common::{Random, celebcam, emulator, number};
 use sha2::{Digest, Sha256};
@@ -232,7 +232,10 @@ fn changed_settings_are_read_or_refused() {
 
 #[test]
 fn changed_galleries_are_read_or_refused() {
-    let said = |error: Error| (error.exit_code(), error.to_string());
+    let said = |error: gallery::Error| {
+        let error = Error::from(error);
+        (error.exit_code(), error.to_string())
+    };
     let read = |path: &Path| store::read(path).map(drop).map_err(said);
     try_all(changed_gallery, read, &["people", "--gallery"]);
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::load_observer;
 use crate::cli::{BenchArgs, DecisionArgs, Format, ModelFiles};
 use crate::detect::Search;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::models::Model;
 use crate::observe::Observe;
 use crate::{models, picture, shown};
@@ -118,14 +118,15 @@ impl<'a> Report<'a> {
         let image = picture::made_up(width, height);
         let mut outputs = vec![Vec::new(); model.output_names().len()];
         let samples =
-            Samples::measure(args.warmup, args.runs, || model.run_into(&image, &mut outputs))?;
+            Samples::measure(args.warmup, args.runs, || Ok(model.run_into(&image, &mut outputs)?))?;
         let layers =
             if args.layers { fastest_layers(model, &image, args.runs)? } else { Vec::new() };
         let peak_memory_bytes = peak_memory_bytes();
         let peak_macs_per_s = if args.no_peak {
             None
         } else {
-            let one = peak::macs_per_s(settings.isa, PEAK_TIME).map_err(Error::Inference)?;
+            let one = peak::macs_per_s(settings.isa, PEAK_TIME)
+                .map_err(|reason| models::Error::Run(celebcam_engine::Error::Run(reason)))?;
             Some(one * settings.threads as f64)
         };
         Ok(Self { model, settings, samples, peak_macs_per_s, peak_memory_bytes, layers })

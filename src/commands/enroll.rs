@@ -153,9 +153,9 @@ fn record(
     let face = mean(features(taken));
     let new = u32::try_from(taken.len()).unwrap_or(u32::MAX);
     let shots: Vec<Shot> = taken.iter().map(|taken| taken.shot.clone()).collect();
-    let (mut added, gallery) = store::update(
+    let (mut added, gallery) = store::update::<_, Error>(
         path,
-        |path| store::load(path, key),
+        |path| Ok(store::load(path, key)?),
         |gallery| {
             let addressee = addressee(name, args.add, recognizer, gallery)?;
             let alike = known::by_likeness(recognizer, gallery, features(taken));

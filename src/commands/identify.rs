@@ -64,7 +64,7 @@ pub fn execute(args: &IdentifyArgs) -> anyhow::Result<ExitCode> {
         |file| examiner.examine(file),
         |file, result| {
             let findings = match result {
-                Err(error @ Error::Input { .. }) => {
+                Err(error @ (Error::Input { .. } | Error::Picture(_))) => {
                     bar.suspend(|| log::error!("{error}"));
                     summary.add_unreadable();
                     None

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{load_recognizer, required_gallery_path, rule_in_words, say};
 use crate::cli::{DecisionArgs, Format, GalleryArgs, ModelFiles, PeopleArgs, PeopleChange};
 use crate::error::{Error, Result};
-use crate::gallery::{Gallery, Person, names, store};
+use crate::gallery::{self, Gallery, Person, names, store};
 use crate::models;
 use crate::recognize::{Recognizer, Rule};
 use crate::shown::{self, count};
@@ -102,7 +102,7 @@ fn print(people: &[Person], rule: Option<&Rule>, format: Format) -> io::Result<(
 /// [`Error::Refused`] when it is no name.
 pub fn cleaned(name: &str) -> Result<String> {
     let clean = names::clean(name);
-    names::check(&clean).map_err(Error::Refused)?;
+    names::check(&clean).map_err(gallery::Error::from)?;
     if names::has_invisible(name, &clean) {
         log::warn!("the name {clean} is taken without the invisible characters in it");
     }

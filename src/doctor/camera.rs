@@ -25,7 +25,7 @@ pub fn check(spec: &SourceSpec) -> (Finding, Option<Device>) {
             let encodings = listed.and_then(Result::ok).map_or_else(Vec::new, |it| encodings(&it));
             (chosen(&device, &encodings, &devices), Some(device))
         }
-        Err(error) => (missing(&error, &request.selector, &devices), None),
+        Err(error) => (missing(&error.into(), &request.selector, &devices), None),
     }
 }
 
@@ -113,6 +113,7 @@ fn encodings(formats: &[String]) -> Vec<String> {
 mod tests {
     use super::super::Status;
     use super::*;
+    use crate::source::{self, Present};
 
     fn device(number: u32, name: &str, kind: DeviceKind) -> Device {
         let node = format!("/dev/video{number}").into();
@@ -143,7 +144,9 @@ mod tests {
 
     #[test]
     fn what_to_do_without_a_camera_depends_on_what_there_is() {
-        let error = Error::NoCamera("there is no /dev/video7; connected: x".to_owned());
+        let present = Present::Cameras(vec![("x".into(), "x".to_owned())]);
+        let what = "/dev/video7".to_owned();
+        let error = Error::from(source::Error::NoSuchCamera { what, present });
         let csi = device(0, "unicam-image", DeviceKind::Csi);
         let usb = device(2, "Door", DeviceKind::Camera);
         let number = Selector::Number(7);

@@ -112,12 +112,12 @@ impl Models {
 
 fn unusable(error: &Error, path: Option<&Path>) -> Finding {
     let advice = match (error, path) {
-        (Error::Model { .. }, Some(path)) => format!(
+        (Error::Model(_), Some(path)) => format!(
             "Name another model, or none for the built-in one; `celebcam config` shows who named \
              {}.",
             path.display()
         ),
-        (Error::Config(_), _) => {
+        (Error::Rate(_), _) => {
             "Take a larger share, or none for the model's own threshold; `celebcam model` shows \
              the model's figures."
                 .to_owned()
@@ -138,7 +138,7 @@ pub fn gallery(args: &GalleryArgs, recognizer: Option<&Recognizer>) -> Finding {
             let rule = rule_in_words(&recognizer.rule(&gallery));
             Some((gallery.people().len(), format!("; {rule}")))
         }),
-        None => store::read(&path).map(|gallery| {
+        None => store::read(&path).map_err(Error::from).map(|gallery| {
             let people = gallery.map_or(0, |gallery| gallery.people().len());
             Some((people, " for some model".to_owned()))
         }),

@@ -53,8 +53,9 @@ pub fn check(
         Times { measure: Duration::ZERO, measure_slow: Duration::ZERO, ..TIMES }
     };
     let opened = Instant::now();
-    let sample =
-        source::open(spec, turn).and_then(|mut source| take(source.as_mut(), opened, &times, stop));
+    let sample = source::open(spec, turn)
+        .map_err(Error::from)
+        .and_then(|mut source| take(source.as_mut(), opened, &times, stop));
     match sample {
         Ok(Some(sample)) => (judge(&sample), Some(sample.frame)),
         Ok(None) => (Finding::skipped("the look was broken off"), None),
@@ -148,14 +149,14 @@ fn first(
             Received::Frame(frame) => return Ok(Some(frame)),
             Received::Lost(reason) => why = format!(": {reason}"),
             Received::End => {
-                return Err(Error::Source(format!("{} ended without a picture", source.name())));
+                return Err(Error::NoFrame(format!("{} ended without a picture", source.name())));
             }
             Received::Nothing | Received::Restored => {}
         }
         if opened.elapsed() >= times.first_within {
             let seconds = times.first_within.as_secs();
             let name = source.name();
-            return Err(Error::Source(format!("no picture of {name} in {seconds} s{why}")));
+            return Err(Error::NoFrame(format!("no picture of {name} in {seconds} s{why}")));
         }
     }
     Ok(None)
@@ -282,16 +283,16 @@ mod tests {
     };
 
     /// A source that says these things and then nothing.
-    struct Script(VecDeque<Result<Received>>, Counters);
+    struct Script(VecDeque<source::Result<Received>>, Counters);
 
     impl Script {
-        fn of(said: Vec<Result<Received>>) -> Self {
+        fn of(said: Vec<source::Result<Received>>) -> Self {
             Self(said.into(), Counters::default())
         }
     }
 
     impl FrameSource for Script {
-        fn next(&mut self, _timeout: Duration) -> Result<Received> {
+        fn next(&mut self, _timeout: Duration) -> source::Result<Received> {
             let said = self.0.pop_front().unwrap_or(Ok(Received::Nothing));
             self.1.delivered += u64::from(matches!(said, Ok(Received::Frame(_))));
             said
@@ -310,7 +311,7 @@ mod tests {
         }
     }
 
-    fn frame(value: u8) -> Result<Received> {
+    fn frame(value: u8) -> source::Result<Received> {
         let rgb = RgbImage::from_pixel(8, 4, image::Rgb([value; 3]));
         Ok(Received::Frame(Frame { sequence: 0, captured_at: Instant::now(), rgb, reduction: 1 }))
     }
@@ -337,8 +338,8 @@ mod tests {
         let lost = vec![Ok(Received::Lost("unplugged".to_owned()))];
         assert!(error(lost).is_some_and(|text| text.ends_with("in 0 s: unplugged")));
         assert!(error(vec![Ok(Received::End)]).is_some_and(|text| text.contains("ended without")));
-        let busy = vec![Err(Error::NoCamera("busy".to_owned()))];
-        assert_eq!(error(busy).as_deref(), Some("busy"));
+        let stuck = vec![Err(source::Error::Stuck)];
+        assert_eq!(error(stuck), Some(source::Error::Stuck.to_string()));
         let stop = StopFlag::default();
         stop.set();
         let mut source = Script::of(vec![frame(1)]);

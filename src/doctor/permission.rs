@@ -32,8 +32,8 @@ pub fn check(spec: &SourceSpec, device: Option<&Device>, system: &System) -> Fin
 }
 
 fn start(line: &str) -> Finding {
-    let checked = process::split(line).and_then(|argv| {
-        process::check_program(&argv[0]).map_err(Error::Source)?;
+    let checked = process::split(line).map_err(Error::from).and_then(|argv| {
+        process::check_program(&argv[0])?;
         Ok(argv)
     });
     match checked {
@@ -48,7 +48,7 @@ fn start(line: &str) -> Finding {
 
 /// Whether the program that reads network cameras can be started.
 fn reader() -> Finding {
-    match check_reader() {
+    match check_reader().map_err(Error::from) {
         Ok(()) => Finding::ok(format!("{READER} can be started")),
         Err(error) => Finding::failure(
             error.to_string(),

@@ -8,6 +8,7 @@ use celebcam_engine::Settings;
 use celebcam_engine::int8::isa::Isa;
 
 use super::{Finding, System};
+use crate::error::Error;
 use crate::models::{self, ISA_VARIABLE};
 use crate::shown::count;
 
@@ -16,7 +17,7 @@ use crate::shown::count;
 pub fn check(threads: usize, system: &System) -> (Settings, Finding) {
     let best = Isa::available().last().unwrap_or(Isa::Scalar);
     let machine = machine(system);
-    match models::settings(threads) {
+    match models::settings(threads).map_err(Error::from) {
         Ok(settings) => {
             let finding = judge(&machine, settings.isa, best, ARCH);
             (settings, finding)

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::Gallery;
 use super::store::{self, ModelKey};
-use crate::error::Result;
+use super::{Gallery, Result};
 
 /// Time between two looks at the file.
 const LOOK_EVERY: Duration = Duration::from_millis(500);

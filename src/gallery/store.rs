@@ -16,8 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Gallery, MOST_PEOPLE, Person, names};
-use crate::error::{Error, Result};
+use super::{Damaged, Defect, Error, Gallery, MOST_PEOPLE, NotWritten, Person, Result, names};
 use crate::system::bounded;
 
 mod replace;
@@ -26,7 +25,7 @@ mod replace;
 const MAGIC: &str = "celebcam gallery ";
 
 /// Version that this build writes and reads.
-const VERSION: &str = "1";
+pub(super) const VERSION: &str = "1";
 
 /// Longest line that is read, with the longest name in characters of four bytes.
 const LONGEST_LINE_BYTES: u64 = 1024;
@@ -73,15 +72,15 @@ impl ModelKey {
 ///
 /// # Errors
 ///
-/// [`Error::Gallery`] when it cannot be read or is damaged.
+/// [`Error::Unusable`] when it cannot be read or is damaged.
 pub fn read(path: &Path) -> Result<Option<Gallery>> {
-    let wrong = |reason: String| Error::Gallery { path: path.to_owned(), reason };
+    let wrong = |defect| Error::Unusable { path: path.to_owned(), defect };
     let file = match bounded::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(wrong(format!("cannot be read: {error}"))),
+        Err(error) if error.is_missing() => return Ok(None),
+        Err(error) => return Err(wrong(error.into())),
     };
-    let metadata = file.metadata().map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let metadata = file.metadata().map_err(|error| wrong(error.into()))?;
     let reader = Reader { file: BufReader::with_capacity(BUFFER_BYTES, file), sum: Sha256::new() };
     parse(reader, metadata.len()).map(Some).map_err(wrong)
 }
@@ -90,7 +89,7 @@ pub fn read(path: &Path) -> Result<Option<Gallery>> {
 ///
 /// # Errors
 ///
-/// [`Error::Gallery`] when it cannot be read, is damaged, or was made with another model.
+/// [`Error::Unusable`] when it cannot be read, is damaged, or was made with another model.
 pub fn load(path: &Path, model: &ModelKey) -> Result<Gallery> {
     let Some(gallery) = read(path)? else { return Ok(model.empty_gallery()) };
     if gallery.people().is_empty() {
@@ -98,15 +97,9 @@ pub fn load(path: &Path, model: &ModelKey) -> Result<Gallery> {
     }
     if gallery.model() != model.fingerprint || gallery.embedding_length() != model.embedding_length
     {
-        return Err(Error::Gallery {
-            path: path.to_owned(),
-            reason: format!(
-                "was made with the model {}, and this is {}; embeddings of one mean nothing to the \
-                 other: name another gallery with --gallery and enroll its people again",
-                gallery.model(),
-                model.fingerprint
-            ),
-        });
+        let made_with = gallery.model().to_owned();
+        let defect = Defect::OtherModel { made_with, model: model.fingerprint.clone() };
+        return Err(Error::Unusable { path: path.to_owned(), defect });
     }
     Ok(gallery)
 }
@@ -116,19 +109,20 @@ pub fn load(path: &Path, model: &ModelKey) -> Result<Gallery> {
 ///
 /// # Errors
 ///
-/// Those of `read` and `edit`, and [`Error::Output`] when the file cannot be written.
-pub fn update<T>(
+/// Those of `read` and `edit`, and [`Error::NotWritten`].
+pub fn update<T, E: From<Error>>(
     path: &Path,
-    read: impl FnOnce(&Path) -> Result<Gallery>,
-    edit: impl FnOnce(&mut Gallery) -> Result<T>,
-) -> Result<(T, Gallery)> {
-    let failed = |source| Error::Output { path: path.to_owned(), source };
+    read: impl FnOnce(&Path) -> Result<Gallery, E>,
+    edit: impl FnOnce(&mut Gallery) -> Result<T, E>,
+) -> Result<(T, Gallery), E> {
+    let failed = |reason| Error::NotWritten { path: path.to_owned(), reason };
     // Of a link, the file that it leads to is replaced.
     let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let lock = replace::lock(path, replace::PATIENCE).map_err(failed)?;
     let mut gallery = read(path)?;
     let result = edit(&mut gallery)?;
-    replace::replace(path, |file| write(&gallery, file), |_| Ok(())).map_err(failed)?;
+    replace::replace(path, |file| write(&gallery, file), |_| Ok(()))
+        .map_err(|error| failed(NotWritten::System(error)))?;
     drop(lock);
     Ok((result, gallery))
 }
@@ -189,28 +183,24 @@ struct Reader<R> {
 
 impl<R: BufRead> Reader<R> {
     /// The next line without its end.
-    fn line<'a>(&mut self, buffer: &'a mut Vec<u8>) -> std::result::Result<&'a str, String> {
+    fn line<'a>(&mut self, buffer: &'a mut Vec<u8>) -> Result<&'a str, Defect> {
         buffer.clear();
         let mut limited = self.file.by_ref().take(LONGEST_LINE_BYTES);
-        limited.read_until(b'\n', buffer).map_err(|error| format!("cannot be read: {error}"))?;
+        limited.read_until(b'\n', buffer)?;
         self.sum.update(&buffer);
-        let line = buffer.strip_suffix(b"\n").ok_or_else(|| damaged("a line has no end"))?;
-        std::str::from_utf8(line).map_err(|_| damaged("a line is no text"))
+        let line = buffer.strip_suffix(b"\n").ok_or(Damaged::EndlessLine)?;
+        Ok(std::str::from_utf8(line).map_err(Damaged::NoText)?)
     }
 
-    fn exactly(&mut self, bytes: &mut [u8]) -> std::result::Result<(), String> {
+    fn exactly(&mut self, bytes: &mut [u8]) -> Result<(), Defect> {
         self.file.read_exact(bytes).map_err(|error| match error.kind() {
-            ErrorKind::UnexpectedEof => damaged("it is cut off"),
-            _ => format!("cannot be read: {error}"),
+            ErrorKind::UnexpectedEof => Damaged::Cut.into(),
+            _ => error.into(),
         })
     }
 }
 
-fn damaged(what: &str) -> String {
-    format!("is damaged: {what}; put a copy in its place, or remove it and enroll again")
-}
-
-fn parse(mut reader: Reader<impl BufRead>, size: u64) -> std::result::Result<Gallery, String> {
+fn parse(mut reader: Reader<impl BufRead>, size: u64) -> Result<Gallery, Defect> {
     let Header { model, embedding, people } = parse_header(&mut reader, size)?;
     let mut gallery = Gallery::new(&model, embedding, people);
     parse_people(&mut reader, people, &mut gallery)?;
@@ -227,37 +217,30 @@ fn parse(mut reader: Reader<impl BufRead>, size: u64) -> std::result::Result<Gal
     let mut digest = [0; DIGEST_BYTES];
     reader.exactly(&mut digest)?;
     if reader.sum.finalize().as_slice() != digest {
-        return Err(damaged("its checksum is wrong"));
+        return Err(Damaged::Checksum.into());
     }
-    let more = reader.file.fill_buf().map_err(|error| format!("cannot be read: {error}"))?;
-    if !more.is_empty() {
-        return Err(damaged("there is more in it than there should be"));
+    if !reader.file.fill_buf()?.is_empty() {
+        return Err(Damaged::More.into());
     }
     Ok(gallery)
 }
 
 /// The first two lines; `size` is that of the file, which bounds the memory.
-fn parse_header(
-    reader: &mut Reader<impl BufRead>,
-    size: u64,
-) -> std::result::Result<Header, String> {
+fn parse_header(reader: &mut Reader<impl BufRead>, size: u64) -> Result<Header, Defect> {
     let mut line = Vec::new();
-    let first = reader.line(&mut line).map_err(|_| not_a_gallery())?;
+    let first = reader.line(&mut line).map_err(|_| Defect::NotAGallery)?;
     match first.strip_prefix(MAGIC) {
         Some(VERSION) => {}
         Some(other) if other.bytes().all(|digit| digit.is_ascii_digit()) && !other.is_empty() => {
-            return Err(format!(
-                "has version {other} and this celebcam reads {VERSION}; use the celebcam that \
-                 wrote it"
-            ));
+            return Err(Defect::Version(other.to_owned()));
         }
-        _ => return Err(not_a_gallery()),
+        _ => return Err(Defect::NotAGallery),
     }
-    let header: Header = serde_json::from_str(reader.line(&mut line)?).map_err(broken_line)?;
+    let header: Header = serde_json::from_str(reader.line(&mut line)?).map_err(Damaged::Line)?;
     let Header { embedding, people, .. } = header;
     let codes = (people as u64).saturating_mul(embedding as u64);
     if people > MOST_PEOPLE || !(1..=LONGEST_EMBEDDING).contains(&embedding) || codes > size {
-        return Err(damaged("it is cut off, or its sizes are wrong"));
+        return Err(Damaged::Sizes.into());
     }
     Ok(header)
 }
@@ -266,7 +249,7 @@ fn parse_people(
     reader: &mut Reader<impl BufRead>,
     people: usize,
     gallery: &mut Gallery,
-) -> std::result::Result<(), String> {
+) -> Result<(), Defect> {
     let mut line = Vec::new();
     let mut known = HashSet::with_capacity(people);
     let mut ids = HashSet::with_capacity(people);
@@ -274,10 +257,10 @@ fn parse_people(
     let mut clash = None;
     for _ in 0..people {
         let Entry { name, pictures, added_unix_s } =
-            serde_json::from_str(reader.line(&mut line)?).map_err(broken_line)?;
-        names::check(&name).map_err(|reason| damaged(&reason))?;
+            serde_json::from_str(reader.line(&mut line)?).map_err(Damaged::Line)?;
+        names::check(&name).map_err(Damaged::Name)?;
         if !known.insert(name.to_string()) {
-            return Err(damaged(&format!("two people have the name {name}")));
+            return Err(Damaged::OneName(name.into_owned()).into());
         }
         if !ids.insert(names::id(&name)) {
             clash.get_or_insert_with(|| name.to_string());
@@ -291,14 +274,6 @@ fn parse_people(
         );
     }
     Ok(())
-}
-
-fn broken_line(_: serde_json::Error) -> String {
-    damaged("a line is not what it should be")
-}
-
-fn not_a_gallery() -> String {
-    "is not a gallery of celebcam, or it is cut off".to_owned()
 }
 
 #[cfg(test)]

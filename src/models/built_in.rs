@@ -4,8 +4,7 @@ use std::path::Path;
 
 use celebcam_engine::Settings;
 
-use super::Model;
-use crate::error::Result;
+use super::{Model, Result};
 
 const RECOGNIZER: &[u8] = include_bytes!("../../models/celebrities.onnx");
 const DETECTOR: &[u8] = include_bytes!("../../models/detector.onnx");
@@ -15,7 +14,7 @@ const ALIGNER: &[u8] = include_bytes!("../../models/aligner.onnx");
 ///
 /// # Errors
 ///
-/// [`Error::Model`](crate::error::Error::Model) when it cannot be used.
+/// [`Error::Unusable`](super::Error::Unusable) when it cannot be used.
 pub fn recognizer(path: Option<&Path>, settings: &Settings) -> Result<Model> {
     load(path, RECOGNIZER, "built in (celebrities)", settings)
 }
@@ -24,7 +23,7 @@ pub fn recognizer(path: Option<&Path>, settings: &Settings) -> Result<Model> {
 ///
 /// # Errors
 ///
-/// [`Error::Model`](crate::error::Error::Model) when it cannot be used.
+/// [`Error::Unusable`](super::Error::Unusable) when it cannot be used.
 pub fn detector(path: Option<&Path>, settings: &Settings) -> Result<Model> {
     load(path, DETECTOR, "built in (detector)", settings)
 }
@@ -33,7 +32,7 @@ pub fn detector(path: Option<&Path>, settings: &Settings) -> Result<Model> {
 ///
 /// # Errors
 ///
-/// [`Error::Model`](crate::error::Error::Model) when it cannot be used.
+/// [`Error::Unusable`](super::Error::Unusable) when it cannot be used.
 pub fn aligner(settings: &Settings) -> Result<Model> {
     load(None, ALIGNER, "built in (aligner)", settings)
 }
@@ -42,7 +41,7 @@ pub fn aligner(settings: &Settings) -> Result<Model> {
 ///
 /// # Errors
 ///
-/// [`Error::Model`](crate::error::Error::Model) when one of them cannot be used.
+/// [`Error::Unusable`](super::Error::Unusable) when one of them cannot be used.
 pub fn built_in(settings: &Settings) -> Result<Vec<Model>> {
     Ok(vec![recognizer(None, settings)?, detector(None, settings)?, aligner(settings)?])
 }

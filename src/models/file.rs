@@ -7,21 +7,21 @@ use std::path::Path;
 use celebcam_engine::int8::isa::Isa;
 use celebcam_engine::int8::network::{LayerTime, Network};
 use celebcam_engine::limits::{FILE_BYTES, METADATA_BYTES};
-use celebcam_engine::{OnnxFile, SENTENCE_LENGTH, Settings, shortened};
+use celebcam_engine::{OnnxFile, Settings};
 use image::RgbImage;
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Result};
+use super::{Error, Result, Unusable};
 use crate::system::bounded;
 
 /// Version of the metadata that this build reads.
-const SCHEMA: &str = "1";
+pub(super) const SCHEMA: &str = "1";
 
 /// Prefix of our keys in the metadata of an ONNX file.
-const PREFIX: &str = "celebcam.";
+pub(super) const PREFIX: &str = "celebcam.";
 
 /// Most characters of a word of the metadata in a message.
-const WORD_LENGTH: usize = 40;
+pub(super) const WORD_LENGTH: usize = 40;
 
 /// Lowers the choice of the instruction set.
 pub const ISA_VARIABLE: &str = "CELEBCAM_ISA";
@@ -30,11 +30,10 @@ pub const ISA_VARIABLE: &str = "CELEBCAM_ISA";
 ///
 /// # Errors
 ///
-/// [`Error::Config`] when `CELEBCAM_ISA` names kernels that this processor cannot run.
+/// [`Error::Settings`] when `CELEBCAM_ISA` names kernels that this processor cannot run.
 pub fn settings(threads: usize) -> Result<Settings> {
     let limit = std::env::var(ISA_VARIABLE).ok().filter(|name| !name.is_empty());
-    Settings::new(threads, limit.as_deref())
-        .map_err(|reason| Error::Config(format!("{ISA_VARIABLE}: {reason}")))
+    Settings::new(threads, limit.as_deref()).map_err(Error::Settings)
 }
 
 /// A model that is ready to run, and what its file says about it. It can be shared between threads.
@@ -51,14 +50,12 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] when the file cannot be read, is no regular file, or is not a model that
+    /// [`Error::Unusable`] when the file cannot be read, is no regular file, or is not a model that
     /// celebcam can run.
     pub fn read(path: &Path, settings: &Settings) -> Result<Self> {
         let origin = path.display().to_string();
-        let bytes = bounded::read(path, FILE_BYTES).map_err(|error| Error::Model {
-            origin: origin.clone(),
-            reason: format!("cannot be read: {error}"),
-        })?;
+        let bytes = bounded::read(path, FILE_BYTES)
+            .map_err(|error| Error::Unusable { origin: origin.clone(), reason: error.into() })?;
         Self::load(&bytes, &origin, settings)
     }
 
@@ -66,11 +63,11 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] when it is not a model that celebcam can run or exceeds the
+    /// [`Error::Unusable`] when it is not a model that celebcam can run or exceeds the
     /// [limits](celebcam_engine::limits), saying why.
     pub fn load(bytes: &[u8], origin: &str, settings: &Settings) -> Result<Self> {
-        let wrong = |reason: String| Error::Model { origin: origin.to_owned(), reason };
-        let refused = |error: celebcam_engine::Error| wrong(error.to_string());
+        let wrong = |reason| Error::Unusable { origin: origin.to_owned(), reason };
+        let refused = |error: celebcam_engine::Error| wrong(error.into());
         let file = OnnxFile::parse(bytes).map_err(refused)?;
         let properties = read_properties(&file).map_err(wrong)?;
         let inner = celebcam_engine::Model::build(&file, settings).map_err(refused)?;
@@ -88,8 +85,8 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::Inference`] when the picture has another size or the graph fails, [`Error::Stopped`] when
-    /// the work is stopped.
+    /// [`Error::Size`] when the picture has another size, [`Error::Run`] when the graph fails,
+    /// [`Error::Stopped`] when the work is stopped.
     pub fn run(&self, rgb: &RgbImage) -> Result<Vec<Vec<f32>>> {
         let mut outputs = vec![Vec::new(); self.output_names().len()];
         self.run_into(rgb, &mut outputs)?;
@@ -103,7 +100,7 @@ impl Model {
     /// As [`run`](Self::run).
     pub fn run_into(&self, rgb: &RgbImage, outputs: &mut [Vec<f32>]) -> Result<()> {
         self.check_size(rgb)?;
-        self.inner.run_into(rgb.as_raw(), outputs).map_err(failed)
+        Ok(self.inner.run_into(rgb.as_raw(), outputs)?)
     }
 
     /// As [`run_into`](Self::run_into), and gives the time of each layer; `None` where tract runs
@@ -114,7 +111,7 @@ impl Model {
     /// As [`run`](Self::run).
     pub fn run_timed(&self, rgb: &RgbImage) -> Result<Option<Vec<LayerTime>>> {
         self.check_size(rgb)?;
-        self.inner.run_timed(rgb.as_raw()).map_err(failed)
+        Ok(self.inner.run_timed(rgb.as_raw())?)
     }
 
     fn check_size(&self, rgb: &RgbImage) -> Result<()> {
@@ -122,13 +119,7 @@ impl Model {
         if rgb.dimensions() == (width, height) {
             return Ok(());
         }
-        Err(Error::Inference(format!(
-            "the model takes {}x{} pixels, not {}x{}",
-            width,
-            height,
-            rgb.width(),
-            rgb.height()
-        )))
+        Err(Error::Size { needed: (width, height), given: rgb.dimensions() })
     }
 
     /// The network that computes the whole model; `None` where tract has to run a part of it.
@@ -170,15 +161,12 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] when it is missing or does not have the shape of a `T`.
+    /// [`Error::Unusable`] when it is missing or does not have the shape of a `T`.
     pub fn json_property<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<T> {
-        let text = self
-            .property(key)
-            .ok_or_else(|| self.wrong(format!("its metadata lacks {PREFIX}{key}")))?;
+        let text =
+            self.property(key).ok_or_else(|| self.unusable(Unusable::Lacks(key.to_owned())))?;
         serde_json::from_str(text).map_err(|error| {
-            let error = error.to_string();
-            let error = shortened(&error, SENTENCE_LENGTH);
-            self.wrong(format!("its metadata {PREFIX}{key} is broken: {error}"))
+            self.unusable(Unusable::Broken { key: key.to_owned(), fault: error.into() })
         })
     }
 
@@ -186,21 +174,25 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] when it is not.
+    /// [`Error::Unusable`] when it is not.
     pub fn expect_kind(&self, kind: &str) -> Result<()> {
         match self.property("kind") {
             Some(found) if found == kind => Ok(()),
             Some(found) => {
-                let found = shortened(found, WORD_LENGTH);
-                Err(self.wrong(format!("its kind is {found}; {kind} is needed here")))
+                let (found, needed) = (found.to_owned(), kind.to_owned());
+                Err(self.unusable(Unusable::Kind { found, needed }))
             }
-            None => Err(self.wrong(format!("its metadata lacks {PREFIX}kind"))),
+            None => Err(self.unusable(Unusable::Lacks("kind".to_owned()))),
         }
     }
 
-    /// An [`Error::Model`] about this model.
+    /// An [`Error::Unusable`] about this model, which does not fit what it is for.
     pub fn wrong(&self, reason: String) -> Error {
-        Error::Model { origin: self.origin.clone(), reason }
+        self.unusable(Unusable::Unfit(reason))
+    }
+
+    fn unusable(&self, reason: Unusable) -> Error {
+        Error::Unusable { origin: self.origin.clone(), reason }
     }
 
     /// Where the model came from: a path, or "built in".
@@ -229,30 +221,18 @@ impl std::fmt::Debug for Model {
     }
 }
 
-fn failed(error: celebcam_engine::Error) -> Error {
-    match error {
-        celebcam_engine::Error::Stopped => Error::Stopped,
-        error => Error::Inference(error.to_string()),
-    }
-}
-
-fn read_properties(file: &OnnxFile) -> Result<BTreeMap<String, String>, String> {
+fn read_properties(file: &OnnxFile) -> Result<BTreeMap<String, String>, Unusable> {
     let entries =
         || file.metadata().filter_map(|(key, value)| Some((key.strip_prefix(PREFIX)?, value)));
     if entries().map(|(key, value)| key.len() + value.len()).sum::<usize>() > METADATA_BYTES {
-        let most = METADATA_BYTES / 1_000_000;
-        return Err(format!("its metadata has more than {most} MB, which is the limit"));
+        return Err(Unusable::TooMuchMetadata);
     }
     let properties: BTreeMap<_, _> =
         entries().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     match properties.get("schema").map(String::as_str) {
         Some(SCHEMA) => Ok(properties),
-        Some(other) => Err(format!(
-            "its metadata has schema {} and this celebcam reads {SCHEMA}; use the trainer of the same \
-             version",
-            shortened(other, WORD_LENGTH)
-        )),
-        None => Err("it has no celebcam metadata; export it with celebcam's trainer".to_owned()),
+        Some(other) => Err(Unusable::Schema(other.to_owned())),
+        None => Err(Unusable::NoMetadata),
     }
 }
 

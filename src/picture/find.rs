@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::kind;
 use super::reader::unreadable;
-use crate::error::{Error, Result};
+use super::{Error, Unreadable};
 
 /// What a file that ends so is meant to be a picture, whatever is in it.
 const EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp"];
@@ -41,9 +41,14 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
+    /// Whether there are pictures of other kinds.
+    pub(super) fn has_pictures(&self) -> bool {
+        !self.pictures.is_empty()
+    }
+
     /// Logs it in one line if there is anything.
     pub fn tell(&self) {
-        if !self.pictures.is_empty() {
+        if self.has_pictures() {
             log::warn!("left out: {self}; {}", kind::ADVICE);
         } else if self.others > 0 {
             log::info!("left out: {self}");
@@ -72,11 +77,11 @@ impl fmt::Display for LeftOut {
 ///
 /// # Errors
 ///
-/// [`Error::Input`] when a path is missing or a folder holds no picture.
-pub fn find(paths: &[PathBuf]) -> Result<Found> {
+/// When a path is missing or a folder holds no picture.
+pub fn find(paths: &[PathBuf]) -> Result<Found, Error> {
     let mut found = Found::default();
     for path in paths {
-        let metadata = path.metadata().map_err(|error| unreadable(path, &error))?;
+        let metadata = path.metadata().map_err(|error| unreadable(path, error))?;
         if !metadata.is_dir() {
             let relative = path.file_name().map_or_else(|| path.clone(), PathBuf::from);
             found.files.push(PictureFile { path: path.clone(), relative });
@@ -85,7 +90,9 @@ pub fn find(paths: &[PathBuf]) -> Result<Found> {
         let mut inside = Found::default();
         inside.walk(path, Path::new(""))?;
         if inside.files.is_empty() {
-            return Err(Error::Input { path: path.clone(), reason: inside.reason() });
+            let unreadable = inside.unreadable.into_iter().next().map(Box::new);
+            let reason = Unreadable::NoPictures { left_out: inside.left_out, unreadable };
+            return Err(Error { path: path.clone(), reason });
         }
         found.take(inside);
     }
@@ -109,27 +116,12 @@ impl Found {
         }
     }
 
-    /// Why a folder without pictures is of no use.
-    fn reason(&self) -> String {
-        let mut reason = "holds no pictures (JPEG, PNG, WebP, BMP)".to_owned();
-        if self.left_out != LeftOut::default() {
-            reason += &format!(", but {}", self.left_out);
-        }
-        if !self.left_out.pictures.is_empty() {
-            reason += &format!("; {}", kind::ADVICE);
-        }
-        if let Some(error) = self.unreadable.first() {
-            reason += &format!("; {error}");
-        }
-        reason
-    }
-
-    fn walk(&mut self, folder: &Path, relative: &Path) -> Result<()> {
-        let entries = std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
+    fn walk(&mut self, folder: &Path, relative: &Path) -> Result<(), Error> {
+        let entries = std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))?;
         let mut names: Vec<_> = entries
             .map(|entry| Ok(entry?.file_name()))
             .collect::<std::io::Result<_>>()
-            .map_err(|error| unreadable(folder, &error))?;
+            .map_err(|error| unreadable(folder, error))?;
         names.sort();
         for name in names {
             let path = folder.join(&name);

@@ -14,7 +14,6 @@ mod scans;
 mod tables;
 
 use std::borrow::Cow;
-use std::fmt;
 
 use image::metadata::Orientation;
 use zune_jpeg::JpegDecoder;
@@ -22,7 +21,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::Limits;
+use super::{Limits, Unreadable};
 use crate::picture::turn::swaps_sides;
 use header::Frame;
 use markers::Layout;
@@ -38,35 +37,20 @@ const MOST_SCANS: u32 = 100;
 const SIDES: [usize; 4] = [8, 4, 2, 1];
 
 /// What is wrong with a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
     /// Data is missing.
+    #[error("is cut off: data is missing")]
     Cut,
     /// Data makes no sense.
+    #[error("is broken: its JPEG data makes no sense")]
     Data,
     /// It asks for more work than any picture needs.
+    #[error("is broken: it has more scans than a picture needs")]
     Work,
     /// It is of a kind that is not read.
+    #[error("is a JPEG of a kind that is not read ({0}); save it anew")]
     Unsupported(&'static str),
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cut => formatter.write_str("is cut off: data is missing"),
-            Self::Data => formatter.write_str("is broken: its JPEG data makes no sense"),
-            Self::Work => formatter.write_str("is broken: it has more scans than a picture needs"),
-            Self::Unsupported(kind) => {
-                write!(formatter, "is a JPEG of a kind that is not read ({kind}); save it anew")
-            }
-        }
-    }
-}
-
-impl From<Damage> for String {
-    fn from(damage: Damage) -> Self {
-        damage.to_string()
-    }
 }
 
 /// A picture whose header was read, and how it will be decoded.
@@ -91,7 +75,7 @@ impl<'a> Plan<'a> {
     ///
     /// # Errors
     /// What is wrong with the picture, to be put after its name.
-    pub fn new(bytes: &'a [u8], limits: &Limits) -> Result<Self, String> {
+    pub fn new(bytes: &'a [u8], limits: &Limits) -> Result<Self, Unreadable> {
         let layout = markers::layout(bytes)?;
         if layout.scans > MOST_SCANS {
             return Err(Damage::Work.into());
@@ -114,11 +98,11 @@ impl<'a> Plan<'a> {
     ///
     /// # Errors
     /// When that memory is more than there may be.
-    pub fn with_own_decoder(self) -> Result<Self, String> {
+    pub fn with_own_decoder(self) -> Result<Self, Unreadable> {
         Self { is_own: true, ..self }.sized()
     }
 
-    fn sized(self) -> Result<Self, String> {
+    fn sized(self) -> Result<Self, Unreadable> {
         let limits = &self.limits;
         let fits = |&side: &usize| {
             self.pixels(side) <= limits.pixels && self.need_bytes_for(side) <= limits.bytes
@@ -129,16 +113,16 @@ impl<'a> Plan<'a> {
             "scale it down"
         };
         let side = SIDES.into_iter().find(fits);
-        let side = side.ok_or_else(|| super::too_large_so(limits, advice))?;
+        let side = side.ok_or(Unreadable::TooMuchMemory { most_bytes: limits.bytes, advice })?;
         Ok(Self { side, ..self })
     }
 
     /// # Errors
     /// When there are more than `most` pixels.
-    pub fn check_pixels(&self, most: u64) -> Result<(), String> {
+    pub fn check_pixels(&self, most: u64) -> Result<(), Unreadable> {
         let Frame { width, height, .. } = self.frame;
         if self.frame.pixels() > most {
-            return Err(super::too_many_pixels(width, height, most));
+            return Err(Unreadable::TooManyPixels { width, height, most });
         }
         Ok(())
     }
@@ -168,17 +152,17 @@ impl<'a> Plan<'a> {
     ///
     /// # Errors
     /// What is wrong with the picture, to be put after its name.
-    pub fn decode(&self, rgb: &mut Vec<u8>) -> Result<Option<(u32, u32)>, String> {
+    pub fn decode(&self, rgb: &mut Vec<u8>) -> Result<Option<(u32, u32)>, Unreadable> {
         rgb.clear();
         let picture = self.picture();
         if self.side < 8 || self.is_own {
-            return self.decode_own(&picture, self.side, rgb).map(Some);
+            return Ok(Some(self.decode_own(&picture, self.side, rgb)?));
         }
         let is_checked = self.layout.scans > 1 || !self.layout.has_end_marker;
         if is_checked {
             self.coefficients(&picture, 0)?;
         }
-        if let Ok(size) = self.decode_fast(&picture, rgb) {
+        if let Some(size) = self.decode_fast(&picture, rgb) {
             return Ok(Some(size));
         }
         // What is broken is found out without memory for it.
@@ -202,15 +186,16 @@ impl<'a> Plan<'a> {
         picture: &[u8],
         side: usize,
         rgb: &mut Vec<u8>,
-    ) -> Result<(u32, u32), String> {
-        Ok(pixels::paint(&self.coefficients(picture, side)?, rgb)?)
+    ) -> Result<(u32, u32), Damage> {
+        pixels::paint(&self.coefficients(picture, side)?, rgb)
     }
 
     fn coefficients(&self, picture: &[u8], side: usize) -> Result<Coefficients, Damage> {
         Coefficients::read(picture, side, self.layout.has_end_marker)
     }
 
-    fn decode_fast(&self, picture: &[u8], rgb: &mut Vec<u8>) -> Result<(u32, u32), String> {
+    /// `None` where zune-jpeg refuses it.
+    fn decode_fast(&self, picture: &[u8], rgb: &mut Vec<u8>) -> Option<(u32, u32)> {
         // The decoder takes an end marker in the middle of a scan for the end of the picture and
         // fills up with grey. Without the marker it notices that data is missing.
         let with_end;
@@ -227,15 +212,15 @@ impl<'a> Plan<'a> {
             .set_max_height(side)
             .jpeg_set_out_colorspace(ColorSpace::RGB);
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(picture), options);
-        decoder.decode_headers().map_err(|error| error.to_string())?;
+        decoder.decode_headers().ok()?;
         let (width, height) = (self.frame.width, self.frame.height);
         let size = decoder.output_buffer_size();
         if decoder.dimensions() != Some((width, height)) || size != Some(width * height * 3) {
-            return Err(Damage::Data.into());
+            return None;
         }
         rgb.resize(width * height * 3, 0);
-        decoder.decode_into(rgb).map_err(|error| error.to_string())?;
-        Ok((width as u32, height as u32))
+        decoder.decode_into(rgb).ok()?;
+        Some((width as u32, height as u32))
     }
 
     /// Pixels that come out when each block of eight by eight gives `side` by `side`.

@@ -6,7 +6,7 @@ use image::metadata::Orientation;
 use png::{BitDepth, ColorType, DecodeOptions, Decoder, Reader, Transformations};
 
 use super::shrink::{Shrinker, factor};
-use super::{Decoded, Limits, MOST_METADATA_BYTES, broken, check_size, large, too_large};
+use super::{Decoded, Limits, MOST_METADATA_BYTES, Unreadable, check_size, large, too_large};
 use crate::picture::turn::swaps_sides;
 
 /// Longest side; a row is held as a whole.
@@ -35,17 +35,17 @@ impl<R: BufRead + Seek> Plan<R> {
     ///
     /// # Errors
     /// What is wrong with the picture, to be put after its name.
-    pub fn new(source: R, limits: &Limits) -> Result<Self, String> {
+    pub fn new(source: R, limits: &Limits) -> Result<Self, Unreadable> {
         let mut options = DecodeOptions::default();
         options.set_ignore_text_chunk(true);
         options.set_ignore_iccp_chunk(true);
         let mut decoder = Decoder::new_with_options(source, options);
         decoder.set_limits(png::Limits { bytes: MOST_METADATA_BYTES as usize });
         decoder.set_transformations(Transformations::EXPAND);
-        let header = decoder.read_header_info().map_err(broken)?;
+        let header = decoder.read_header_info().map_err(Unreadable::decoder)?;
         let (width, height) = (header.width, header.height);
         check_size(width, height, LONGEST_SIDE_PX)?;
-        let reader = decoder.read_info().map_err(broken)?;
+        let reader = decoder.read_info().map_err(Unreadable::decoder)?;
         let exif = reader.info().exif_metadata.as_deref();
         let orientation = exif.and_then(Orientation::from_exif_chunk);
         let orientation = limits.turn.after(orientation.unwrap_or(Orientation::NoTransforms));
@@ -67,7 +67,7 @@ impl<R: BufRead + Seek> Plan<R> {
     ///
     /// # Errors
     /// What is wrong with the picture, to be put after its name.
-    pub fn decode(mut self) -> Result<Decoded, String> {
+    pub fn decode(mut self) -> Result<Decoded, Unreadable> {
         let [width, height] = self.size();
         let (orientation, reduction) = (self.orientation, self.factor);
         let rgb = if self.reader.info().interlaced {
@@ -85,13 +85,13 @@ impl<R: BufRead + Seek> Plan<R> {
         [info.width.div_ceil(self.factor), info.height.div_ceil(self.factor)]
     }
 
-    fn row_by_row(&mut self) -> Result<Vec<u8>, String> {
+    fn row_by_row(&mut self) -> Result<Vec<u8>, Unreadable> {
         let (width, height) = (self.reader.info().width, self.reader.info().height);
         let layout = self.reader.output_color_type();
         let mut shrinker = Shrinker::new([width, height], self.factor);
         let mut line = Vec::with_capacity(3 * width as usize);
         for _ in 0..height {
-            let row = self.reader.next_row().map_err(broken)?.ok_or_else(cut)?;
+            let row = self.reader.next_row().map_err(Unreadable::decoder)?.ok_or(CUT)?;
             line.clear();
             line.extend(pixels(row.data(), layout).flatten());
             shrinker.add(&line);
@@ -100,7 +100,7 @@ impl<R: BufRead + Seek> Plan<R> {
     }
 
     /// Of squares of pixels that become one, the top left one is taken: the others come at other times.
-    fn interlaced(&mut self, rgb: &mut [u8], across: usize) -> Result<(), String> {
+    fn interlaced(&mut self, rgb: &mut [u8], across: usize) -> Result<(), Unreadable> {
         let (width, height) = (self.reader.info().width, self.reader.info().height);
         let layout = self.reader.output_color_type();
         let factor = self.factor;
@@ -109,7 +109,8 @@ impl<R: BufRead + Seek> Plan<R> {
                 continue;
             }
             for y in (first_y..height).step_by(step_y as usize) {
-                let row = self.reader.next_interlaced_row().map_err(broken)?.ok_or_else(cut)?;
+                let row =
+                    self.reader.next_interlaced_row().map_err(Unreadable::decoder)?.ok_or(CUT)?;
                 if y % factor > 0 {
                     continue;
                 }
@@ -126,9 +127,8 @@ impl<R: BufRead + Seek> Plan<R> {
     }
 }
 
-fn cut() -> String {
-    "is cut off: rows are missing".to_owned()
-}
+/// There are fewer rows than the header says.
+const CUT: Unreadable = Unreadable::Cut("rows are");
 
 /// The pixels of a row as R G B; how opaque they are does not matter.
 fn pixels(row: &[u8], (color, depth): (ColorType, BitDepth)) -> impl Iterator<Item = [u8; 3]> {

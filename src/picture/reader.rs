@@ -10,8 +10,10 @@ use image::RgbImage;
 use super::budget::{Budget, Permit};
 use super::jpeg::markers::{Step, Walk};
 use super::kind::{self, HEAD_BYTES, Kind};
-use super::{Decoded, Limits, MOST_METADATA_BYTES, guarded, jpeg, large, png, too_large, whole};
-use crate::error::{Error, Result};
+use super::{
+    Decoded, Error, Limits, MOST_METADATA_BYTES, Unreadable, guarded, jpeg, large, png, too_large,
+    whole,
+};
 use crate::shown::masked;
 
 /// Bytes of the largest file that is read.
@@ -84,14 +86,14 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`Error::Input`] when the file is missing, is not a picture, is cut off, or is too large.
-    pub fn read(&self, path: &Path) -> Result<Picture<'_>> {
-        let metadata = path.metadata().map_err(|error| unreadable(path, &error))?;
-        let wrong = |reason: String| Error::Input { path: path.to_owned(), reason };
+    /// When the file is missing, is not a picture, is cut off, or is too large.
+    pub fn read(&self, path: &Path) -> Result<Picture<'_>, Error> {
+        let metadata = path.metadata().map_err(|error| unreadable(path, error))?;
+        let wrong = |reason| Error { path: path.to_owned(), reason };
         if !metadata.is_file() {
-            return Err(wrong("is not a file".to_owned()));
+            return Err(wrong(Unreadable::NotAFile));
         }
-        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        let file = File::open(path).map_err(|error| unreadable(path, error))?;
         self.decode_from(BufReader::new(file), &[], self.budget().permit()).map_err(wrong)
     }
 
@@ -100,8 +102,8 @@ impl Reader {
     /// # Errors
     ///
     /// Those of [`read`](Self::read); a stream may have 64 MiB.
-    pub fn read_stream(&self, mut stream: impl Read, name: &str) -> Result<Picture<'_>> {
-        let wrong = |reason: String| Error::Input { path: PathBuf::from(name), reason };
+    pub fn read_stream(&self, mut stream: impl Read, name: &str) -> Result<Picture<'_>, Error> {
+        let wrong = |reason| Error { path: PathBuf::from(name), reason };
         let _keeps = self.keeps.lock().unwrap_or_else(PoisonError::into_inner);
         let mut permit = self.budget().permit();
         let mut bytes = Vec::new();
@@ -109,11 +111,11 @@ impl Reader {
             permit.wait_for(bytes.len() as u64 + READ_BYTES);
             bytes.reserve_exact(READ_BYTES as usize);
             let read = stream.by_ref().take(READ_BYTES).read_to_end(&mut bytes);
-            if read.map_err(|error| unreadable(Path::new(name), &error))? == 0 {
+            if read.map_err(|error| unreadable(Path::new(name), error))? == 0 {
                 break;
             }
             if bytes.len() as u64 > MAX_STREAM_BYTES {
-                return Err(wrong(format!("is larger than {} MiB", MAX_STREAM_BYTES >> 20)));
+                return Err(wrong(Unreadable::TooLong(MAX_STREAM_BYTES)));
             }
             let limits = self.limits_beside(0);
             if bytes.len() as u64 > limits.bytes {
@@ -128,7 +130,7 @@ impl Reader {
     /// # Errors
     ///
     /// What is wrong with it, to be put after its name.
-    pub fn decode(&self, bytes: &[u8]) -> Result<Picture<'_>, String> {
+    pub fn decode(&self, bytes: &[u8]) -> Result<Picture<'_>, Unreadable> {
         let _keeps = self.keeps.lock().unwrap_or_else(PoisonError::into_inner);
         self.decode_from(Cursor::new(bytes), bytes, self.budget().permit())
     }
@@ -139,7 +141,7 @@ impl Reader {
         source: impl BufRead + Seek,
         kept: &[u8],
         permit: Permit<'a>,
-    ) -> Result<Picture<'a>, String> {
+    ) -> Result<Picture<'a>, Unreadable> {
         guarded(|| self.decode_unguarded(source, kept, permit))
     }
 
@@ -150,12 +152,12 @@ impl Reader {
         mut source: impl BufRead + Seek,
         kept: &[u8],
         mut permit: Permit<'a>,
-    ) -> Result<Picture<'a>, String> {
-        let length = source.seek(io::SeekFrom::End(0)).map_err(cannot_read)?;
-        source.rewind().map_err(cannot_read)?;
+    ) -> Result<Picture<'a>, Unreadable> {
+        let length = source.seek(io::SeekFrom::End(0)).map_err(Unreadable::System)?;
+        source.rewind().map_err(Unreadable::System)?;
         let kind = kind(&mut source)?;
         if kind != Kind::Jpeg && length > MAX_FILE_BYTES {
-            return Err(format!("is larger than {} MiB", MAX_FILE_BYTES >> 20));
+            return Err(Unreadable::TooLong(MAX_FILE_BYTES));
         }
         let kept_bytes = kept.len() as u64;
         let first = match kind {
@@ -183,9 +185,9 @@ impl Reader {
         input: &mut Input<'_, impl BufRead + Seek>,
         permit: &mut Permit<'_>,
         need: &mut Need,
-    ) -> Result<Option<Decoded>, String> {
+    ) -> Result<Option<Decoded>, Unreadable> {
         let Input { kind, source, length, kept } = input;
-        source.rewind().map_err(cannot_read)?;
+        source.rewind().map_err(Unreadable::System)?;
         let kept_bytes = kept.len() as u64;
         let limits = self.limits_beside(kept_bytes);
         let mut is_there = |need_bytes: u64| {
@@ -219,7 +221,7 @@ impl Reader {
         bytes: &[u8],
         permit: &mut Permit<'_>,
         need: &mut Need,
-    ) -> Result<Option<Decoded>, String> {
+    ) -> Result<Option<Decoded>, Unreadable> {
         let length = bytes.len() as u64;
         let mut plan = jpeg::Plan::new(bytes, &self.limits_beside(length))?;
         if need.is_own {
@@ -239,31 +241,30 @@ impl Reader {
     }
 }
 
-fn kind(source: &mut impl Read) -> Result<Kind, String> {
+fn kind(source: &mut impl Read) -> Result<Kind, Unreadable> {
     let mut head = Vec::with_capacity(HEAD_BYTES);
-    source.take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(cannot_read)?;
+    source.take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(Unreadable::System)?;
     match (kind::of(&head), kind::foreign(&head)) {
         (Some(kind), _) => Ok(kind),
-        (None, _) if head.is_empty() => Err("is empty".to_owned()),
-        (None, Some(foreign)) => {
-            Err(format!("is a picture of a kind that is not read ({foreign}); {}", kind::ADVICE))
-        }
-        (None, None) => Err("is not a JPEG, PNG, WebP or BMP picture".to_owned()),
+        (None, _) if head.is_empty() => Err(Unreadable::Empty),
+        (None, Some(foreign)) => Err(Unreadable::Foreign(foreign)),
+        (None, None) => Err(Unreadable::NotAPicture),
     }
 }
 
 /// The JPEG at the start of a file. What lies behind it, such as a film, is not read.
-fn read_jpeg(source: &mut impl Read, length: u64, limits: &Limits) -> Result<Vec<u8>, String> {
+fn read_jpeg(source: &mut impl Read, length: u64, limits: &Limits) -> Result<Vec<u8>, Unreadable> {
     let most = MAX_JPEG_BYTES.min(limits.bytes);
     let mut bytes = large::empty(length.min(most + READ_BYTES) as usize);
     let mut walk = Walk::lenient();
     loop {
-        let read = source.by_ref().take(READ_BYTES).read_to_end(&mut bytes).map_err(cannot_read)?;
+        let read =
+            source.by_ref().take(READ_BYTES).read_to_end(&mut bytes).map_err(Unreadable::System)?;
         if read == 0 || !matches!(walk.go(&bytes), Step::Incomplete) {
             return Ok(bytes);
         }
         if bytes.len() as u64 > MAX_JPEG_BYTES {
-            return Err(format!("is larger than {} MiB", MAX_JPEG_BYTES >> 20));
+            return Err(Unreadable::TooLong(MAX_JPEG_BYTES));
         }
         if bytes.len() as u64 > most {
             return Err(too_large(limits));
@@ -271,31 +272,22 @@ fn read_jpeg(source: &mut impl Read, length: u64, limits: &Limits) -> Result<Vec
     }
 }
 
-fn cannot_read(error: io::Error) -> String {
-    format!("cannot be read: {error}")
-}
-
-/// What to do about an address in the place of a file.
-fn address_advice(path: &str) -> Option<String> {
+/// Whether an address stands in the place of a file, and what follows `file://`.
+fn address(path: &str) -> Option<Unreadable> {
     let (scheme, rest) = path.split_once("://")?;
-    Some(if scheme.eq_ignore_ascii_case("file") {
-        format!("is an address; name the file itself: {rest}")
-    } else {
-        "is an address, and pictures are read from files; fetch it first: curl -fsSL ADDRESS | \
-         celebcam identify -"
-            .to_owned()
-    })
+    let names_file = scheme.eq_ignore_ascii_case("file");
+    Some(Unreadable::Address(names_file.then(|| rest.to_owned())))
 }
 
-pub(super) fn unreadable(path: &Path, error: &io::Error) -> Error {
+pub(super) fn unreadable(path: &Path, error: io::Error) -> Error {
     let name = path.to_string_lossy();
-    if let Some(reason) = address_advice(&name) {
-        return Error::Input { path: PathBuf::from(masked(&name)), reason };
+    if let Some(reason) = address(&name) {
+        return Error { path: PathBuf::from(masked(&name)), reason };
     }
     let reason = match error.kind() {
-        io::ErrorKind::NotFound => "no such file or folder".to_owned(),
-        io::ErrorKind::PermissionDenied => "may not be read (permission denied)".to_owned(),
-        _ => format!("cannot be read: {error}"),
+        io::ErrorKind::NotFound => Unreadable::Missing,
+        io::ErrorKind::PermissionDenied => Unreadable::Forbidden,
+        _ => Unreadable::System(error),
     };
-    Error::Input { path: path.to_owned(), reason }
+    Error { path: path.to_owned(), reason }
 }

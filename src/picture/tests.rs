@@ -137,14 +137,14 @@ fn pictures_are_upright() {
         let read = reader.decode(&bytes).expect("it can be read");
         assert_eq!(read.rgb.dimensions(), size);
         let mut frame = Vec::new();
-        assert_eq!(decode_frame(&bytes, &mut frame), Ok((size, 1)));
+        assert_eq!(decode_frame(&bytes, &mut frame).unwrap(), (size, 1));
         assert_eq!(&frame, read.rgb.as_raw());
     }
 }
 
 #[test]
 fn a_decoder_that_panics_is_an_error() {
-    let error = photos().decode(ODD_PALETTE).unwrap_err();
+    let error = photos().decode(ODD_PALETTE).unwrap_err().to_string();
     assert!(error.starts_with("is broken"), "{error}");
     assert!(photos().decode(&sample_jpeg(8, 8)).is_ok());
 }
@@ -158,7 +158,7 @@ fn what_is_no_picture_is_called_so() {
         (b"GIF89a\x01\0\x01\0", "GIF"),
     ];
     for (bytes, words) in cases {
-        let error = photos().decode(bytes).unwrap_err();
+        let error = photos().decode(bytes).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }
 }
@@ -181,7 +181,7 @@ fn a_row_that_is_too_long_is_refused() {
     bytes[16..20].copy_from_slice(&64_000_000u32.to_be_bytes());
     let sum = crc(&bytes[12..29]);
     bytes[29..33].copy_from_slice(&sum.to_be_bytes());
-    let error = photos().decode(&bytes).unwrap_err();
+    let error = photos().decode(&bytes).unwrap_err().to_string();
     assert!(error.contains("64000000x1") && error.contains("65535"), "{error}");
 }
 
@@ -190,7 +190,7 @@ fn a_webp_frame_that_is_larger_than_its_picture_is_refused() {
     let mut bytes = include_bytes!("../../fuzz/corpus/picture/exif-6.webp").to_vec();
     let start = bytes.windows(3).position(|code| code == [0x9D, 0x01, 0x2A]).expect("a frame");
     bytes[start + 3..start + 7].fill(0x3F);
-    let error = photos().decode(&bytes).unwrap_err();
+    let error = photos().decode(&bytes).unwrap_err().to_string();
     assert!(error.contains("larger than the picture"), "{error}");
 }
 
@@ -234,7 +234,7 @@ fn what_the_common_decoder_refuses_is_read_by_the_own_one_with_memory_for_it() {
     assert!(read.dimensions() == (60, 60) && reader.budget().most() > plain);
     assert!(photos().read(&path).expect("it can be read").rgb == read);
     let mut frame = Vec::new();
-    assert_eq!(decode_frame(&bytes, &mut frame), Ok(((60, 60), 1)));
+    assert_eq!(decode_frame(&bytes, &mut frame).unwrap(), ((60, 60), 1));
     assert_eq!(&frame, read.as_raw());
     let reader = Reader::new(Limits { bytes: plain, ..Limits::PHOTO });
     assert_eq!(reader.read(&path).expect("it can be read").reduction, 2);
@@ -270,7 +270,7 @@ fn pictures_that_take_too_much_memory_are_refused_or_come_smaller() {
     let rgb = DynamicImage::ImageRgb8(picture(61, 33));
     for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp] {
         let reader = Reader::new(Limits { pixels: 10_000, bytes: 5000, ..Limits::PHOTO });
-        let error = reader.decode(&encoded(&rgb, format)).unwrap_err();
+        let error = reader.decode(&encoded(&rgb, format)).unwrap_err().to_string();
         assert!(error.contains("of memory to decode"), "{error}");
     }
     // A stream is in memory already, and is not copied.
@@ -293,8 +293,8 @@ fn a_frame_of_a_stream_has_its_bytes_in_the_limit() {
     let mut padded = frame.clone();
     padded.resize(Limits::FRAME.bytes as usize - 10_000, 0);
     let mut rgb = Vec::new();
-    assert_eq!(decode_frame(&frame, &mut rgb), Ok(((60, 60), 1)));
-    assert_eq!(decode_frame(&padded, &mut rgb), Ok(((30, 30), 2)));
+    assert_eq!(decode_frame(&frame, &mut rgb).unwrap(), ((60, 60), 1));
+    assert_eq!(decode_frame(&padded, &mut rgb).unwrap(), ((30, 30), 2));
 }
 
 #[test]
@@ -303,9 +303,9 @@ fn a_frame_of_a_stream_has_no_more_pixels_than_other_pictures() {
     let at = bytes.windows(5).position(|window| window == [0xFF, 0xC0, 0, 17, 8]).expect("a frame");
     let [high, low] = 9000u16.to_be_bytes();
     bytes[at + 5..at + 9].copy_from_slice(&[high, low, high, low]);
-    let error = decode_frame(&bytes, &mut Vec::new()).unwrap_err();
+    let error = decode_frame(&bytes, &mut Vec::new()).unwrap_err().to_string();
     assert!(error.contains("more than 64 megapixels"), "{error}");
-    assert!(photos().decode(&bytes).unwrap_err().contains("cut off"));
+    assert!(photos().decode(&bytes).unwrap_err().to_string().contains("cut off"));
 }
 
 #[test]

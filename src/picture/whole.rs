@@ -7,7 +7,7 @@ use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder};
 
-use super::{Decoded, Limits, broken, check_size, large, riff, shrink, too_large};
+use super::{Decoded, Limits, Unreadable, check_size, large, riff, shrink, too_large};
 use crate::picture::turn::swaps_sides;
 
 /// A picture whose header was read.
@@ -23,8 +23,8 @@ impl<R: BufRead + Seek> Plan<BmpDecoder<R>> {
     ///
     /// # Errors
     /// What is wrong with the picture, to be put after its name.
-    pub fn bmp(source: R, limits: &Limits) -> Result<Self, String> {
-        let decoder = BmpDecoder::new(source).map_err(broken)?;
+    pub fn bmp(source: R, limits: &Limits) -> Result<Self, Unreadable> {
+        let decoder = BmpDecoder::new(source).map_err(Unreadable::decoder)?;
         Self::new(decoder, limits, Orientation::NoTransforms, |channels| 10 * channels)
     }
 }
@@ -34,18 +34,18 @@ impl<R: BufRead + Seek> Plan<WebPDecoder<R>> {
     ///
     /// # Errors
     /// What is wrong with the picture, to be put after its name.
-    pub fn webp(mut source: R, length: u64, limits: &Limits) -> Result<Self, String> {
+    pub fn webp(mut source: R, length: u64, limits: &Limits) -> Result<Self, Unreadable> {
         if length > limits.bytes {
             return Err(too_large(limits));
         }
         let contents = riff::contents(&mut source, length)?;
-        source.rewind().map_err(broken)?;
-        let mut decoder = WebPDecoder::new(source).map_err(broken)?;
+        source.rewind().map_err(Unreadable::decoder)?;
+        let mut decoder = WebPDecoder::new(source).map_err(Unreadable::decoder)?;
         let (width, height) = decoder.dimensions();
         if contents.most_pixels > u64::from(width) * u64::from(height) {
-            return Err(broken("its frame is larger than the picture"));
+            return Err(Unreadable::Broken("its frame is larger than the picture"));
         }
-        let orientation = decoder.orientation().map_err(broken)?;
+        let orientation = decoder.orientation().map_err(Unreadable::decoder)?;
         let plan = Self::new(decoder, limits, orientation, |channels| contents.tenths(channels))?;
         let need_bytes = plan.need_bytes + length;
         if need_bytes > limits.bytes {
@@ -62,14 +62,14 @@ impl<D: ImageDecoder> Plan<D> {
         limits: &Limits,
         orientation: Orientation,
         tenths: impl Fn(u64) -> u64,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Unreadable> {
         let (width, height) = decoder.dimensions();
         check_size(width, height, u32::MAX)?;
         let pixels = u64::from(width) * u64::from(height);
         let channels = match decoder.color_type() {
             ColorType::Rgb8 => 3,
             ColorType::Rgba8 => 4,
-            other => return Err(format!("is broken: its pixels are {other:?}")),
+            other => return Err(Unreadable::PixelForm(other)),
         };
         let orientation = limits.turn.after(orientation);
         let factor = shrink::factor(width, height, limits.pixels);
@@ -91,14 +91,14 @@ impl<D: ImageDecoder> Plan<D> {
     ///
     /// # Errors
     /// What is wrong with the picture, to be put after its name.
-    pub fn decode(self) -> Result<Decoded, String> {
+    pub fn decode(self) -> Result<Decoded, Unreadable> {
         let (width, height) = self.decoder.dimensions();
         let channels = usize::from(self.decoder.color_type().bytes_per_pixel());
         let mut pixels = large::zeros(width as usize * height as usize * channels);
-        self.decoder.read_image(&mut pixels).map_err(broken)?;
+        self.decoder.read_image(&mut pixels).map_err(Unreadable::decoder)?;
         let (orientation, reduction) = (self.orientation, self.factor);
         let rgb = shrink::in_place(pixels, [width, height], channels, reduction)
-            .ok_or_else(|| "is broken: pixels are missing".to_owned())?;
+            .ok_or(Unreadable::Broken("pixels are missing"))?;
         let size = rgb.dimensions();
         Ok(Decoded { rgb: rgb.into_raw(), size, orientation, reduction })
     }

@@ -5,7 +5,7 @@ use image::RgbImage;
 
 use super::*;
 use crate::observe::ObserveTimes;
-use crate::source::Counters;
+use crate::source::{self, Counters};
 use crate::types::face::{BoundingBox, Face, Landmarks, Point};
 use crate::types::identity::{Candidate, Features, Identity, Judge, Label, Reason};
 use crate::types::observation::Observation;
@@ -13,18 +13,18 @@ use crate::types::observation::Quality;
 
 /// Gives what it was told to, then the end.
 struct ScriptSource {
-    script: VecDeque<Result<Received>>,
+    script: VecDeque<source::Result<Received>>,
     is_lost: bool,
 }
 
 impl ScriptSource {
-    fn new(script: Vec<Result<Received>>) -> Self {
+    fn new(script: Vec<source::Result<Received>>) -> Self {
         Self { script: script.into(), is_lost: false }
     }
 }
 
 impl FrameSource for ScriptSource {
-    fn next(&mut self, _timeout: Duration) -> Result<Received> {
+    fn next(&mut self, _timeout: Duration) -> source::Result<Received> {
         let received = self.script.pop_front().unwrap_or(Ok(Received::End));
         match &received {
             Ok(Received::Lost(_)) => self.is_lost = true,
@@ -51,12 +51,15 @@ impl FrameSource for ScriptSource {
 struct ByWidth;
 
 impl Observe for ByWidth {
-    fn observe(&self, rgb: &RgbImage, _reduction: u32) -> Result<Vec<Observation>> {
+    fn observe(&self, rgb: &RgbImage, _reduction: u32) -> models::Result<Vec<Observation>> {
         Ok(match rgb.width() {
             1 => vec![observation(0.95)],
             2 => vec![observation(0.2)],
             3 => vec![],
-            _ => return Err(Error::Inference("too wide".into())),
+            _ => {
+                let needed = (3, 1);
+                return Err(models::Error::Size { needed, given: rgb.dimensions() });
+            }
         })
     }
 
@@ -128,7 +131,7 @@ impl EventSink for Kept {
     }
 }
 
-fn frames(widths: &[u32]) -> Vec<Result<Received>> {
+fn frames(widths: &[u32]) -> Vec<source::Result<Received>> {
     let frame = |(sequence, &width): (usize, &u32)| {
         Ok(Received::Frame(Frame {
             sequence: sequence as u64,
@@ -147,7 +150,7 @@ fn plan(model: &str) -> Plan {
 }
 
 fn run(
-    script: Vec<Result<Received>>,
+    script: Vec<source::Result<Received>>,
     room: usize,
     stop: &StopFlag,
 ) -> (Result<StageTimes>, Vec<Event>) {
@@ -244,7 +247,7 @@ fn between_the_frames_of_a_film_no_time_passes() {
 fn a_rate_that_cannot_be_held_leaves_frames_to_be_followed() {
     struct Slow;
     impl Observe for Slow {
-        fn observe(&self, rgb: &RgbImage, reduction: u32) -> Result<Vec<Observation>> {
+        fn observe(&self, rgb: &RgbImage, reduction: u32) -> models::Result<Vec<Observation>> {
             std::thread::sleep(Duration::from_millis(20));
             ByWidth.observe(rgb, reduction)
         }
@@ -338,12 +341,12 @@ fn a_sink_that_breaks_between_events_ends_the_run() {
 #[test]
 fn errors_end_the_run_after_everybody_was_reported_gone() {
     let mut script = frames(&[1, 1]);
-    script.push(Err(Error::Source("no more".into())));
+    script.push(Err(source::Error::Stuck));
     let (result, events) = run(script, 10, &StopFlag::default());
-    assert_eq!(result.unwrap_err().to_string(), "no more");
+    assert!(matches!(result, Err(Error::Source(source::Error::Stuck))));
     assert_eq!(kinds(&events), [EventKind::Start, EventKind::End]);
     let (result, _) = run(frames(&[9]), 10, &StopFlag::default());
-    assert!(matches!(result, Err(Error::Inference(_))));
+    assert!(matches!(result, Err(Error::Model(models::Error::Size { .. }))));
 }
 
 /// Sees somebody, and is told to stop at its third look, which it may cut short.
@@ -354,12 +357,12 @@ struct StopsAtThird {
 }
 
 impl Observe for StopsAtThird {
-    fn observe(&self, _rgb: &RgbImage, _reduction: u32) -> Result<Vec<Observation>> {
+    fn observe(&self, _rgb: &RgbImage, _reduction: u32) -> models::Result<Vec<Observation>> {
         self.seen.set(self.seen.get() + 1);
         if self.seen.get() == 3 {
             self.stop.set();
             if self.cuts_short {
-                return Err(Error::Stopped);
+                return Err(models::Error::Stopped);
             }
         }
         Ok(vec![observation(0.95)])
@@ -418,7 +421,7 @@ fn the_supervisor_hears_of_frames_and_of_the_search_for_a_source_and_not_of_wait
 fn what_a_camera_shows_when_it_is_back_is_looked_at_even_if_nothing_has_changed() {
     struct Looks(Cell<u32>);
     impl Observe for Looks {
-        fn observe(&self, _rgb: &RgbImage, _reduction: u32) -> Result<Vec<Observation>> {
+        fn observe(&self, _rgb: &RgbImage, _reduction: u32) -> models::Result<Vec<Observation>> {
             self.0.set(self.0.get() + 1);
             Ok(Vec::new())
         }
@@ -431,7 +434,7 @@ fn what_a_camera_shows_when_it_is_back_is_looked_at_even_if_nothing_has_changed(
             ObserveTimes::default()
         }
     }
-    let looks_of = |script: Vec<Result<Received>>| {
+    let looks_of = |script: Vec<source::Result<Received>>| {
         let looks = Looks(Cell::new(0));
         let mut source = ScriptSource::new(script);
         let mut sink = Kept { events: Vec::new(), room: 9, finished: 0 };

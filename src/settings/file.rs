@@ -1,7 +1,6 @@
 //! The settings file: TOML, whose keys are the long flags of `celebcam run`.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
@@ -37,10 +36,8 @@ impl SettingsFile {
     /// or holds more than keys with values.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = bounded::read(path, MOST_BYTES).map_err(|error| {
-            let reason = match error.kind() {
-                ErrorKind::NotFound => "no such file".to_owned(),
-                _ => error.to_string(),
-            };
+            let reason =
+                if error.is_missing() { "no such file".to_owned() } else { error.to_string() };
             wrong(path, &reason)
         })?;
         let text = String::from_utf8(bytes).map_err(|_| wrong(path, "it is not UTF-8 text"))?;

@@ -21,10 +21,11 @@ use super::backoff::Backoff;
 use super::device::{Devices, Selector};
 use super::handover::{Giver, Keep};
 use super::live::{Ending, Feed, Link, LiveSource, Manner};
-use super::raw::{Encoding, RawFrame};
+use super::raw::{PixelForm, RawFrame};
 use super::spare::Spare;
-use crate::error::{Error, Result};
+use super::{Error, Failure, Loss, Result};
 use crate::picture::jpeg::markers;
+use crate::system;
 
 /// Time between two looks for a camera that is gone.
 const RETRY: Duration = Duration::from_millis(250);
@@ -54,7 +55,7 @@ const WAKE: Signal = Signal::SIGURG;
 pub fn open(request: &CameraRequest) -> Result<LiveSource<CameraFeed>> {
     // A signal without a handler does not end a wait.
     signal_hook::flag::register(WAKE as i32, Arc::new(AtomicBool::new(false)))
-        .map_err(|error| Error::Source(format!("cannot catch signals: {error}")))?;
+        .map_err(system::Error::Signals)?;
     LiveSource::open(CameraFeed {
         request: request.clone(),
         devices: Devices::of_system(),
@@ -66,11 +67,14 @@ pub fn open(request: &CameraRequest) -> Result<LiveSource<CameraFeed>> {
 /// The formats of camera `number` that can be decoded, one text for each encoding and size.
 ///
 /// # Errors
-/// [`Error::NoCamera`] when it does not open or lists nothing of use.
+/// [`Error::Camera`] when it does not open or lists nothing of use.
 pub fn formats(number: u32) -> Result<Vec<String>> {
-    let listed = catch_unwind(|| listed_formats(number))
-        .unwrap_or_else(|_| Err("its driver gave an answer that makes no sense".to_string()))
-        .map_err(|reason| Error::NoCamera(format!("/dev/video{number}: {reason}")))?;
+    let listed = catch_unwind(|| listed_formats(number).map_err(Loss::from))
+        .unwrap_or(Err(Loss::Nonsense))
+        .map_err(|loss| Error::Camera {
+            name: format!("/dev/video{number}"),
+            failure: loss.into(),
+        })?;
     let mut texts: Vec<String> = Vec::new();
     for same in listed.chunk_by(|a, b| (a.format(), a.resolution()) == (b.format(), b.resolution()))
     {
@@ -100,7 +104,7 @@ impl Feed for CameraFeed {
     fn connect(&mut self, giver: Giver<RawFrame>, spare: &Spare) -> Result<CameraLink> {
         if let Some(thread) = self.thread.as_ref().filter(|thread| !thread.is_finished()) {
             wake(thread);
-            return Err(Error::Source("its driver does not let go of it".to_string()));
+            return Err(Error::Stuck);
         }
         let device = self.devices.resolve(&self.request.selector)?;
         self.name = format!("{} ({})", device.node.display(), device.name);
@@ -110,12 +114,10 @@ impl Feed for CameraFeed {
             .name("camera".to_string())
             .spawn(move || {
                 let capture = || capture(device.number, &request, &giver, &spare);
-                let reason = catch_unwind(AssertUnwindSafe(capture)).unwrap_or_else(|_| {
-                    "its driver gave an answer that makes no sense".to_string()
-                });
-                giver.end(reason);
+                let loss = catch_unwind(AssertUnwindSafe(capture)).unwrap_or(Loss::Nonsense);
+                giver.end(loss);
             })
-            .map_err(|error| Error::Source(format!("cannot start a thread: {error}")))?;
+            .map_err(Error::Thread)?;
         let thread = Arc::new(thread);
         self.thread = Some(Arc::clone(&thread));
         Ok(CameraLink { thread })
@@ -129,8 +131,8 @@ impl Feed for CameraFeed {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    fn failure(&self, reason: &str) -> Error {
-        Error::NoCamera(format!("{}: {reason}", self.name))
+    fn failure(&self, failure: Failure) -> Error {
+        Error::Camera { name: self.name.clone(), failure }
     }
 
     fn manner(&self) -> Manner {
@@ -166,16 +168,21 @@ fn wake(thread: &JoinHandle<()>) {
 }
 
 impl Link for CameraLink {
-    fn ending(&mut self, reason: String) -> Ending {
-        Ending { reason, complete: false }
+    fn ending(&mut self, loss: Loss) -> Ending {
+        Ending { loss, complete: false }
     }
 }
 
+/// What a camera's driver or nokhwa refuses, in words that say what to do.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}", explain(&.0.to_string()))]
+pub struct Fault(#[source] NokhwaError);
+
 /// Gives frames until they are refused or the camera fails; returns what happened.
-fn capture(number: u32, request: &CameraRequest, giver: &Giver<RawFrame>, spare: &Spare) -> String {
+fn capture(number: u32, request: &CameraRequest, giver: &Giver<RawFrame>, spare: &Spare) -> Loss {
     match stream(number, request, giver, spare) {
-        Ok(()) => "closed".to_string(),
-        Err(error) => explain(&error.to_string()),
+        Ok(()) => Loss::Closed,
+        Err(error) => Fault(error).into(),
     }
 }
 
@@ -199,9 +206,9 @@ fn stream(
 
 /// Takes a frame out of the driver's memory, which is longer than a compressed picture.
 fn frame_of(data: &[u8], format: &CameraFormat, spare: &Spare) -> RawFrame {
-    match encoding(format.format()) {
-        Some(encoding) => {
-            RawFrame::uncompressed(encoding, format.width(), format.height(), data, spare)
+    match pixel_form(format.format()) {
+        Some(pixels) => {
+            RawFrame::uncompressed(pixels, format.width(), format.height(), data, spare)
         }
         None => {
             let layout = markers::layout(data).ok().filter(|layout| layout.has_end_marker);
@@ -222,7 +229,8 @@ fn connect(number: u32, request: &CameraRequest) -> Result<Camera, NokhwaError> 
         }
         log::debug!("/dev/video{number} refuses {format}");
     }
-    let listed = listed_formats(number).map_err(NokhwaError::GeneralError)?;
+    let listed =
+        listed_formats(number).map_err(|fault| NokhwaError::GeneralError(fault.to_string()))?;
     for format in listed {
         match open_with(number, format) {
             Ok(camera) => return Ok(camera),
@@ -264,12 +272,12 @@ fn ladder(request: &CameraRequest) -> Vec<CameraFormat> {
 }
 
 /// The formats that the device lists, those nearest to 640x480 first.
-fn listed_formats(number: u32) -> Result<Vec<CameraFormat>, String> {
+fn listed_formats(number: u32) -> Result<Vec<CameraFormat>, Fault> {
     let any =
         RequestedFormat::with_formats(RequestedFormatType::None, nokhwa::utils::frame_formats());
     let mut formats = Camera::new(CameraIndex::Index(number), any)
         .and_then(|mut camera| camera.compatible_camera_formats())
-        .map_err(|error| explain(&error.to_string()))?;
+        .map_err(Fault)?;
     formats.sort_by_key(|format| {
         let size = format.resolution();
         let pixels = u64::from(size.width()) * u64::from(size.height());
@@ -280,14 +288,14 @@ fn listed_formats(number: u32) -> Result<Vec<CameraFormat>, String> {
 }
 
 /// How pixels are laid out; `None` for pictures that are compressed.
-fn encoding(format: FrameFormat) -> Option<Encoding> {
+fn pixel_form(format: FrameFormat) -> Option<PixelForm> {
     match format {
         FrameFormat::MJPEG => None,
-        FrameFormat::YUYV => Some(Encoding::Yuyv),
-        FrameFormat::NV12 => Some(Encoding::Nv12),
-        FrameFormat::GRAY => Some(Encoding::Grey),
-        FrameFormat::RAWRGB => Some(Encoding::Rgb),
-        FrameFormat::RAWBGR => Some(Encoding::Bgr),
+        FrameFormat::YUYV => Some(PixelForm::Yuyv),
+        FrameFormat::NV12 => Some(PixelForm::Nv12),
+        FrameFormat::GRAY => Some(PixelForm::Grey),
+        FrameFormat::RAWRGB => Some(PixelForm::Rgb),
+        FrameFormat::RAWBGR => Some(PixelForm::Bgr),
     }
 }
 
@@ -353,6 +361,8 @@ mod tests {
         assert!(explain(text).contains("group video"));
         assert!(explain("busy (os error 16)").contains("another program"));
         assert_eq!(explain("something else"), "something else");
+        let fault = Fault(NokhwaError::GeneralError("(os error 19)".into()));
+        assert_eq!(fault.to_string(), "the camera was unplugged");
         assert!(is_final(&NokhwaError::OpenDeviceError("0".into(), "x".into())));
         assert!(is_final(&NokhwaError::GeneralError("(os error 16)".into())));
         assert!(!is_final(&NokhwaError::GeneralError("Rejected".into())));
@@ -361,6 +371,9 @@ mod tests {
     #[test]
     fn a_device_that_is_not_there_gives_an_error() {
         let error = formats(9999).unwrap_err();
-        assert_eq!(error.exit_code(), 69);
+        assert!(
+            matches!(&error, Error::Camera { name, .. } if name == "/dev/video9999"),
+            "{error}"
+        );
     }
 }

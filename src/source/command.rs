@@ -11,11 +11,11 @@ use super::backoff::Backoff;
 use super::handover::{Giver, Keep};
 use super::live::{Ending, Feed, Link, LiveSource, Manner};
 use super::mjpeg::Splitter;
-use super::network::{NetworkRequest, READER, check_reader};
+use super::network::{NetworkRequest, check_reader};
 use super::raw::RawFrame;
 use super::spare::Spare;
 use super::stoppable::Stopper;
-use crate::error::{Error, Result};
+use super::{Error, Failure, Loss, Result};
 use crate::shown::{Secrets, program_name};
 use crate::system::process::{self, GRACE, Group};
 
@@ -86,13 +86,13 @@ impl Feed for CommandFeed {
         command.args(&self.argv[1..]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut group = Group::spawn(&mut command)
-            .map_err(|error| Error::Source(format!("cannot start {}: {error}", self.argv[0])))?;
+            .map_err(|source| Error::Start { program: self.argv[0].clone(), source })?;
         let stdout = group.child().stdout.take();
         let stderr = group.child().stderr.take();
-        let stopper = Stopper::new().map_err(no_reader)?;
+        let stopper = Stopper::new().map_err(Error::Pipe)?;
         let link = CommandLink { group, last_message: Arc::default(), stopper };
         if let Some(stderr) = stderr {
-            let stderr = link.stopper.reader(stderr.into()).map_err(no_reader)?;
+            let stderr = link.stopper.reader(stderr.into()).map_err(Error::Pipe)?;
             let last_message = Arc::clone(&link.last_message);
             let (program, secrets) = (self.argv[0].clone(), Secrets::of(&self.argv));
             spawn("messages", move || {
@@ -100,7 +100,7 @@ impl Feed for CommandFeed {
             })?;
         }
         if let Some(stdout) = stdout {
-            let stdout = link.stopper.reader(stdout.into()).map_err(no_reader)?;
+            let stdout = link.stopper.reader(stdout.into()).map_err(Error::Pipe)?;
             spawn("frames", move || give_pictures(stdout, giver))?;
         }
         Ok(link)
@@ -110,13 +110,11 @@ impl Feed for CommandFeed {
         &self.name
     }
 
-    fn failure(&self, reason: &str) -> Error {
-        let name = &self.name;
+    fn failure(&self, failure: Failure) -> Error {
+        let name = self.name.clone();
         match self.kind {
-            Kind::Program { .. } => Error::Source(format!(
-                "the command `{name}` {reason}; it has to write MJPEG to its standard output"
-            )),
-            Kind::Network => Error::NoCamera(format!("{name}: {READER} {reason}")),
+            Kind::Program { .. } => Error::Command { name, failure },
+            Kind::Network => Error::Network { name, failure },
         }
     }
 
@@ -142,21 +140,20 @@ pub struct CommandLink {
 }
 
 impl Link for CommandLink {
-    fn ending(&mut self, reason: String) -> Ending {
+    fn ending(&mut self, loss: Loss) -> Ending {
         if !self.group.ends_within(GRACE) {
-            return Ending { reason, complete: false };
+            return Ending { loss, complete: false };
         }
         let status = self.group.end();
-        let said = self.last_message.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = match said.as_str() {
-            "" => String::new(),
-            said => format!(", its last message: {said}"),
-        };
+        let last_message = self.last_message.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match status {
             Ok(status) => {
-                Ending { complete: status.success(), reason: format!("ended with {status}{said}") }
+                Ending { complete: status.success(), loss: Loss::Program { status, last_message } }
             }
-            Err(error) => Ending { complete: false, reason: format!("{reason} ({error}){said}") },
+            Err(error) => {
+                let (loss, source) = (Box::new(loss), Arc::new(error));
+                Ending { complete: false, loss: Loss::Unknown { loss, source, last_message } }
+            }
         }
     }
 }
@@ -170,9 +167,9 @@ impl Feed for StdinFeed {
     type Link = StdinLink;
 
     fn connect(&mut self, giver: Giver<RawFrame>, _spare: &Spare) -> Result<StdinLink> {
-        let stopper = Stopper::new().map_err(no_reader)?;
-        let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(no_reader)?;
-        let stdin = stopper.reader(stdin).map_err(no_reader)?;
+        let stopper = Stopper::new().map_err(Error::Pipe)?;
+        let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(Error::Pipe)?;
+        let stdin = stopper.reader(stdin).map_err(Error::Pipe)?;
         spawn("frames", move || give_pictures(stdin, giver))?;
         Ok(StdinLink { _stopper: stopper })
     }
@@ -181,8 +178,8 @@ impl Feed for StdinFeed {
         "standard input"
     }
 
-    fn failure(&self, reason: &str) -> Error {
-        Error::Source(format!("standard input gave no picture: {reason}; it has to be MJPEG"))
+    fn failure(&self, failure: Failure) -> Error {
+        Error::Stdin(failure)
     }
 
     fn manner(&self) -> Manner {
@@ -202,21 +199,13 @@ pub struct StdinLink {
 }
 
 impl Link for StdinLink {
-    fn ending(&mut self, reason: String) -> Ending {
-        Ending { reason, complete: true }
+    fn ending(&mut self, loss: Loss) -> Ending {
+        Ending { loss, complete: true }
     }
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
-    std::thread::Builder::new()
-        .name(name.to_string())
-        .spawn(body)
-        .map(drop)
-        .map_err(|error| Error::Source(format!("cannot start a thread: {error}")))
-}
-
-fn no_reader(error: io::Error) -> Error {
-    Error::Source(format!("cannot read from a pipe: {error}"))
+    std::thread::Builder::new().name(name.to_string()).spawn(body).map(drop).map_err(Error::Thread)
 }
 
 /// Gives the pictures of `stream` until it ends or nobody wants them.
@@ -232,11 +221,11 @@ fn give_pictures(mut stream: impl Read, giver: Giver<RawFrame>) {
                     }
                 }
                 giver.note_broken(splitter.take_broken());
-                return giver.end("the stream ended".to_string());
+                return giver.end(Loss::StreamEnd);
             }
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return giver.end(error.to_string()),
+            Err(error) => return giver.end(error.into()),
         };
         splitter.push(&chunk[..read]);
         while let Some(picture) = splitter.next_picture() {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::error::{Error, Result};
+use super::{Error, Result};
 
 /// The way in for cameras that V4L2 cannot read.
 pub const CSI_ADVICE: &str = "celebcam run --command \"rpicam-vid -t 0 --codec mjpeg -o -\"";
@@ -113,23 +113,24 @@ impl Devices {
     /// Finds the camera that `selector` names, at this moment.
     ///
     /// # Errors
-    /// [`Error::NoCamera`] with what there is instead and what to do.
+    /// With what there is instead and what to do.
     pub fn resolve(&self, selector: &Selector) -> Result<Device> {
         let devices = self.list();
         let cameras = || devices.iter().filter(|device| device.kind == DeviceKind::Camera);
         match selector {
-            Selector::First => cameras().next().cloned().ok_or_else(|| no_camera(&devices)),
+            Selector::First => {
+                cameras().next().cloned().ok_or_else(|| Error::NoCamera(present(&devices)))
+            }
             Selector::Number(number) => self.by_number(*number, &devices),
             Selector::Path(path) => {
                 let number = fs::canonicalize(path).ok().and_then(|node| node_number(&node));
                 match number {
                     Some(number) => self.by_number(number, &devices),
-                    None if path.exists() => Err(Error::NoCamera(format!(
-                        "{} is not a camera; {}",
-                        path.display(),
-                        present(&devices)
-                    ))),
-                    None => Err(missing(&path.display().to_string(), &devices)),
+                    None if path.exists() => {
+                        let (path, present) = (path.clone(), present(&devices));
+                        Err(Error::NotACamera { path, present })
+                    }
+                    None => Err(missing(path.display().to_string(), &devices)),
                 }
             }
             Selector::Name(part) => {
@@ -137,7 +138,7 @@ impl Devices {
                 cameras()
                     .find(|device| device.name.to_lowercase().contains(&lower))
                     .cloned()
-                    .ok_or_else(|| missing(&format!("camera named \"{part}\""), &devices))
+                    .ok_or_else(|| missing(format!("camera named \"{part}\""), &devices))
             }
         }
     }
@@ -146,7 +147,7 @@ impl Devices {
         let node = self.dev.join(format!("video{number}"));
         let Some(device) = devices.iter().find(|device| device.number == number) else {
             if !node.exists() {
-                return Err(missing(&node.display().to_string(), devices));
+                return Err(missing(node.display().to_string(), devices));
             }
             return Ok(Device {
                 number,
@@ -158,12 +159,10 @@ impl Devices {
         };
         match device.kind {
             DeviceKind::Camera => Ok(device.clone()),
-            kind => Err(Error::NoCamera(format!(
-                "{} ({}) is {kind}; {}",
-                device.node.display(),
-                device.name,
-                present(devices)
-            ))),
+            _ => {
+                let (device, present) = (Box::new(device.clone()), present(devices));
+                Err(Error::OtherDevice { device, present })
+            }
         }
     }
 
@@ -229,30 +228,54 @@ fn classify(name: &str, driver: &str, index: u32) -> DeviceKind {
     }
 }
 
-fn missing(what: &str, devices: &[Device]) -> Error {
-    Error::NoCamera(format!("there is no {what}; {}", present(devices)))
+fn missing(what: String, devices: &[Device]) -> Error {
+    Error::NoSuchCamera { what, present: present(devices) }
 }
 
-fn no_camera(devices: &[Device]) -> Error {
-    Error::NoCamera(format!("no camera found; {}", present(devices)))
+/// The cameras that there are in the place of one that is not; as a text with what to do when there is
+/// none of use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Present {
+    /// Node and name of each.
+    Cameras(Vec<(PathBuf, String)>),
+    /// One that V4L2 cannot read.
+    Csi,
+    /// None.
+    Nothing,
 }
 
-/// What there is, and what to do when that is nothing of use.
-fn present(devices: &[Device]) -> String {
-    let cameras: Vec<String> = devices
-        .iter()
-        .filter(|device| device.kind == DeviceKind::Camera)
-        .map(|device| format!("{} ({})", device.node.display(), device.name))
+impl fmt::Display for Present {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cameras(cameras) => {
+                let texts: Vec<String> = cameras
+                    .iter()
+                    .map(|(node, name)| format!("{} ({name})", node.display()))
+                    .collect();
+                write!(f, "connected: {}", texts.join(", "))
+            }
+            Self::Csi => write!(f, "a CSI camera is connected, read it with: {CSI_ADVICE}"),
+            Self::Nothing => write!(
+                f,
+                "plug in a USB camera and look at `celebcam cameras`, or read a CSI camera with: \
+                 {CSI_ADVICE}"
+            ),
+        }
+    }
+}
+
+fn present(devices: &[Device]) -> Present {
+    let of_kind = |kind| devices.iter().filter(move |device| device.kind == kind);
+    let cameras: Vec<_> = of_kind(DeviceKind::Camera)
+        .map(|device| (device.node.clone(), device.name.clone()))
         .collect();
     if !cameras.is_empty() {
-        return format!("connected: {}", cameras.join(", "));
+        Present::Cameras(cameras)
+    } else if of_kind(DeviceKind::Csi).next().is_some() {
+        Present::Csi
+    } else {
+        Present::Nothing
     }
-    if devices.iter().any(|device| device.kind == DeviceKind::Csi) {
-        return format!("a CSI camera is connected, read it with: {CSI_ADVICE}");
-    }
-    format!(
-        "plug in a USB camera and look at `celebcam cameras`, or read a CSI camera with: {CSI_ADVICE}"
-    )
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Counters, FrameSource, Received};
-use crate::error::{Error, Result};
+use super::{Counters, Error, FrameSource, Received, Result};
 use crate::picture::turn::Turn;
 use crate::picture::{self, Limits, Reader};
 use crate::system::throttle::Throttle;
@@ -30,7 +29,7 @@ impl PictureFiles {
     /// pictures a second, `None` does not wait between them.
     ///
     /// # Errors
-    /// [`Error::Input`] when a path is missing or there is no picture at all.
+    /// [`Error::Picture`] when a path is missing or there is no picture at all.
     pub fn open(paths: &[PathBuf], turn: Turn, rate: Option<f32>, repeat: bool) -> Result<Self> {
         let found = picture::find(paths)?;
         found.left_out.tell();
@@ -82,7 +81,7 @@ impl PictureFiles {
     }
 
     /// Each unreadable file is told the first time; a folder that is repeated would tell them for ever.
-    fn tell(&mut self, error: &Error) {
+    fn tell(&mut self, error: &picture::Error) {
         if self.counters.corrupt <= self.files.len() as u64 {
             log::warn!("{error}");
         } else {
@@ -104,10 +103,7 @@ impl FrameSource for PictureFiles {
         match self.next_file() {
             Some(path) => Ok(self.read(&path)),
             None if self.counters.delivered > 0 => Ok(Received::End),
-            None => Err(Error::Input {
-                path: self.files[0].clone(),
-                reason: "neither this nor any other picture could be read".to_string(),
-            }),
+            None => Err(Error::NoPicture(self.files[0].clone())),
         }
     }
 
@@ -195,7 +191,9 @@ mod tests {
         for repeat in [false, true] {
             let mut source = PictureFiles::open(&paths, Turn::NONE, None, repeat).unwrap();
             assert!(matches!(source.next(LONG), Ok(Received::Nothing)));
-            assert_eq!(source.next(LONG).unwrap_err().exit_code(), 66);
+            assert!(
+                matches!(source.next(LONG), Err(Error::NoPicture(path)) if path.ends_with("b.png"))
+            );
         }
     }
 

@@ -6,6 +6,8 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::Loss;
+
 /// What happens to an item that waits when another one comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
@@ -16,18 +18,19 @@ pub enum Keep {
 }
 
 /// What [`Handover::take`] found.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Taken<T> {
     /// An item and its number, counted from 0 over everything that was given.
     Item(u64, T),
     /// Nothing came in time.
     Nothing,
-    /// The producer has ended, for this reason.
-    Ended(String),
+    /// The producer has ended.
+    Ended(Loss),
 }
 
+/// What both ends see of each other.
 #[derive(Debug)]
-struct State<T> {
+struct Slot<T> {
     generation: u64,
     item: Option<(u64, T)>,
     /// The consumer has asked for an item and has not got one yet.
@@ -35,39 +38,39 @@ struct State<T> {
     given: u64,
     dropped: u64,
     broken: u64,
-    ended: Option<String>,
+    ended: Option<Loss>,
 }
 
 #[derive(Debug)]
-struct Shared<T> {
+struct Place<T> {
     keep: Keep,
-    state: Mutex<State<T>>,
+    slot: Mutex<Slot<T>>,
     changed: Condvar,
 }
 
-impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl<T> Place<T> {
+    fn lock(&self) -> MutexGuard<'_, Slot<T>> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The consumer's end.
 #[derive(Debug)]
 pub struct Handover<T> {
-    shared: Arc<Shared<T>>,
+    place: Arc<Place<T>>,
 }
 
 /// The producer's end. Dropping it ends the stream.
 #[derive(Debug)]
 pub struct Giver<T> {
-    shared: Arc<Shared<T>>,
+    place: Arc<Place<T>>,
     generation: u64,
 }
 
 impl<T> Handover<T> {
     /// An empty place.
     pub fn new(keep: Keep) -> Self {
-        let state = State {
+        let slot = Slot {
             generation: 0,
             item: None,
             awaited: false,
@@ -76,49 +79,47 @@ impl<T> Handover<T> {
             broken: 0,
             ended: None,
         };
-        Self {
-            shared: Arc::new(Shared { keep, state: Mutex::new(state), changed: Condvar::new() }),
-        }
+        Self { place: Arc::new(Place { keep, slot: Mutex::new(slot), changed: Condvar::new() }) }
     }
 
     /// An end for a new producer. What an earlier one gives from now on is refused.
     pub fn giver(&self) -> Giver<T> {
         self.refuse_producer();
-        let generation = self.shared.lock().generation;
-        Giver { shared: Arc::clone(&self.shared), generation }
+        let generation = self.place.lock().generation;
+        Giver { place: Arc::clone(&self.place), generation }
     }
 
     /// Refuses what the present producer gives from now on and forgets what it gave.
     pub fn refuse_producer(&self) {
-        let mut state = self.shared.lock();
-        state.generation += 1;
-        state.dropped += u64::from(state.item.take().is_some());
-        state.ended = None;
-        self.shared.changed.notify_all();
+        let mut slot = self.place.lock();
+        slot.generation += 1;
+        slot.dropped += u64::from(slot.item.take().is_some());
+        slot.ended = None;
+        self.place.changed.notify_all();
     }
 
     /// Waits for an item, `timeout` at most. Items come before the end.
     pub fn take(&self, timeout: Duration) -> Taken<T> {
         let until = Instant::now() + timeout;
-        let mut state = self.shared.lock();
+        let mut slot = self.place.lock();
         loop {
-            if let Some((number, item)) = state.item.take() {
-                state.awaited = false;
-                self.shared.changed.notify_all();
+            if let Some((number, item)) = slot.item.take() {
+                slot.awaited = false;
+                self.place.changed.notify_all();
                 return Taken::Item(number, item);
             }
-            state.awaited = true;
-            if let Some(reason) = &state.ended {
-                return Taken::Ended(reason.clone());
+            slot.awaited = true;
+            if let Some(loss) = &slot.ended {
+                return Taken::Ended(loss.clone());
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Taken::Nothing;
             }
-            state = self
-                .shared
+            slot = self
+                .place
                 .changed
-                .wait_timeout(state, left)
+                .wait_timeout(slot, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
@@ -126,12 +127,12 @@ impl<T> Handover<T> {
 
     /// How many items were replaced or forgotten before they were taken.
     pub fn dropped(&self) -> u64 {
-        self.shared.lock().dropped
+        self.place.lock().dropped
     }
 
     /// How many items the producers noted as broken.
     pub fn broken(&self) -> u64 {
-        self.shared.lock().broken
+        self.place.lock().broken
     }
 }
 
@@ -144,66 +145,66 @@ impl<T> Drop for Handover<T> {
 impl<T> Giver<T> {
     /// Gives an item; `false` when nobody wants any more of this producer.
     pub fn give(&self, item: T) -> bool {
-        let mut state = self.shared.lock();
-        while self.shared.keep == Keep::Every
-            && state.item.is_some()
-            && state.generation == self.generation
+        let mut slot = self.place.lock();
+        while self.place.keep == Keep::Every
+            && slot.item.is_some()
+            && slot.generation == self.generation
         {
-            state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            slot = self.place.changed.wait(slot).unwrap_or_else(PoisonError::into_inner);
         }
-        if state.generation != self.generation {
+        if slot.generation != self.generation {
             return false;
         }
-        let number = state.given;
-        state.given += 1;
-        let replaced = state.item.replace((number, item));
-        state.dropped += u64::from(replaced.is_some());
-        self.shared.changed.notify_all();
+        let number = slot.given;
+        slot.given += 1;
+        let replaced = slot.item.replace((number, item));
+        slot.dropped += u64::from(replaced.is_some());
+        self.place.changed.notify_all();
         true
     }
 
     /// Gives what `make` makes if the consumer waits for an item, otherwise counts it as dropped;
     /// `false` when nobody wants any more of this producer.
     pub fn give_if_awaited(&self, make: impl FnOnce() -> T) -> bool {
-        let mut state = self.shared.lock();
-        if state.generation == self.generation && !(state.awaited && state.item.is_none()) {
-            state.given += 1;
-            state.dropped += 1;
+        let mut slot = self.place.lock();
+        if slot.generation == self.generation && !(slot.awaited && slot.item.is_none()) {
+            slot.given += 1;
+            slot.dropped += 1;
             return true;
         }
-        drop(state);
+        drop(slot);
         self.give(make())
     }
 
     /// Whether what this producer gives is still taken.
     pub fn is_wanted(&self) -> bool {
-        self.shared.lock().generation == self.generation
+        self.place.lock().generation == self.generation
     }
 
     /// Notes `count` items that were too broken to be given; they have numbers too.
     pub fn note_broken(&self, count: u64) {
-        let mut state = self.shared.lock();
-        state.broken += count;
-        state.given += count;
+        let mut slot = self.place.lock();
+        slot.broken += count;
+        slot.given += count;
     }
 
-    /// Ends the stream, for `reason`.
-    pub fn end(self, reason: String) {
-        self.set_end(reason);
+    /// Ends the stream.
+    pub fn end(self, loss: Loss) {
+        self.set_end(loss);
     }
 
-    fn set_end(&self, reason: String) {
-        let mut state = self.shared.lock();
-        if state.generation == self.generation && state.ended.is_none() {
-            state.ended = Some(reason);
-            self.shared.changed.notify_all();
+    fn set_end(&self, loss: Loss) {
+        let mut slot = self.place.lock();
+        if slot.generation == self.generation && slot.ended.is_none() {
+            slot.ended = Some(loss);
+            self.place.changed.notify_all();
         }
     }
 }
 
 impl<T> Drop for Giver<T> {
     fn drop(&mut self) {
-        self.set_end("its thread ended".to_string());
+        self.set_end(Loss::Thread);
     }
 }
 
@@ -213,19 +214,32 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(10);
 
+    /// The number and the item that are taken, or how the producer ended; `None` where nothing came.
+    fn take<T>(handover: &Handover<T>, timeout: Duration) -> Option<Result<(u64, T), String>> {
+        match handover.take(timeout) {
+            Taken::Item(number, item) => Some(Ok((number, item))),
+            Taken::Nothing => None,
+            Taken::Ended(loss) => Some(Err(loss.to_string())),
+        }
+    }
+
+    fn ended<T>(how: &str) -> Option<Result<(u64, T), String>> {
+        Some(Err(how.to_owned()))
+    }
+
     #[test]
     fn the_newest_replaces_the_one_that_waits() {
         let handover = Handover::new(Keep::Newest);
         let giver = handover.giver();
-        assert_eq!(handover.take(Duration::ZERO), Taken::Nothing);
+        assert_eq!(take(&handover, Duration::ZERO), None);
         for item in ["a", "b", "c"] {
             assert!(giver.give(item));
         }
-        assert_eq!(handover.take(LONG), Taken::Item(2, "c"));
+        assert_eq!(take(&handover, LONG), Some(Ok((2, "c"))));
         assert_eq!(handover.dropped(), 2);
-        giver.end("over".into());
-        assert_eq!(handover.take(LONG), Taken::Ended("over".into()));
-        assert_eq!(handover.take(LONG), Taken::Ended("over".into()));
+        giver.end(Loss::StreamEnd);
+        assert_eq!(take(&handover, LONG), ended("the stream ended"));
+        assert_eq!(take(&handover, LONG), ended("the stream ended"));
     }
 
     #[test]
@@ -236,10 +250,10 @@ mod tests {
             (0..100).for_each(|item| assert!(giver.give(item)));
         });
         for item in 0..100 {
-            assert_eq!(handover.take(LONG), Taken::Item(item, item));
+            assert_eq!(take(&handover, LONG), Some(Ok((item, item))));
         }
         producer.join().unwrap();
-        assert_eq!(handover.take(LONG), Taken::Ended("its thread ended".into()));
+        assert_eq!(take(&handover, LONG), ended("its thread ended"));
         assert_eq!(handover.dropped(), 0);
     }
 
@@ -251,10 +265,10 @@ mod tests {
         let new = handover.giver();
         assert!(!old.is_wanted() && new.is_wanted());
         assert!(!old.give(2));
-        old.end("late".into());
-        assert_eq!(handover.take(Duration::ZERO), Taken::Nothing);
+        old.end(Loss::Closed);
+        assert_eq!(take(&handover, Duration::ZERO), None);
         assert!(new.give(3));
-        assert_eq!(handover.take(LONG), Taken::Item(1, 3));
+        assert_eq!(take(&handover, LONG), Some(Ok((1, 3))));
     }
 
     #[test]
@@ -262,10 +276,10 @@ mod tests {
         let handover = Handover::new(Keep::Newest);
         let giver = handover.giver();
         assert!(giver.give_if_awaited(|| unreachable!("nobody has asked yet")));
-        assert_eq!(handover.take(Duration::ZERO), Taken::Nothing);
+        assert_eq!(take(&handover, Duration::ZERO), None);
         assert!(giver.give_if_awaited(|| "b"));
         assert!(giver.give_if_awaited(|| unreachable!("there is one already")));
-        assert_eq!(handover.take(LONG), Taken::Item(1, "b"));
+        assert_eq!(take(&handover, LONG), Some(Ok((1, "b"))));
         assert!(giver.give_if_awaited(|| unreachable!("it was given")));
         assert_eq!(handover.dropped(), 3);
         handover.refuse_producer();

@@ -6,8 +6,7 @@ use super::backoff::Backoff;
 use super::handover::{Giver, Handover, Keep, Taken};
 use super::raw::RawFrame;
 use super::spare::Spare;
-use super::{Counters, FrameSource, Received};
-use crate::error::{Error, Result};
+use super::{Counters, Error, Failure, FrameSource, Loss, Received, Result};
 use crate::system::throttle::Throttle;
 use crate::types::frame::Frame;
 
@@ -17,16 +16,16 @@ const STEADY: Duration = Duration::from_secs(10);
 /// How a link came to its end.
 #[derive(Debug)]
 pub struct Ending {
-    /// What happened, as the end of a sentence that starts with the source's name.
-    pub reason: String,
+    /// What happened.
+    pub loss: Loss,
     /// The stream was complete.
     pub complete: bool,
 }
 
 /// An open connection; dropping it closes it.
 pub trait Link {
-    /// Finds out how it ended, when its thread gave `reason`.
-    fn ending(&mut self, reason: String) -> Ending;
+    /// Finds out how it ended, of which its thread knows `loss`.
+    fn ending(&mut self, loss: Loss) -> Ending;
 }
 
 /// Something that a link can be opened to, again and again.
@@ -45,8 +44,8 @@ pub trait Feed {
         false
     }
 
-    /// The error for a feed that never gave a frame, for `reason`.
-    fn failure(&self, reason: &str) -> Error;
+    /// The error for a feed that never gave a frame.
+    fn failure(&self, failure: Failure) -> Error;
 
     /// How to deal with it.
     fn manner(&self) -> Manner;
@@ -67,7 +66,8 @@ pub struct Manner {
     pub keep: Keep,
 }
 
-enum State<L> {
+/// The link, or when to open it again.
+enum Connection<L> {
     Open { link: L, since: Instant },
     Closed { retry_at: Instant },
 }
@@ -78,7 +78,7 @@ pub struct LiveSource<F: Feed> {
     manner: Manner,
     handover: Handover<RawFrame>,
     spare: Spare,
-    state: State<F::Link>,
+    connection: Connection<F::Link>,
     /// Whether the link has given a frame.
     opened: bool,
     /// Time that was spent waiting since the last frame; work on frames is no stall.
@@ -122,9 +122,9 @@ impl<F: Feed> LiveSource<F> {
         let handover = Handover::new(manner.keep);
         let spare = Spare::default();
         let now = Instant::now();
-        let state = match feed.connect(handover.giver(), &spare) {
-            Ok(link) => State::Open { link, since: now },
-            Err(_) if manner.patient => State::Closed { retry_at: now },
+        let connection = match feed.connect(handover.giver(), &spare) {
+            Ok(link) => Connection::Open { link, since: now },
+            Err(_) if manner.patient => Connection::Closed { retry_at: now },
             Err(error) => return Err(error),
         };
         Ok(Self {
@@ -132,7 +132,7 @@ impl<F: Feed> LiveSource<F> {
             manner,
             handover,
             spare,
-            state,
+            connection,
             opened: false,
             waited: Duration::ZERO,
             worked: false,
@@ -147,13 +147,13 @@ impl<F: Feed> LiveSource<F> {
     fn reopen(&mut self) -> Result<Received> {
         match self.feed.connect(self.handover.giver(), &self.spare) {
             Ok(link) => {
-                self.state = State::Open { link, since: Instant::now() };
+                self.connection = Connection::Open { link, since: Instant::now() };
                 self.opened = false;
                 self.waited = Duration::ZERO;
                 self.counters.reopened += 1;
                 Ok(Received::Nothing)
             }
-            Err(error) => self.broke(&error.to_string()),
+            Err(error) => self.broke(error.into()),
         }
     }
 
@@ -162,10 +162,10 @@ impl<F: Feed> LiveSource<F> {
         let (rgb, took) = raw.decode(&self.spare);
         let (rgb, reduction) = match rgb {
             Ok(decoded) => decoded,
-            Err(reason) => {
+            Err(flaw) => {
                 self.counters.corrupt += 1;
                 let name = self.feed.name();
-                self.logs.corrupt.warn(&format!("{name}: frame {number} left out: {reason}"));
+                self.logs.corrupt.warn(&format!("{name}: frame {number} left out: {flaw}"));
                 return Received::Nothing;
             }
         };
@@ -197,50 +197,44 @@ impl<F: Feed> LiveSource<F> {
         }
     }
 
-    fn ended(&mut self, reason: String) -> Result<Received> {
-        let ending = match &mut self.state {
-            State::Open { link, .. } => link.ending(reason),
-            State::Closed { .. } => Ending { reason, complete: false },
+    fn ended(&mut self, loss: Loss) -> Result<Received> {
+        let ending = match &mut self.connection {
+            Connection::Open { link, .. } => link.ending(loss),
+            Connection::Closed { .. } => Ending { loss, complete: false },
         };
         let final_and_fine = self.manner.reopen.is_none() && ending.complete && self.worked;
         if final_and_fine {
             return Ok(Received::End);
         }
-        self.broke(&ending.reason)
+        self.broke(ending.loss)
     }
 
-    fn broke(&mut self, reason: &str) -> Result<Received> {
+    fn broke(&mut self, loss: Loss) -> Result<Received> {
         self.handover.refuse_producer();
         let now = Instant::now();
-        let steady = matches!(&self.state, State::Open { since, .. } if now - *since >= STEADY);
+        let steady =
+            matches!(&self.connection, Connection::Open { since, .. } if now - *since >= STEADY);
         let goes_on = self.worked || self.manner.patient;
         let Some(backoff) = self.manner.reopen.as_mut().filter(|_| goes_on) else {
-            return Err(self.feed.failure(&self.with_corrupt(reason)));
+            let corrupt = self.counters().corrupt;
+            return Err(self.feed.failure(Failure { loss, corrupt }));
         };
         if steady {
             backoff.reset();
         }
         let wait = backoff.wait();
-        self.state = State::Closed { retry_at: Instant::now() + wait };
+        self.connection = Connection::Closed { retry_at: Instant::now() + wait };
         if std::mem::replace(&mut self.lost, true) {
-            log::debug!("{}: {reason}; next try in {wait:?}", self.feed.name());
+            log::debug!("{}: {loss}; next try in {wait:?}", self.feed.name());
             return Ok(Received::Nothing);
         }
         let text = if self.worked {
-            format!("{}: {reason}; trying again until it is back", self.feed.name())
+            format!("{}: {loss}; trying again until it is back", self.feed.name())
         } else {
-            format!("{}; trying again until it is there", self.feed.failure(reason))
+            format!("{}; trying again until it is there", self.feed.failure(loss.clone().into()))
         };
         self.logs.lost(&text);
-        Ok(Received::Lost(reason.to_string()))
-    }
-
-    fn with_corrupt(&self, reason: &str) -> String {
-        match self.counters().corrupt {
-            0 => reason.to_string(),
-            1 => format!("{reason} (1 frame was corrupt)"),
-            count => format!("{reason} ({count} frames were corrupt)"),
-        }
+        Ok(Received::Lost(loss.to_string()))
     }
 
     fn nothing_came(&mut self, since: Instant) -> Result<Received> {
@@ -248,9 +242,7 @@ impl<F: Feed> LiveSource<F> {
         let deadline =
             if self.opened { self.manner.frame_deadline } else { self.manner.opening_deadline };
         match deadline {
-            Some(deadline) if self.waited >= deadline => {
-                self.broke(&format!("gave no picture for {} seconds", deadline.as_secs_f32()))
-            }
+            Some(deadline) if self.waited >= deadline => self.broke(Loss::Silence(deadline)),
             _ => Ok(Received::Nothing),
         }
     }
@@ -261,7 +253,7 @@ impl<F: Feed> FrameSource for LiveSource<F> {
         if let Some(frame) = self.waiting.take() {
             return Ok(Received::Frame(frame));
         }
-        if let State::Closed { retry_at } = self.state {
+        if let Connection::Closed { retry_at } = self.connection {
             let left = retry_at.saturating_duration_since(Instant::now());
             std::thread::sleep(left.min(timeout));
             if left > timeout {
@@ -278,7 +270,7 @@ impl<F: Feed> FrameSource for LiveSource<F> {
                 received => Ok(received),
             },
             Taken::Nothing => self.nothing_came(since),
-            Taken::Ended(reason) => self.ended(reason),
+            Taken::Ended(loss) => self.ended(loss),
         }
     }
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::{Error, Result};
 use crate::defaults;
-use crate::error::{Error, Result};
 use crate::shown::masked;
 use crate::system::process;
 
@@ -156,13 +156,9 @@ impl NetworkRequest {
 /// Checks that the program is there.
 ///
 /// # Errors
-/// [`Error::Config`] with what to install.
+/// [`Error::NoReader`] with what to install.
 pub fn check_reader() -> Result<()> {
-    process::check_program(READER).map_err(|_| {
-        Error::Config(format!(
-            "network cameras are read by {READER}, which is not installed: {READER_ADVICE}"
-        ))
-    })
+    process::check_program(READER).map_err(Error::NoReader)
 }
 
 #[cfg(test)]

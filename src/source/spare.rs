@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use image::RgbImage;
 
+use super::raw::Corrupt;
+
 /// The memory. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Spare(Arc<Mutex<Vec<u8>>>);
@@ -13,8 +15,8 @@ impl Spare {
     /// When it fails, the memory is kept, unless a picture that says it is larger has made it grow.
     pub fn picture(
         &self,
-        fill: impl FnOnce(&mut Vec<u8>) -> Result<(u32, u32), String>,
-    ) -> Result<RgbImage, String> {
+        fill: impl FnOnce(&mut Vec<u8>) -> Result<(u32, u32), Corrupt>,
+    ) -> Result<RgbImage, Corrupt> {
         let mut memory = std::mem::take(&mut *self.lock());
         memory.clear();
         let had = memory.capacity();
@@ -23,8 +25,7 @@ impl Spare {
                 if memory.len() < memory.capacity() / 2 {
                     memory.shrink_to_fit();
                 }
-                RgbImage::from_raw(width, height, memory)
-                    .ok_or_else(|| "the size of the picture does not fit its data".to_string())
+                RgbImage::from_raw(width, height, memory).ok_or(Corrupt::Contradiction)
             }
             Err(reason) => {
                 if memory.capacity() == had {
@@ -63,9 +64,9 @@ mod tests {
         spare.keep(grey(&spare, 100));
         let broken = spare.picture(|rgb| {
             rgb.resize(30_000, 0);
-            Err("broken".to_string())
+            Err(Corrupt::Contradiction)
         });
-        assert_eq!(broken.unwrap_err(), "broken");
+        assert!(matches!(broken, Err(Corrupt::Contradiction)));
         assert_eq!(spare.lock().capacity(), 0);
         spare.keep(grey(&spare, 10_000));
         let small = grey(&spare, 100);

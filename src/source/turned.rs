@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Counters, FrameSource, Received};
-use crate::error::Result;
+use super::{Counters, FrameSource, Received, Result};
 use crate::picture::turn::Turn;
 use crate::types::frame::Frame;
 

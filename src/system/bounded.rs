@@ -1,7 +1,7 @@
 //! Files from outside, which may be of any kind and length.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{Error, ErrorKind, Read, Result};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -10,13 +10,34 @@ use rustix::fs::{OFlags, makedev};
 /// Major and minor number of the null device, which is an empty file.
 const NULL_DEVICE: (u32, u32) = (1, 3);
 
+/// Why a file cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refuses.
+    #[error(transparent)]
+    System(#[from] io::Error),
+    /// Something else is in its place, such as a folder.
+    #[error("it is {0}, not a file")]
+    NotAFile(&'static str),
+    /// It has more than these bytes.
+    #[error("it has more than {}, which is the limit", size(*.0))]
+    TooLarge(u64),
+}
+
+impl Error {
+    /// Whether there is no such file.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::System(error) if error.kind() == ErrorKind::NotFound)
+    }
+}
+
 /// Opens the regular file at `path`, or `/dev/null`, without waiting for whatever a pipe or a device may
 /// give.
 ///
 /// # Errors
 ///
-/// What the system says, and [`ErrorKind::InvalidInput`] with the reason for something else.
-pub fn open(path: &Path) -> Result<File> {
+/// [`Error::System`], and [`Error::NotAFile`] for something else.
+pub fn open(path: &Path) -> Result<File, Error> {
     // Opening a device can do something already.
     check_kind(&path.metadata()?)?;
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
@@ -30,26 +51,27 @@ pub fn open(path: &Path) -> Result<File> {
 ///
 /// # Errors
 ///
-/// Those of [`open`], and [`ErrorKind::FileTooLarge`] when it has more than `most` bytes.
-pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
+/// Those of [`open`], and [`Error::TooLarge`] when it has more than `most` bytes.
+pub fn read(path: &Path, most: u64) -> Result<Vec<u8>, Error> {
     let file = open(path)?;
     let length = file.metadata()?.len();
     if length > most {
-        return Err(too_large(most));
+        return Err(Error::TooLarge(most));
     }
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(usize::try_from(length).map_err(|_| too_large(most))?)?;
+    let length = usize::try_from(length).map_err(|_| Error::TooLarge(most))?;
+    bytes.try_reserve_exact(length).map_err(io::Error::from)?;
     read_at_most(&file, most, &mut bytes)?;
     Ok(bytes)
 }
 
 /// A file can grow, or hold more than its length says.
-fn read_at_most(file: &File, most: u64, bytes: &mut Vec<u8>) -> Result<()> {
+fn read_at_most(file: &File, most: u64, bytes: &mut Vec<u8>) -> Result<(), Error> {
     file.take(most.saturating_add(1)).read_to_end(bytes)?;
-    if bytes.len() as u64 > most { Err(too_large(most)) } else { Ok(()) }
+    if bytes.len() as u64 > most { Err(Error::TooLarge(most)) } else { Ok(()) }
 }
 
-fn check_kind(metadata: &Metadata) -> Result<()> {
+fn check_kind(metadata: &Metadata) -> Result<(), Error> {
     let kind = metadata.file_type();
     let is_null = kind.is_char_device() && metadata.rdev() == makedev(NULL_DEVICE.0, NULL_DEVICE.1);
     let what = if kind.is_file() || is_null {
@@ -63,15 +85,14 @@ fn check_kind(metadata: &Metadata) -> Result<()> {
     } else {
         "a device"
     };
-    Err(Error::new(ErrorKind::InvalidInput, format!("it is {what}, not a file")))
+    Err(Error::NotAFile(what))
 }
 
-fn too_large(most: u64) -> Error {
-    let size = match most / 1_000_000 {
-        0 => format!("{} kB", most / 1_000),
+fn size(bytes: u64) -> String {
+    match bytes / 1_000_000 {
+        0 => format!("{} kB", bytes / 1_000),
         megabytes => format!("{megabytes} MB"),
-    };
-    Error::new(ErrorKind::FileTooLarge, format!("it has more than {size}, which is the limit"))
+    }
 }
 
 #[cfg(test)]
@@ -117,6 +138,8 @@ mod tests {
         let sparse = File::create(folder.path().join("sparse")).unwrap();
         sparse.set_len(1 << 40).unwrap();
         assert!(read(&folder.path().join("sparse"), 256_000_000).is_err());
+        assert!(!error.is_missing());
+        assert!(read(&folder.path().join("gone"), 10).unwrap_err().is_missing());
     }
 
     #[test]

@@ -6,26 +6,21 @@ use std::sync::OnceLock;
 
 use rustix::process::{Resource, getrlimit};
 
-use crate::error::{Error, Result};
-use crate::system::process;
+use super::{Error, Result, process};
 
 /// With less, not even the built-in models can be loaded, in bytes.
-const LEAST_BYTES: u64 = 48_000_000;
+pub(super) const LEAST_BYTES: u64 = 48_000_000;
 
 /// Makes the heap fit the limit of the address space, where there is one. Call it before threads are
 /// started.
 ///
 /// # Errors
 ///
-/// [`Error::Config`] when the limit is too low to run at all.
+/// [`Error::AddressSpace`] when the limit is too low to run at all.
 pub fn fit_limit() -> Result<()> {
     let Some(limit_bytes) = limit_bytes() else { return Ok(()) };
     if limit_bytes < LEAST_BYTES {
-        return Err(Error::Config(format!(
-            "the address space is limited to {} MB (ulimit -v); celebcam needs {} MB or more",
-            limit_bytes / 1_000_000,
-            LEAST_BYTES / 1_000_000
-        )));
+        return Err(Error::AddressSpace { limit_bytes });
     }
     share_one_heap();
     Ok(())

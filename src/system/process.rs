@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use crate::error::{Error, Result};
+use super::{Error, Result};
 
 mod kin;
 
@@ -36,26 +36,49 @@ pub fn amount_bytes(text: &str, key: &str) -> Option<u64> {
 /// it. There is at least the program.
 ///
 /// # Errors
-/// [`Error::Config`] for an empty line and for a quote left open.
+/// [`Error::CommandLine`] for an empty line and for a quote left open.
 pub fn split(line: &str) -> Result<Vec<String>> {
-    shlex::split(line).filter(|argv| !argv.is_empty()).ok_or_else(|| {
-        Error::Config(format!("cannot split the command `{line}`: empty, or an open quote"))
-    })
+    let argv = shlex::split(line).filter(|argv| !argv.is_empty());
+    argv.ok_or_else(|| Error::CommandLine(line.to_owned()))
+}
+
+/// Why a program cannot be started, and what to do; to be put after the name of the setting.
+#[derive(Debug, thiserror::Error)]
+pub enum NotStartable {
+    /// Nothing can be found out about the file at its path.
+    #[error("cannot use {program}: {source}; no shell runs it, so ~ and $ stand for themselves")]
+    Path {
+        /// As it was named.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Its path leads to something else, such as a folder.
+    #[error("{0} is not a file")]
+    NotAFile(String),
+    /// Nobody may run it.
+    #[error("{0} is not executable; try chmod +x")]
+    NotExecutable(String),
+    /// No folder of `PATH` has it.
+    #[error(
+        "there is no program {0} on PATH; install it, give its path, or write sh -c '...' for what \
+         only a shell knows"
+    )]
+    NotOnPath(String),
 }
 
 /// Checks that `program` can be started: as a path if it holds a slash, otherwise on `PATH`.
 ///
 /// # Errors
-/// What is wrong and what to do, to be put after the name of the setting.
-pub fn check_program(program: &str) -> std::result::Result<(), String> {
+/// When it cannot.
+pub fn check_program(program: &str) -> Result<(), NotStartable> {
+    let named = program.to_owned();
     if program.contains('/') {
         return match Path::new(program).metadata() {
-            Err(error) => Err(format!(
-                "cannot use {program}: {error}; no shell runs it, so ~ and $ stand for themselves"
-            )),
-            Ok(metadata) if !metadata.is_file() => Err(format!("{program} is not a file")),
+            Err(source) => Err(NotStartable::Path { program: named, source }),
+            Ok(metadata) if !metadata.is_file() => Err(NotStartable::NotAFile(named)),
             Ok(metadata) if metadata.permissions().mode() & 0o111 == 0 => {
-                Err(format!("{program} is not executable; try chmod +x"))
+                Err(NotStartable::NotExecutable(named))
             }
             Ok(_) => Ok(()),
         };
@@ -67,13 +90,7 @@ pub fn check_program(program: &str) -> std::result::Result<(), String> {
             .metadata()
             .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
     });
-    if found {
-        return Ok(());
-    }
-    Err(format!(
-        "there is no program {program} on PATH; install it, give its path, or write sh -c '...' \
-         for what only a shell knows"
-    ))
+    if found { Ok(()) } else { Err(NotStartable::NotOnPath(named)) }
 }
 
 /// A running program in a process group of its own. Everything that it has started ends with it, also
@@ -178,7 +195,9 @@ mod tests {
     fn lines_are_split_as_a_shell_does() {
         assert_eq!(split("a 'b c' \"d\"").unwrap(), ["a", "b c", "d"]);
         for line in ["", "  ", "open 'quote"] {
-            assert!(matches!(split(line), Err(Error::Config(_))), "{line}");
+            let error = split(line).unwrap_err().to_string();
+            let expected = format!("cannot split the command `{line}`: empty, or an open quote");
+            assert_eq!(error, expected);
         }
     }
 
@@ -242,20 +261,23 @@ mod tests {
 
     #[test]
     fn programs_that_cannot_be_started_are_told_with_what_to_do() {
-        assert_eq!(check_program("sh"), Ok(()));
-        assert_eq!(check_program("/bin/sh"), Ok(()));
+        assert!(check_program("sh").is_ok() && check_program("/bin/sh").is_ok());
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("script");
         std::fs::write(&script, "#!/bin/sh\n").unwrap();
+        let (folder, script) = (folder.path().to_string_lossy(), script.to_string_lossy());
+        let not_on_path = "there is no program no-such-program on PATH; install it, give its path, or \
+                           write sh -c '...' for what only a shell knows";
+        let no_home = "cannot use ~/bin/door: No such file or directory (os error 2); no shell runs \
+                       it, so ~ and $ stand for themselves";
         let cases = [
-            ("no-such-program", "on PATH"),
-            ("~/bin/door", "no shell runs it"),
-            (&folder.path().to_string_lossy(), "is not a file"),
-            (&script.to_string_lossy(), "chmod +x"),
+            ("no-such-program", not_on_path.to_owned()),
+            ("~/bin/door", no_home.to_owned()),
+            (&*folder, format!("{folder} is not a file")),
+            (&*script, format!("{script} is not executable; try chmod +x")),
         ];
-        for (program, words) in cases {
-            let error = check_program(program).unwrap_err();
-            assert!(error.contains(words), "{error}");
+        for (program, expected) in cases {
+            assert_eq!(check_program(program).unwrap_err().to_string(), expected);
         }
     }
 }

@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use crate::error::{Error, Result};
-use crate::system::process;
-use crate::system::stop::StopFlag;
+use super::stop::StopFlag;
+use super::{Error, Result, process};
 
 /// Longest time from the first signal to the end of the process.
 const STOP_WITHIN: Duration = Duration::from_millis(1900);
@@ -51,12 +50,11 @@ impl StatusRequest {
 /// the process at once, and so does the time when it takes too long. SIGUSR1 asks `status`.
 ///
 /// # Errors
-/// [`Error::Source`] when the signals cannot be caught.
+/// [`Error::Signals`] when the signals cannot be caught.
 pub fn stop_on_signal(hangup: Hangup, status: StatusRequest) -> Result<StopFlag> {
     let stop = StopFlag::default();
     let flag = stop.clone();
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1])
-        .map_err(|error| Error::Source(format!("cannot catch signals: {error}")))?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1]).map_err(Error::Signals)?;
     let at_start = terminals();
     std::thread::spawn(move || {
         let mut first_asked = None;

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use celebcam::gallery::store;
-use celebcam::gallery::{Gallery, Person};
+use celebcam::gallery::{self, Gallery, Person, store};
 use image::RgbImage;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -112,7 +111,7 @@ pub fn fill(path: &Path, names: &[&str]) {
 /// As [`fill`], for the model with this fingerprint and embeddings of 128.
 pub fn fill_for(model: &str, path: &Path, names: &[&str]) {
     let empty = |_: &Path| Ok(Gallery::new(model, 128, names.len()));
-    store::update(path, empty, |gallery| {
+    store::update::<_, gallery::Error>(path, empty, |gallery| {
         for (number, name) in names.iter().enumerate() {
             let person = Person { name: (*name).into(), pictures: 5, added_unix_s: 1_800_000_000 };
             let element = |at: usize| ((at * (number + 7)) % 101) as f32 - 50.0;

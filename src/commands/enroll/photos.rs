@@ -140,7 +140,7 @@ fn two_people(name: &str, photos: &[Photo<'_>], torn: &Torn) -> Error {
 enum Reject {
     Flaw(Flaw),
     Unreadable {
-        error: Error,
+        error: picture::Error,
         /// Named by the user, not found in a folder.
         is_named: bool,
     },
@@ -152,12 +152,12 @@ struct Rejects {
     count: usize,
     several_faces: bool,
     /// The last of those that were named and cannot be read.
-    unreadable: Option<Error>,
+    unreadable: Option<picture::Error>,
 }
 
 impl Rejects {
     /// A folder that cannot be read counts as one photo.
-    fn add_folder(&mut self, error: &Error) {
+    fn add_folder(&mut self, error: &picture::Error) {
         self.count += 1;
         log::error!("{error}; left out");
     }
@@ -187,7 +187,7 @@ impl Rejects {
         if args.skip || self.count == 0 {
             return Ok(());
         }
-        if let Some(Error::Input { path, reason }) = self.unreadable {
+        if let Some(picture::Error { path, reason }) = self.unreadable {
             let reason = format!("{reason}; nobody was added, --skip leaves such photos out");
             return Err(Error::Input { path, reason });
         }

@@ -90,9 +90,9 @@ fn add_name(photos: &mut Found, name: &[u8]) {
 /// Those of [`Reader::read`].
 pub fn read<'a>(reader: &'a Reader, file: &PictureFile) -> Result<Picture<'a>> {
     if file.path.as_os_str() == STDIN {
-        return reader.read_stream(io::stdin().lock(), STDIN_NAME);
+        return Ok(reader.read_stream(io::stdin().lock(), STDIN_NAME)?);
     }
-    reader.read(&file.path)
+    Ok(reader.read(&file.path)?)
 }
 
 fn list_name(list: &Path) -> String {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::beside;
+use super::{NotWritten, beside};
 use crate::system::files::{FILE_MODE, create_folder, unfinished_name};
 
 /// What is about to be done.
@@ -41,7 +41,7 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// Waits until nobody else changes the file at `path`, `patience` at most, and keeps others from it until
 /// the result is dropped. Makes the folder.
-pub(super) fn lock(path: &Path, patience: Duration) -> io::Result<File> {
+pub(super) fn lock(path: &Path, patience: Duration) -> Result<File, NotWritten> {
     create_folder(folder(path))?;
     let (name, _) = beside(path);
     let lock = open_lock(&name)?;
@@ -51,14 +51,9 @@ pub(super) fn lock(path: &Path, patience: Duration) -> io::Result<File> {
     loop {
         match lock.try_lock() {
             Ok(()) => return Ok(lock),
-            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
             Err(TryLockError::WouldBlock) if since.elapsed() >= patience => {
-                return Err(io::Error::other(format!(
-                    "another process has held {} for {} seconds; `fuser {}` says which",
-                    name.display(),
-                    patience.as_secs_f32(),
-                    name.display()
-                )));
+                return Err(NotWritten::Held { lock: name, patience });
             }
             Err(TryLockError::WouldBlock) => {}
         }
@@ -71,18 +66,16 @@ pub(super) fn lock(path: &Path, patience: Duration) -> io::Result<File> {
 }
 
 /// Opens the file for the lock, which is made if it is missing and never a link or a pipe.
-fn open_lock(path: &Path) -> io::Result<File> {
+fn open_lock(path: &Path) -> Result<File, NotWritten> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).mode(FILE_MODE);
-    let wrong = || io::Error::other(format!("{} is not a file; remove it", path.display()));
+    let wrong = || NotWritten::LockNotAFile(path.to_owned());
     match options.custom_flags(flags.bits().cast_signed()).open(path) {
         Ok(lock) if lock.metadata()?.is_file() => Ok(lock),
         Ok(_) => Err(wrong()),
         Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => Err(wrong()),
-        Err(error) => {
-            Err(io::Error::new(error.kind(), format!("its lock {}: {error}", path.display())))
-        }
+        Err(source) => Err(NotWritten::Lock { lock: path.to_owned(), source }),
     }
 }
 

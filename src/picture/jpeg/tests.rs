@@ -5,7 +5,7 @@ use super::*;
 
 const SMALL: Limits = Limits { pixels: u64::MAX, bytes: 1 << 30, ..Limits::PHOTO };
 
-fn decode_within(bytes: &[u8], limits: &Limits) -> Result<RgbImage, String> {
+fn decode_within(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Unreadable> {
     let mut plan = Plan::new(bytes, limits)?;
     let mut rgb = Vec::new();
     let (width, height) = loop {
@@ -17,12 +17,12 @@ fn decode_within(bytes: &[u8], limits: &Limits) -> Result<RgbImage, String> {
     Ok(RgbImage::from_raw(width, height, rgb).expect("the size is right"))
 }
 
-fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
+fn decode(bytes: &[u8]) -> Result<RgbImage, Unreadable> {
     decode_within(bytes, &SMALL)
 }
 
 /// As the decoder of this crate does it.
-fn decode_own(bytes: &[u8], side: usize) -> Result<RgbImage, String> {
+fn decode_own(bytes: &[u8], side: usize) -> Result<RgbImage, Unreadable> {
     let plan = Plan::new(bytes, &SMALL)?;
     let mut rgb = Vec::new();
     let (width, height) = plan.decode_own(&plan.picture(), side, &mut rgb)?;
@@ -214,7 +214,7 @@ fn a_second_header_of_a_frame_is_refused() {
     let start = bytes.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
     let frame = &bytes[start..start + 19];
     let doubled = [&bytes[..start], frame, &bytes[start..]].concat();
-    assert_eq!(decode(&doubled).unwrap_err(), Damage::Data.to_string());
+    assert_eq!(decode(&doubled).unwrap_err().to_string(), Damage::Data.to_string());
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn what_the_common_decoder_refuses_is_planned_anew() {
     let cut = [&bytes[..scan + 100], &[0xFF, markers::EOI]].concat();
     let plan = Plan::new(&cut, &SMALL).unwrap();
     assert_eq!(plan.need_bytes(), 3 * 96 * 64);
-    assert_eq!(plan.decode(&mut Vec::new()).unwrap_err(), Damage::Cut.to_string());
+    assert_eq!(plan.decode(&mut Vec::new()).unwrap_err().to_string(), Damage::Cut.to_string());
     let own = plan.with_own_decoder().unwrap();
     assert_eq!(own.need_bytes(), 3 * 96 * 64 + 2 * 3 * 96 * 64);
     let limits = Limits { bytes: 3 * 96 * 64, ..SMALL };
@@ -246,9 +246,9 @@ fn a_copy_with_huffman_tables_counts() {
 #[test]
 fn advice_is_about_what_takes_the_memory() {
     let limits = Limits { bytes: 10, ..SMALL };
-    let error = Plan::new(&progressive_jpeg(), &limits).unwrap_err();
+    let error = Plan::new(&progressive_jpeg(), &limits).unwrap_err().to_string();
     assert!(error.contains("without the progressive option"), "{error}");
-    let error = Plan::new(&sample_jpeg(48, 32), &limits).unwrap_err();
+    let error = Plan::new(&sample_jpeg(48, 32), &limits).unwrap_err().to_string();
     assert!(error.ends_with("scale it down"), "{error}");
 }
 
@@ -283,7 +283,7 @@ fn with_header(bytes: &[u8], code: u8, [width, height]: [u16; 2]) -> Vec<u8> {
 #[test]
 fn refuses_a_header_that_claims_too_many_pixels() {
     let bytes = with_header(&sample_jpeg(48, 32), 0xC0, [16_383, 16_383]);
-    let error = decode(&bytes).unwrap_err();
+    let error = decode(&bytes).unwrap_err().to_string();
     assert!(error.contains("16383x16383") && error.contains("256 megapixels"), "{error}");
 }
 
@@ -291,7 +291,7 @@ fn refuses_a_header_that_claims_too_many_pixels() {
 fn a_large_picture_without_its_data_is_cut_off() {
     let bytes = with_header(&sample_jpeg(48, 32), 0xC0, [8000, 8000]);
     for limits in [SMALL, Limits::PHOTO, Limits::FRAME] {
-        assert!(decode_within(&bytes, &limits).unwrap_err().contains("cut off"));
+        assert!(decode_within(&bytes, &limits).unwrap_err().to_string().contains("cut off"));
     }
 }
 
@@ -299,7 +299,7 @@ fn a_large_picture_without_its_data_is_cut_off() {
 fn kinds_that_are_not_read_are_called_so() {
     let bytes = sample_jpeg(48, 32);
     for (code, kind) in [(0xC9, "arithmetic-coded"), (0xC3, "lossless")] {
-        let error = decode(&with_header(&bytes, code, [48, 32])).unwrap_err();
+        let error = decode(&with_header(&bytes, code, [48, 32])).unwrap_err().to_string();
         assert!(error.contains(kind) && !error.contains("broken"), "{error}");
     }
 }
@@ -312,7 +312,7 @@ fn scans_that_say_the_same_again_and_again_are_refused() {
     let first = &bytes[scan..second + 2];
     for count in [40, 200] {
         let many = [&bytes[..scan], &first.repeat(count), &bytes[scan..]].concat();
-        assert_eq!(decode(&many).unwrap_err(), Damage::Work.to_string());
+        assert_eq!(decode(&many).unwrap_err().to_string(), Damage::Work.to_string());
     }
 }
 

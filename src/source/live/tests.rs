@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::raw::Encoding;
+use super::super::raw::PixelForm;
 use super::*;
 
 const NOW: Duration = Duration::ZERO;
@@ -26,8 +26,8 @@ impl Drop for ScriptLink {
 }
 
 impl Link for ScriptLink {
-    fn ending(&mut self, reason: String) -> Ending {
-        Ending { reason, complete: self.complete }
+    fn ending(&mut self, loss: Loss) -> Ending {
+        Ending { loss, complete: self.complete }
     }
 }
 
@@ -36,14 +36,14 @@ impl Feed for Script {
 
     fn connect(&mut self, giver: Giver<RawFrame>, _spare: &Spare) -> Result<ScriptLink> {
         if self.links.is_empty() {
-            return Err(Error::Source("is gone".into()));
+            return Err(Error::Stuck);
         }
         let (frames, ends) = self.links.remove(0);
         for frame in frames {
             assert!(giver.give(frame));
         }
         if ends {
-            giver.end("broke".into());
+            giver.end(Loss::StreamEnd);
         } else {
             self.held.push(giver);
         }
@@ -54,8 +54,8 @@ impl Feed for Script {
         "script"
     }
 
-    fn failure(&self, reason: &str) -> Error {
-        Error::Source(format!("script: {reason}"))
+    fn failure(&self, failure: Failure) -> Error {
+        Error::Camera { name: "script".to_owned(), failure }
     }
 
     fn manner(&self) -> Manner {
@@ -76,7 +76,7 @@ fn live(links: Vec<(Vec<RawFrame>, bool)>, reopen: bool, deadline: Duration) -> 
 }
 
 fn grey(bytes: usize) -> RawFrame {
-    RawFrame::uncompressed(Encoding::Grey, 2, 2, &vec![0; bytes], &Spare::default())
+    RawFrame::uncompressed(PixelForm::Grey, 2, 2, &vec![0; bytes], &Spare::default())
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -86,7 +86,7 @@ fn a_link_that_breaks_is_reported_once_and_opened_again() {
     let links = vec![(vec![grey(4)], true), (vec![], true), (vec![grey(4)], false)];
     let mut source = live(links, true, HOUR);
     assert!(matches!(source.next(NOW), Ok(Received::Frame(frame)) if frame.sequence == 0));
-    assert!(matches!(source.next(NOW), Ok(Received::Lost(reason)) if reason == "broke"));
+    assert!(matches!(source.next(NOW), Ok(Received::Lost(reason)) if reason == "the stream ended"));
     assert_eq!(source.feed.closed.load(Ordering::Relaxed), 1);
     for _ in 0..3 {
         assert!(matches!(source.next(NOW), Ok(Received::Nothing)));
@@ -123,7 +123,7 @@ fn a_feed_that_never_worked_is_an_error() {
     let mut source = live(vec![(vec![grey(3)], true)], true, HOUR);
     assert!(matches!(source.next(NOW), Ok(Received::Nothing)));
     let error = source.next(NOW).unwrap_err();
-    assert_eq!(error.to_string(), "script: broke (1 frame was corrupt)");
+    assert_eq!(error.to_string(), "script: the stream ended (1 frame was corrupt)");
 }
 
 #[test]
@@ -137,7 +137,9 @@ fn a_feed_that_is_waited_for_is_lost_until_it_gives_a_frame() {
     };
     let script = Script { links: vec![], manner, held: Vec::new(), closed: Arc::default() };
     let mut source = LiveSource::open(script).expect("it is waited for");
-    assert!(matches!(source.next(NOW), Ok(Received::Lost(reason)) if reason == "is gone"));
+    assert!(
+        matches!(source.next(NOW), Ok(Received::Lost(reason)) if reason == "its driver does not let go of it")
+    );
     assert!(source.is_looking());
     source.feed.links.push((vec![], true));
     assert!(matches!(source.next(NOW), Ok(Received::Nothing)));
