@@ -1,11 +1,11 @@
-//! Being a process among others: signals, the service manager, and the journal.
+//! Signals: Ctrl-C of somebody at a terminal, and those that a service gets.
 
-use std::io::IsTerminal;
-use std::sync::Arc;
+use std::io::{self, IsTerminal};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use super::stop::StopFlag;
@@ -46,27 +46,38 @@ impl StatusRequest {
     }
 }
 
-/// The flag that SIGINT, SIGTERM and, as `hangup` says, SIGHUP set. A second signal to stop ends
-/// the process at once, and so does the time when it takes too long. SIGUSR1 asks `status`.
+/// The flag that Ctrl-C, SIGTERM and, as `hangup` says, SIGHUP set. A second signal to stop ends
+/// the process at once, and so does the time when it takes too long. SIGUSR1 asks `status`. To be
+/// called once.
 ///
 /// # Errors
 /// [`Error::Signals`] when the signals cannot be caught.
 pub fn stop_on_signal(hangup: Hangup, status: StatusRequest) -> Result<StopFlag> {
-    let stop = StopFlag::default();
-    let flag = stop.clone();
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1]).map_err(Error::Signals)?;
+    let asked = Asked::default();
+    let flag = asked.flag.clone();
+    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGUSR1]).map_err(Error::Signals)?;
+    let at_terminal = asked.clone();
+    ctrlc::set_handler(move || at_terminal.to_stop())
+        .map_err(|error| Error::Signals(cause(error)))?;
     let at_start = terminals();
     std::thread::spawn(move || {
-        let mut first_asked = None;
         for signal in &mut signals {
             match &hangup {
                 _ if signal == SIGUSR1 => status.ask(),
                 Hangup::Reload(reload) if signal == SIGHUP && terminals() == at_start => reload(),
-                _ => ask_to_stop(&flag, &mut first_asked),
+                _ => asked.to_stop(),
             }
         }
     });
-    Ok(stop)
+    Ok(flag)
+}
+
+/// What the system said, where it did.
+fn cause(error: ctrlc::Error) -> io::Error {
+    match error {
+        ctrlc::Error::System(error) => error,
+        other => io::Error::other(other),
+    }
 }
 
 /// Which of the standard streams are terminals; one that hung up is none any more.
@@ -78,23 +89,33 @@ fn terminals() -> [bool; 3] {
     ]
 }
 
-/// Sets the flag, or ends the process when it was asked to stop before, which `first_asked` remembers.
-fn ask_to_stop(flag: &StopFlag, first_asked: &mut Option<Instant>) {
-    match first_asked {
-        None => *first_asked = Some(Instant::now()),
-        Some(first) if first.elapsed() < ONE_SIGNAL => return,
-        Some(_) => {
-            log::warn!("second signal, ending at once");
-            end_now();
+/// Whether and when the process was asked to stop, in whichever way; clones share it.
+#[derive(Debug, Clone, Default)]
+struct Asked {
+    flag: StopFlag,
+    first: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Asked {
+    /// Sets the flag, or ends the process when it was asked to stop before.
+    fn to_stop(&self) {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        match *first {
+            None => *first = Some(Instant::now()),
+            Some(first) if first.elapsed() < ONE_SIGNAL => return,
+            Some(_) => {
+                log::warn!("second signal, ending at once");
+                end_now();
+            }
         }
+        log::info!("stopping");
+        self.flag.set();
+        std::thread::spawn(|| {
+            std::thread::sleep(STOP_WITHIN);
+            log::warn!("still not stopped, ending now");
+            end_now();
+        });
     }
-    log::info!("stopping");
-    flag.set();
-    std::thread::spawn(|| {
-        std::thread::sleep(STOP_WITHIN);
-        log::warn!("still not stopped, ending now");
-        end_now();
-    });
 }
 
 /// Ends the process with all that it has started.
