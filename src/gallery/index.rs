@@ -168,15 +168,10 @@ mod tests {
     use celebcam_engine::int8::isa::Isa;
 
     use super::*;
+    use crate::random;
 
-    /// Reproducible elements from -1 to 1; Knuth's MMIX linear congruential generator.
     fn random(count: usize, seed: u64) -> Vec<f32> {
-        let mut state = seed;
-        let next = |_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-        };
-        (0..count).map(next).collect()
+        std::iter::repeat_with(random::signed(seed)).take(count).collect()
     }
 
     fn cosine(a: &[f32], b: &[f32]) -> f32 {
