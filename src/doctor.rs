@@ -75,8 +75,9 @@ fn examine(
         _ if !can_open => (Finding::skipped("not looked at, see permission"), None),
         _ => frame::check(&spec, args.source.turn.turn(), device.as_ref(), system, stop),
     };
-    let inference = (!stop.is_set())
-        .then(|| inference::check(&models, picture.as_ref(), &args.faces.wanted(), engine.threads));
+    let inference = (!stop.is_set()).then(|| {
+        inference::check(&models, picture.as_ref(), &args.faces.wanted(), engine.threads())
+    });
     let upright = match (&models.detector, &picture) {
         (Ok(detector), Some(picture)) if !stop.is_set() => {
             upright::check(detector, &picture.rgb, args.source.turn)

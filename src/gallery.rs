@@ -3,20 +3,18 @@
 //! No pictures are kept. The file is the business of [`store`], changes of it under a running
 //! program of [`live`].
 
-use celebcam_engine::int8::kernels::Kernels;
+use celebcam_engine::{Settings, Similarity};
 
 use crate::types::identity::Label;
 
 mod error;
-mod index;
 pub mod live;
 pub mod names;
 pub mod place;
 pub mod store;
 
+pub use celebcam_engine::Match;
 pub use error::{Damaged, Defect, Error, NotWritten, Result};
-use index::Index;
-pub use index::Match;
 
 /// Most people of a gallery.
 pub const MOST_PEOPLE: usize = 1_000_000;
@@ -37,7 +35,7 @@ pub struct Person {
 pub struct Gallery {
     model: String,
     people: Vec<Person>,
-    index: Index,
+    index: Similarity,
 }
 
 impl Gallery {
@@ -47,7 +45,7 @@ impl Gallery {
         Self {
             model: model.to_owned(),
             people: Vec::with_capacity(people),
-            index: Index::new(embedding_length, people),
+            index: Similarity::new(embedding_length, people),
         }
     }
 
@@ -80,10 +78,10 @@ impl Gallery {
         by_name.or_else(|| self.people.iter().position(is_called))
     }
 
-    /// The people whose embeddings are most like this one, most alike first, `count` at most. None
+    /// The people whose embeddings are most like this one by number, most alike first, `count` at most. None
     /// where the embedding has no direction.
-    pub fn search(&self, kernels: &Kernels, embedding: &[f32], count: usize) -> Vec<Match> {
-        self.index.search(kernels, embedding, count)
+    pub fn search(&self, settings: &Settings, embedding: &[f32], count: usize) -> Vec<Match> {
+        self.index.search(settings, embedding, count)
     }
 
     /// The mean embedding of a person, of length 1.
@@ -165,8 +163,6 @@ impl Gallery {
 
 #[cfg(test)]
 mod tests {
-    use celebcam_engine::int8::isa::Isa;
-
     use super::*;
 
     fn person(name: &str) -> Person {
@@ -184,8 +180,7 @@ mod tests {
     }
 
     fn nearest(gallery: &Gallery, embedding: &[f32]) -> String {
-        let kernels = Kernels::of(Isa::Scalar).expect("it is everywhere");
-        gallery.label(gallery.search(kernels, embedding, 1)[0].person).name
+        gallery.label(gallery.search(&Settings::new(1), embedding, 1)[0].row).name
     }
 
     #[test]

@@ -9,8 +9,6 @@ pub use impostors::{ImpostorPoint, Impostors};
 
 use std::sync::Arc;
 
-use celebcam_engine::int8::kernels::Kernels;
-
 use crate::gallery::Gallery;
 use crate::gallery::live::SharedGallery;
 use crate::gallery::store::ModelKey;
@@ -195,14 +193,12 @@ impl Recognizer {
     fn similarities(&self, gallery: &Gallery, features: &Features) -> Vec<(Known, f32)> {
         let own = self.decision.similarities(&features.logits).into_iter().enumerate();
         let mut found: Vec<_> = own.map(|(index, value)| (Known::Own(index), value)).collect();
-        if let (Some(Enrolled { scale, offset }), Some(kernels)) =
-            (self.decision.enrolled, Kernels::of(self.model.isa()))
-        {
+        if let Some(Enrolled { scale, offset }) = self.decision.enrolled {
             // The margin needs the second, whether it is shown or not.
-            let matches = gallery.search(kernels, &features.embedding, self.top_k.max(2));
-            let added = matches.into_iter();
+            let count = self.top_k.max(2);
+            let added = gallery.search(self.model.engine(), &features.embedding, count).into_iter();
             found.extend(
-                added.map(|found| (Known::Added(found.person), scale * found.cosine + offset)),
+                added.map(|found| (Known::Added(found.row), scale * found.cosine + offset)),
             );
         }
         found

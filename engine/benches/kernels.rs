@@ -1,10 +1,10 @@
 //! Single kernels at the shapes of a MobileNet V1 of 224 pixels, for every instruction set that
 //! this processor has: `cargo bench --package celebcam-engine`. Throughput is in multiplications.
 
-use celebcam_engine::int8::graph::{Clamp, Convolution, Quantization, Window};
-use celebcam_engine::int8::isa::Isa;
-use celebcam_engine::int8::kernels::{DwconvInput, Kernels};
-use celebcam_engine::int8::requant::{CHANNEL_BLOCK, Epilogue};
+use celebcam_engine::Isa;
+use celebcam_engine::internals::{
+    CHANNEL_BLOCK, Clamp, Convolution, DwconvInput, Epilogue, Kernels, Quantization, Random, Window,
+};
 use divan::{Bencher, counter::ItemsCount};
 
 fn main() {
@@ -53,7 +53,7 @@ impl std::fmt::Display for Case {
 fn convolution(weights: usize, channels: usize) -> Convolution {
     Convolution {
         window: Window::POINT,
-        weights: (0..weights).map(|at| (at * 37 % 255) as i8).map(|w| w.max(-127)).collect(),
+        weights: Random(1).weights(weights),
         weight_scales: vec![1e-4; channels],
         bias: vec![0; channels],
         slope: None,

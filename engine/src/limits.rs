@@ -41,3 +41,8 @@ pub const FOLDED_OPERATIONS: u64 = 12_000_000;
 
 /// Bytes of the values of one run that tract computes.
 pub const TRACT_BYTES: usize = 128_000_000;
+
+/// The product of these sizes; `None` where it exceeds `usize`.
+pub(crate) fn product(sizes: &[usize]) -> Option<usize> {
+    sizes.iter().try_fold(1, |product: usize, &size| product.checked_mul(size))
+}

@@ -8,24 +8,19 @@ use std::collections::HashSet;
 
 use tract_onnx::pb::{GraphProto, ModelProto};
 
-use self::partition::Partition;
-use super::int8::graph::Graph;
-use super::onnx::sizes::Sizes;
-pub use value::Outside;
+use crate::error::ModelError;
+use crate::graph::Graph;
+use crate::onnx::DOMAIN;
+use crate::onnx::sizes::Sizes;
+pub use crate::ops::lowering::Outside;
+use partition::Partition;
 
-mod elementwise;
-mod layers;
-mod linear;
 mod partition;
-mod recognise;
 #[cfg(test)]
-mod tests;
-mod value;
+pub mod tests;
+mod walk;
 
-/// Domain of the nodes that stand for regions.
-pub const DOMAIN: &str = "celebcam";
-
-/// Type of the nodes that stand for regions; the attribute `index` says for which.
+/// Type of the nodes that stand for regions, of [`DOMAIN`]; the attribute `index` says for which.
 const OP_TYPE: &str = "Int8Region";
 
 /// Operator sets that are understood.
@@ -67,14 +62,14 @@ const ROUNDS: usize = 8;
 /// # Errors
 ///
 /// When the file holds no graph, or exceeds a [limit](crate::limits).
-pub fn lower(proto: &ModelProto, sizes: &Sizes<'_>) -> Result<Lowered, String> {
-    let graph = proto.graph.as_ref().ok_or("it holds no graph")?;
+pub fn lower(proto: &ModelProto, sizes: &Sizes<'_>) -> Result<Lowered, ModelError> {
+    let graph = proto.graph.as_ref().ok_or(ModelError::NoGraph)?;
     if !is_understood(proto, graph) {
         return Ok(Lowered { regions: vec![], rest: Some(proto.clone()) });
     }
     let mut refused = HashSet::new();
     for _ in 1..ROUNDS {
-        let lowering = recognise::recognise(graph, sizes, &refused)?;
+        let lowering = walk::recognise(graph, sizes, &refused)?;
         let partition = Partition::new(graph, &lowering);
         let before = refused.len();
         refused.extend(partition.idle().into_iter().map(str::to_owned));
@@ -82,7 +77,7 @@ pub fn lower(proto: &ModelProto, sizes: &Sizes<'_>) -> Result<Lowered, String> {
             return Ok(partition.build(proto));
         }
     }
-    let lowering = recognise::recognise(graph, sizes, &refused)?;
+    let lowering = walk::recognise(graph, sizes, &refused)?;
     Ok(Partition::new(graph, &lowering).build(proto))
 }
 

@@ -2,29 +2,34 @@
 //! compute before any of it is.
 
 use prost::Message;
-use tract_onnx::pb::ModelProto;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{GraphProto, ModelProto, type_proto};
 
-#[cfg(test)]
+use crate::error::ModelError;
+
 pub mod example;
 pub mod proto;
 pub mod sizes;
 mod wire;
 
+/// Domain of the nodes that stand for the quantized layers in a graph, and first part of their names, which
+/// no file may use.
+pub const DOMAIN: &str = "celebcam";
+
 /// Parses the file in `bytes`.
 ///
 /// # Errors
 ///
-/// A sentence when it is no ONNX file, exceeds the [limits](crate::limits) or holds what no
-/// model of celebcam does.
-pub fn parse(bytes: &[u8]) -> Result<ModelProto, String> {
+/// [`ModelError`] when it is no ONNX file, exceeds the [limits](crate::limits) or holds what no
+/// model that can be run does.
+pub fn parse(bytes: &[u8]) -> Result<ModelProto, ModelError> {
     if bytes.is_empty() {
-        return Err("the file is empty".to_owned());
+        return Err(ModelError::Empty);
     }
     wire::check(bytes)?;
-    let broken = "it is not an ONNX file, or it is cut off";
-    let proto = ModelProto::decode(bytes).map_err(|_| broken)?;
+    let proto = ModelProto::decode(bytes).map_err(|_| ModelError::NotOnnx)?;
     if proto.graph.is_none() {
-        return Err(broken.to_owned());
+        return Err(ModelError::NotOnnx);
     }
     Ok(proto)
 }
@@ -38,4 +43,18 @@ pub fn without_declarations(mut model: ModelProto) -> ModelProto {
         }
     }
     model
+}
+
+/// The longest side of a picture that a model may take.
+const LONGEST_SIDE: usize = 2048;
+
+/// Height and width of the one input of the graph, a picture: uint8 [1, height, width, 3] with fixed
+/// sizes. `None` where it takes something else.
+pub fn picture_size(graph: &GraphProto) -> Option<(u32, u32)> {
+    let [input] = &graph.input[..] else { return None };
+    let type_proto::Value::TensorType(tensor) = input.r#type.as_ref()?.value.as_ref()?;
+    let [1, height, width, 3] = proto::declared_dims(input)?[..] else { return None };
+    let fits = tensor.elem_type == DataType::Uint8 as i32
+        && [height, width].iter().all(|side| (1..=LONGEST_SIDE).contains(side));
+    fits.then_some((height as u32, width as u32))
 }

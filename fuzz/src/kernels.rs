@@ -4,13 +4,11 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use celebcam_engine::int8::buffer::LINE_BYTES;
-use celebcam_engine::int8::graph::{Clamp, Convolution, Quantization, Window};
-use celebcam_engine::int8::isa::Isa;
-use celebcam_engine::int8::kernels::{DwconvInput, Kernels, Sum};
-use celebcam_engine::int8::lines::Lines;
-use celebcam_engine::int8::pack::DEPTH_BLOCK;
-use celebcam_engine::int8::requant::{CHANNEL_BLOCK, Epilogue};
+use celebcam_engine::Isa;
+use celebcam_engine::internals::{
+    CACHE_LINE_BYTES, CHANNEL_BLOCK, Clamp, Convolution, DEPTH_BLOCK, DwconvInput, Epilogue,
+    Kernels, Lines, Quantization, Random, Vadd, Window,
+};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
@@ -50,39 +48,39 @@ fn check(case: &Case) {
     }
 }
 
-struct Random<'a>(u64, &'a Case);
+/// Codes of a case, extreme ones if it says so.
+struct Codes<'a>(Random, &'a Case);
 
-impl Random<'_> {
-    fn codes(&mut self, count: usize) -> Vec<i8> {
-        (0..count)
-            .map(|_| {
-                self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                let code = (self.0 >> 40) as i8;
-                match (self.1.extreme, code & 3) {
-                    (true, 0) => i8::MIN,
-                    (true, 1) => i8::MAX,
-                    _ => code,
-                }
-            })
-            .collect()
+impl<'a> Codes<'a> {
+    fn new(case: &'a Case, stream: u64) -> Self {
+        Self(Random(case.seed ^ stream), case)
+    }
+
+    fn take(&mut self, count: usize) -> Vec<i8> {
+        let extreme = |code: i8| match (self.1.extreme, code & 3) {
+            (true, 0) => i8::MIN,
+            (true, 1) => i8::MAX,
+            _ => code,
+        };
+        self.0.codes(count).into_iter().map(extreme).collect()
     }
 }
 
 fn convolution(case: &Case, channels: usize, per_channel: usize) -> Convolution {
-    let mut random = Random(case.seed, case);
-    let weights = random.codes(channels * per_channel);
+    let mut codes = Codes::new(case, 0);
+    let weights = codes.take(channels * per_channel);
     let step = f32::from(case.step.max(1)) * 1e-6;
     Convolution {
         window: Window::POINT,
         weights: weights.into_iter().map(|weight| weight.max(-127)).collect(),
-        weight_scales: random
-            .codes(channels)
+        weight_scales: codes
+            .take(channels)
             .iter()
             .map(|&c| step * (f32::from(c) + 129.0))
             .collect(),
-        bias: random.codes(channels).iter().map(|&code| i32::from(code) * 50).collect(),
+        bias: codes.take(channels).iter().map(|&code| i32::from(code) * 50).collect(),
         slope: case.slope.map(|slope| {
-            random.codes(channels).iter().map(|&c| f32::from(c ^ slope) / 90.0).collect()
+            codes.take(channels).iter().map(|&c| f32::from(c ^ slope) / 90.0).collect()
         }),
         clamp: clamp(case),
     }
@@ -117,7 +115,7 @@ fn run(case: &Case, kernels: &Kernels) -> Vec<i8> {
             lines(case, kernels, usize::from(length % 700) * 3, slope, shifts).unwrap_or_default()
         }
         Operation::Dot { rows, lines } => {
-            dot(case, kernels, usize::from(rows), usize::from(lines % 10) * LINE_BYTES)
+            dot(case, kernels, usize::from(rows), usize::from(lines % 10) * CACHE_LINE_BYTES)
         }
     }
 }
@@ -127,7 +125,7 @@ fn gemm(case: &Case, kernels: &Kernels, [rows, depth, columns]: [usize; 3]) -> O
     let gemm =
         kernels.pack_gemm(&convolution.weights, depth, epilogue(case, &convolution, kernels)?);
     let padded = depth.next_multiple_of(DEPTH_BLOCK);
-    let codes = Random(case.seed ^ 1, case).codes(rows * padded);
+    let codes = Codes::new(case, 1).take(rows * padded);
     let encoding = kernels.encoding();
     let (input, stride): (Vec<u8>, usize) = if kernels.reads_words() {
         let words = codes.iter().flat_map(|&code| (encoding.value(code) as i16).to_le_bytes());
@@ -156,7 +154,7 @@ fn dwconv(case: &Case, kernels: &Kernels) -> Option<Vec<i8>> {
     let dwconv = kernels.pack_dwconv(&convolution.weights, size, epilogue);
     let encoding = kernels.encoding();
     let padded = channels.next_multiple_of(CHANNEL_BLOCK);
-    let codes = Random(case.seed ^ 2, case).codes(size[0] * width * padded);
+    let codes = Codes::new(case, 2).take(size[0] * width * padded);
     let bytes: Vec<u8> = codes.iter().map(|&code| encoding.encode(code)).collect();
     let rows: Vec<&[u8]> = bytes.chunks(width * padded).collect();
     let input =
@@ -170,7 +168,7 @@ fn dwconv(case: &Case, kernels: &Kernels) -> Option<Vec<i8>> {
 fn vadd(case: &Case, kernels: &Kernels, length: usize) -> Vec<i8> {
     let encoding = kernels.encoding();
     let [zero_a, zero_b, zero_point] = case.zero_points.map(|code| encoding.value(code));
-    let sum = Sum {
+    let vadd = Vadd {
         zero_a,
         zero_b,
         scale_a: f32::from(case.step) * 1e-4,
@@ -179,18 +177,18 @@ fn vadd(case: &Case, kernels: &Kernels, length: usize) -> Vec<i8> {
         min: encoding.value(clamp(case).min),
         max: encoding.value(clamp(case).max),
     };
-    let encode = |seed| -> Vec<u8> {
-        Random(seed, case).codes(length).iter().map(|&code| encoding.encode(code)).collect()
+    let encode = |stream| -> Vec<u8> {
+        Codes::new(case, stream).take(length).iter().map(|&code| encoding.encode(code)).collect()
     };
     let mut output = vec![0; length];
-    kernels.vadd(&encode(case.seed), &encode(case.seed ^ 3), &mut output, &sum);
+    kernels.vadd(&encode(0), &encode(3), &mut output, &vadd);
     output.into_iter().map(|byte| encoding.decode(byte)).collect()
 }
 
 fn lut(case: &Case, kernels: &Kernels, length: usize) -> Vec<i8> {
     let table: [u8; 256] = std::array::from_fn(|at| (at as u64 ^ case.seed >> (at % 56)) as u8);
     let bytes: Vec<u8> =
-        Random(case.seed, case).codes(length).into_iter().map(|code| code as u8).collect();
+        Codes::new(case, 0).take(length).into_iter().map(|code| code as u8).collect();
     let mut output = vec![0; length];
     kernels.lut(&bytes, &mut output, &table);
     output.into_iter().map(|byte| byte as i8).collect()
@@ -213,7 +211,7 @@ fn lines(
     let bounds = [encoding.value(i8::MIN), encoding.value(i8::MAX)];
     let lines = Lines::fit(&tables, |byte| encoding.read(byte), bounds)?;
     let pixels: Vec<u8> =
-        Random(case.seed, case).codes(length).into_iter().map(|code| code as u8).collect();
+        Codes::new(case, 0).take(length).into_iter().map(|code| code as u8).collect();
     let mut codes = vec![0; length];
     kernels.lines(&pixels, &mut codes, &lines);
     Some(codes.into_iter().map(|byte| encoding.decode(byte)).collect())
@@ -221,8 +219,8 @@ fn lines(
 
 fn dot(case: &Case, kernels: &Kernels, rows: usize, length: usize) -> Vec<i8> {
     let codes: Vec<u8> =
-        Random(case.seed, case).codes(rows * length).into_iter().map(|code| code as u8).collect();
+        Codes::new(case, 0).take(rows * length).into_iter().map(|code| code as u8).collect();
     let mut products = vec![0; rows];
-    kernels.dot(&codes, &Random(case.seed ^ 4, case).codes(length), &mut products);
+    kernels.dot(&codes, &Codes::new(case, 4).take(length), &mut products);
     products.into_iter().flat_map(i32::to_le_bytes).map(|byte| byte as i8).collect()
 }

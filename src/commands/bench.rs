@@ -7,9 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use celebcam_engine::Settings;
-use celebcam_engine::int8::network::LayerTime;
-use celebcam_engine::int8::peak;
+use celebcam_engine::{LayerTime, Settings};
 use image::RgbImage;
 use serde_json::{Value, json};
 
@@ -125,15 +123,13 @@ impl<'a> Report<'a> {
         let peak_macs_per_s = if args.no_peak {
             None
         } else {
-            let one = peak::macs_per_s(settings.isa, PEAK_TIME)
-                .map_err(|reason| models::Error::Run(celebcam_engine::Error::Run(reason)))?;
-            Some(one * settings.threads as f64)
+            Some(settings.peak_macs_per_s(PEAK_TIME) * settings.threads() as f64)
         };
         Ok(Self { model, settings, samples, peak_macs_per_s, peak_memory_bytes, layers })
     }
 
     fn macs(&self) -> Option<u64> {
-        self.model.network().map(celebcam_engine::int8::network::Network::macs)
+        self.model.macs()
     }
 
     fn macs_per_s(&self) -> Option<f64> {
@@ -145,9 +141,9 @@ impl<'a> Report<'a> {
         let mut json = json!({
             "model": self.model.origin(),
             "input_px": [height, width],
-            "isa": self.settings.isa.name(),
-            "kernels": self.model.network().map(|network| network.kernel_names()),
-            "threads": self.settings.threads,
+            "isa": self.settings.isa().name(),
+            "kernels": self.model.kernel_names(),
+            "threads": self.settings.threads(),
             "runs": self.samples.0.len(),
             "median_us": self.samples.quantile_us(0.5),
             "p95_us": self.samples.quantile_us(0.95),
@@ -171,13 +167,11 @@ impl<'a> Report<'a> {
         let (height, width) = self.model.input_size();
         let origin = shown::line(self.model.origin());
         writeln!(out, "model        {origin}, {width}x{height}")?;
-        match self.model.network() {
-            Some(network) => {
-                writeln!(out, "kernels      {}", network.kernel_names().join(", "))?;
-            }
+        match self.model.kernel_names() {
+            Some(names) => writeln!(out, "kernels      {}", names.join(", "))?,
             None => writeln!(out, "kernels      tract's, for parts of the graph at least")?,
         }
-        writeln!(out, "threads      {}", self.settings.threads)?;
+        writeln!(out, "threads      {}", self.settings.threads())?;
         writeln!(out, "time         {}", self.samples.text())?;
         if let (Some(macs), Some(rate)) = (self.macs(), self.macs_per_s()) {
             let share = self.peak_macs_per_s.map_or_else(String::new, |peak| {
@@ -263,8 +257,8 @@ fn bench_photo(
                 "photo": path.display().to_string(),
                 "photo_px": [rgb.height(), rgb.width()],
                 "faces": faces,
-                "isa": settings.isa.name(),
-                "threads": settings.threads,
+                "isa": settings.isa().name(),
+                "threads": settings.threads(),
                 "runs": args.runs,
                 "median_us": samples.quantile_us(0.5),
                 "p95_us": samples.quantile_us(0.95),
@@ -285,7 +279,7 @@ fn bench_photo(
                 rgb.width(),
                 rgb.height()
             )?;
-            writeln!(out, "kernels      {}, {} threads", settings.isa, settings.threads)?;
+            writeln!(out, "kernels      {}, {} threads", settings.isa(), settings.threads())?;
             writeln!(out, "to names     {}", samples.text())?;
             for (name, timing) in stages {
                 writeln!(out, "{name:<12} mean {:.2} ms", timing.mean_ms())?;

@@ -5,8 +5,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use celebcam_engine::Settings;
-
 use super::{load_observer, open_gallery};
 use crate::cli::{Format, ReactionArgs, RunArgs, SourceArgs};
 use crate::defaults;
@@ -42,7 +40,7 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let mut sinks = sinks(args, hook)?;
     // The camera starts up while the models are loaded.
     let mut source = source::open(&spec(&args.source, true), args.source.turn.turn())?;
-    let settings = Settings { stop: stop.shared(), ..models::settings(usize::from(args.threads))? };
+    let settings = models::settings(usize::from(args.threads))?.with_stop(stop.shared());
     let observer = load_observer(&args.models, &args.decision, Search::Whole, &settings)?
         .with_wanted(args.faces.wanted());
     let gallery = open_gallery(&args.gallery, observer.recognizer())?;

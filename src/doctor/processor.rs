@@ -2,10 +2,7 @@
 
 use std::env::consts::ARCH;
 
-use std::sync::Arc;
-
-use celebcam_engine::Settings;
-use celebcam_engine::int8::isa::Isa;
+use celebcam_engine::{Isa, Settings};
 
 use super::{Finding, System};
 use crate::error::Error;
@@ -15,17 +12,17 @@ use crate::shown::count;
 /// What the processor can do, and how models are run on it: on the best kernels where the choice of
 /// others is wrong.
 pub fn check(threads: usize, system: &System) -> (Settings, Finding) {
-    let best = Isa::available().last().unwrap_or(Isa::Scalar);
+    let best = Settings::new(threads);
     let machine = machine(system);
     match models::settings(threads).map_err(Error::from) {
         Ok(settings) => {
-            let finding = judge(&machine, settings.isa, best, ARCH);
+            let finding = judge(&machine, settings.isa(), best.isa(), ARCH);
             (settings, finding)
         }
         Err(error) => {
             let advice = format!("Leave the choice to celebcam: unset {ISA_VARIABLE}");
             let finding = Finding::failure(error.to_string(), advice, error.exit_code());
-            (Settings { isa: best, threads, stop: Arc::default() }, finding)
+            (best, finding)
         }
     }
 }

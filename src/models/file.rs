@@ -4,10 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use celebcam_engine::int8::isa::Isa;
-use celebcam_engine::int8::network::{LayerTime, Network};
 use celebcam_engine::limits::{FILE_BYTES, METADATA_BYTES};
-use celebcam_engine::{OnnxFile, Settings};
+use celebcam_engine::{LayerTime, OnnxFile, Settings};
 use image::RgbImage;
 use sha2::{Digest, Sha256};
 
@@ -33,7 +31,9 @@ pub const ISA_VARIABLE: &str = "CELEBCAM_ISA";
 /// [`Error::Settings`] when `CELEBCAM_ISA` names kernels that this processor cannot run.
 pub fn settings(threads: usize) -> Result<Settings> {
     let limit = std::env::var(ISA_VARIABLE).ok().filter(|name| !name.is_empty());
-    Settings::new(threads, limit.as_deref()).map_err(Error::Settings)
+    let best = Settings::new(threads);
+    let Some(limit) = limit else { return Ok(best) };
+    best.with_isa(&limit).map_err(Error::Settings)
 }
 
 /// A model that is ready to run, and what its file says about it. It can be shared between threads.
@@ -122,14 +122,19 @@ impl Model {
         Err(Error::Size { needed: (width, height), given: rgb.dimensions() })
     }
 
-    /// The network that computes the whole model; `None` where tract has to run a part of it.
-    pub fn network(&self) -> Option<&Network> {
-        self.inner.network()
+    /// Names of the kernels that compute the model; `None` where tract runs a part of it.
+    pub fn kernel_names(&self) -> Option<[&'static str; 5]> {
+        self.inner.kernel_names()
     }
 
-    /// The instruction set that it was loaded for.
-    pub fn isa(&self) -> Isa {
-        self.inner.isa()
+    /// Multiplications of one run; `None` where tract runs a part of the model.
+    pub fn macs(&self) -> Option<u64> {
+        self.inner.macs()
+    }
+
+    /// How the engine runs it.
+    pub fn engine(&self) -> &Settings {
+        self.inner.settings()
     }
 
     /// Height and width of the picture that the model takes, in pixels.

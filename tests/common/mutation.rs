@@ -9,10 +9,7 @@ use tract_onnx::pb::{
 };
 use tract_onnx::pb::{tensor_shape_proto::dimension::Value, type_proto::Tensor};
 
-use example::{Attribute, Model};
-
-#[path = "../../engine/src/onnx/example.rs"]
-mod example;
+use celebcam_engine::internals::example::{self, Attribute, Model};
 
 /// Numbers by chance: one below the given end, which is at least 1.
 pub type Chance<'a> = dyn FnMut(usize) -> usize + 'a;

@@ -1,30 +1,31 @@
 //! Cuts what could be lowered into regions, and puts them in the place of what they stand for.
 //!
 //! A region must not need, through nodes that stay in ONNX, what it gives itself. So everything
-//! has a level: a node has that of its highest input, and so has a lowered step, but one more than
-//! an input that is not lowered. A region is all steps of one level.
+//! has a level: a node has that of its highest input, and so has a lowered node, but one more than
+//! an input that is not lowered. A region is all lowered nodes of one level.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto};
 
-use super::value::{Lowering, Outside, ValueId};
-use super::{DOMAIN, Lowered, OP_TYPE, Region};
-use crate::int8::graph::{Elements, Graph, Node, Op, Tensor, TensorId};
+use super::{DOMAIN, Lowered, OP_TYPE, Outside, Region};
+use crate::graph::{Elements, Graph, Node, Op, Tensor, TensorId};
+use crate::ops;
+use crate::ops::lowering::{Lowering, ValueId};
 
 /// Which regions there are and what stays.
 pub struct Partition<'a> {
     graph: &'a GraphProto,
     lowering: &'a Lowering,
     producers: HashMap<&'a str, usize>,
-    /// Nodes that stay in ONNX.
+    /// ONNX nodes that stay.
     kept: BTreeSet<usize>,
     /// Lowered values that ONNX needs, by name.
     exports: Vec<&'a str>,
-    /// Steps that are needed.
-    steps: BTreeSet<usize>,
-    node_levels: HashMap<usize, usize>,
-    step_levels: HashMap<usize, usize>,
+    /// Lowered nodes that are needed.
+    lowered: BTreeSet<usize>,
+    kept_levels: HashMap<usize, usize>,
+    lowered_levels: HashMap<usize, usize>,
 }
 
 impl<'a> Partition<'a> {
@@ -40,9 +41,9 @@ impl<'a> Partition<'a> {
             producers: produced.filter(|(name, _)| !name.is_empty()).collect(),
             kept: BTreeSet::new(),
             exports: vec![],
-            steps: BTreeSet::new(),
-            node_levels: HashMap::new(),
-            step_levels: HashMap::new(),
+            lowered: BTreeSet::new(),
+            kept_levels: HashMap::new(),
+            lowered_levels: HashMap::new(),
         };
         partition.follow();
         partition.number();
@@ -74,8 +75,8 @@ impl<'a> Partition<'a> {
         let mut values = vec![value];
         while let Some(value) = values.pop() {
             match self.lowering.producer(value) {
-                Some(step) if self.steps.insert(step) => {
-                    values.extend(&self.lowering.steps[step].inputs);
+                Some(node) if self.lowered.insert(node) => {
+                    values.extend(&self.lowering.nodes[node].inputs);
                 }
                 Some(_) => {}
                 None => queue.push_back(&self.lowering.outside[&value].name),
@@ -84,22 +85,24 @@ impl<'a> Partition<'a> {
     }
 
     fn number(&mut self) {
-        let mut steps = self.steps.iter().copied().peekable();
+        let mut nodes = self.lowered.iter().copied().peekable();
         for (index, node) in self.graph.node.iter().enumerate() {
-            while let Some(step) = steps.next_if(|&step| self.lowering.steps[step].node <= index) {
-                let inputs = self.lowering.steps[step].inputs.iter();
+            while let Some(lowered) =
+                nodes.next_if(|&lowered| self.lowering.nodes[lowered].at <= index)
+            {
+                let inputs = self.lowering.nodes[lowered].inputs.iter();
                 let level = inputs.map(|&value| self.input_level(value)).max().unwrap_or(0);
-                self.step_levels.insert(step, level);
+                self.lowered_levels.insert(lowered, level);
             }
             if self.kept.contains(&index) {
                 let level = node.input.iter().map(|name| self.level(name)).max().unwrap_or(0);
-                self.node_levels.insert(index, level);
+                self.kept_levels.insert(index, level);
             }
         }
     }
 
     fn value_level(&self, value: ValueId) -> Option<usize> {
-        self.step_levels.get(&self.lowering.producer(value)?).copied()
+        self.lowered_levels.get(&self.lowering.producer(value)?).copied()
     }
 
     fn input_level(&self, value: ValueId) -> usize {
@@ -114,41 +117,29 @@ impl<'a> Partition<'a> {
             return self.value_level(value).unwrap_or(0);
         }
         let node = self.producers.get(name);
-        node.and_then(|node| self.node_levels.get(node)).copied().unwrap_or(0)
+        node.and_then(|node| self.kept_levels.get(node)).copied().unwrap_or(0)
     }
 
     fn levels(&self) -> BTreeSet<usize> {
-        self.step_levels.values().copied().collect()
+        self.lowered_levels.values().copied().collect()
     }
 
-    fn steps_at(&self, level: usize) -> impl Iterator<Item = usize> {
-        self.steps.iter().copied().filter(move |step| self.step_levels[step] == level)
+    fn lowered_at(&self, level: usize) -> impl Iterator<Item = usize> {
+        self.lowered.iter().copied().filter(move |node| self.lowered_levels[node] == level)
     }
 
     /// The values that are quantized in regions that compute nothing.
     pub fn idle(&self) -> Vec<&str> {
-        let computes = |op: &Op| {
-            !matches!(
-                op,
-                Op::QuantizePicture(_)
-                    | Op::Quantize
-                    | Op::Dequantize
-                    | Op::Table(_)
-                    | Op::PadChannels
-                    | Op::PlanesToPositions
-                    | Op::PositionsToPlanes
-            )
-        };
-        let steps = |level| self.steps_at(level).map(|step| &self.lowering.steps[step]);
+        let nodes = |level| self.lowered_at(level).map(|node| &self.lowering.nodes[node]);
         let idle = self
             .levels()
             .into_iter()
-            .filter(|&level| !steps(level).any(|step| computes(&step.op)))
+            .filter(|&level| !nodes(level).any(|node| ops::computes(&node.op)))
             .collect::<Vec<_>>();
-        let quantized = idle.into_iter().flat_map(steps);
+        let quantized = idle.into_iter().flat_map(nodes);
         let quantized =
-            quantized.filter(|step| matches!(step.op, Op::Quantize | Op::QuantizePicture(_)));
-        quantized.map(|step| step.name.as_str()).collect()
+            quantized.filter(|node| matches!(node.op, Op::Quantize | Op::QuantizePicture(_)));
+        quantized.map(|node| node.name.as_str()).collect()
     }
 
     /// The regions, and the model without what they stand for.
@@ -170,7 +161,7 @@ impl<'a> Partition<'a> {
         Lowered { regions, rest: Some(rest) }
     }
 
-    /// The steps of one level as a graph of their own.
+    /// The lowered nodes of one level as a graph of their own.
     fn region(&self, level: usize) -> Region {
         let mut builder = Builder { level, ..Builder::default() };
         for &name in &self.exports {
@@ -192,8 +183,8 @@ impl<'a> Partition<'a> {
 
     /// The values of `level` that regions of higher levels need.
     fn crossing(&self, level: usize) -> BTreeSet<ValueId> {
-        let above = self.steps.iter().filter(|step| self.step_levels[step] > level);
-        let inputs = above.flat_map(|&step| &self.lowering.steps[step].inputs);
+        let above = self.lowered.iter().filter(|node| self.lowered_levels[node] > level);
+        let inputs = above.flat_map(|&node| &self.lowering.nodes[node].inputs);
         inputs.copied().filter(|&value| self.value_level(value) == Some(level)).collect()
     }
 
@@ -213,17 +204,17 @@ impl<'a> Partition<'a> {
                 continue;
             }
             let here = self.value_level(value) == Some(builder.level);
-            let step = self.lowering.producer(value).filter(|_| here);
-            let tensor = match step.map(|step| &self.lowering.steps[step]) {
-                Some(step) => {
+            let node = self.lowering.producer(value).filter(|_| here);
+            let tensor = match node.map(|node| &self.lowering.nodes[node]) {
+                Some(node) => {
                     let missing = |input: &&ValueId| !builder.values.contains_key(input);
-                    if let Some(&input) = step.inputs.iter().find(missing) {
+                    if let Some(&input) = node.inputs.iter().find(missing) {
                         waiting.push(input);
                         continue;
                     }
-                    let inputs = step.inputs.iter().map(|input| builder.values[input]).collect();
+                    let inputs = node.inputs.iter().map(|input| builder.values[input]).collect();
                     let output = builder.tensor(self.lowering.tensors[value]);
-                    let (name, op) = (step.name.clone(), step.op.clone());
+                    let (name, op) = (node.name.clone(), node.op.clone());
                     builder.graph.nodes.push(Node { name, op, inputs, output });
                     output
                 }
@@ -250,13 +241,13 @@ impl<'a> Partition<'a> {
     }
 
     fn rest(&self, proto: &ModelProto, levels: &[usize], regions: &[Region]) -> ModelProto {
-        let highest = self.node_levels.values().chain(levels).max().copied().unwrap_or(0);
+        let highest = self.kept_levels.values().chain(levels).max().copied().unwrap_or(0);
         let mut nodes = vec![];
         for level in 0..=highest {
             if let Ok(index) = levels.binary_search(&level) {
                 nodes.push(region_node(index, &regions[index]));
             }
-            let kept = self.kept.iter().filter(|node| self.node_levels[node] == level);
+            let kept = self.kept.iter().filter(|node| self.kept_levels[node] == level);
             nodes.extend(kept.map(|&node| self.graph.node[node].clone()));
         }
         let used: HashSet<String> = nodes

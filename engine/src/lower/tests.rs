@@ -1,63 +1,93 @@
-//! Each pattern in a small model, computed by tract as it is and lowered; and the models that are
-//! built in.
+//! Small models, computed by tract as they are and lowered, which the tests of the operations use; what stays
+//! with tract; and the models that are built in.
 
 use prost::Message;
-use tract_onnx::prelude::*;
 
 use super::*;
-use crate::Settings;
-use crate::int8::graph::Op;
-use crate::int8::isa::Isa;
-use crate::int8::network::Input;
-use crate::int8::reference;
+use crate::arena::Input;
+use crate::graph::Op;
+use crate::isa::Isa;
+use crate::network::Network;
 use crate::onnx::example::{Attribute, Model, SIZE};
-use crate::ops::region;
+use crate::reference;
+use crate::settings::Settings;
+use crate::tract::Plan;
 
-mod patterns;
 mod regions;
 
+/// Distance of two codes of an output.
+pub const STEP: f32 = 0.02;
+
+/// One step of the output and a little.
+pub const NEAR: f32 = STEP * 1.01;
+
+/// Distance of two codes of the picture.
+pub const PICTURE: f32 = 1.0 / 127.0;
+
+/// A convolution of the picture.
+pub fn conv(model: &mut Model) -> String {
+    let picture = model.picture();
+    model.conv(&picture, [4, 3, 3, 3], 1, [1, 1, 1, 1])
+}
+
+/// What the oracle makes of a graph that takes a picture; the network has to give the same with all
+/// kernels.
+fn run_lowered(graph: &Graph) -> Vec<Vec<f32>> {
+    let pixels = pixels();
+    let inputs = [Input::Pixels(&pixels)];
+    let expected = reference::run(graph, &inputs);
+    for isa in Isa::available() {
+        let settings = Settings::new(2).with_isa(isa.name()).expect("it is available");
+        let network = Network::new(graph, &settings).expect("it compiles");
+        let mut outputs = vec![Vec::new(); expected.len()];
+        network.run(&inputs, &mut outputs).expect("it runs");
+        for (found, expected) in outputs.iter().flatten().zip(expected.iter().flatten()) {
+            let near = 1e-5 * expected.abs().max(1.0);
+            assert!((found - expected).abs() <= near, "{isa}: {found} instead of {expected}");
+        }
+        let lengths = |values: &[Vec<f32>]| values.iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(lengths(&outputs), lengths(&expected), "{isa}");
+    }
+    expected
+}
+
 /// Names of the operations of a region.
-fn ops(region: &Region) -> Vec<String> {
+pub fn ops(region: &Region) -> Vec<String> {
     let name = |op: &Op| format!("{op:?}").split([' ', '(']).next().unwrap_or_default().to_owned();
     region.graph.nodes.iter().map(|node| name(&node.op)).collect()
 }
 
-fn count(region: &Region, wanted: &str) -> usize {
+pub fn count(region: &Region, wanted: &str) -> usize {
     ops(region).iter().filter(|op| *op == wanted).count()
 }
 
-fn pixels() -> Vec<u8> {
+pub fn pixels() -> Vec<u8> {
     (0..SIZE[0] * SIZE[1] * 3).map(|at| (at * at * 37 + at * 11) as u8).collect()
 }
 
-fn run_tract(model: InferenceModel) -> Vec<Vec<f32>> {
-    let plan = model.into_optimized().unwrap().into_runnable().unwrap();
-    let image = Tensor::from_shape(&[1, SIZE[0], SIZE[1], 3], &pixels()).unwrap();
-    let outputs = plan.run(tvec!(image.into_tvalue())).unwrap();
-    let values = |output: &TValue| {
-        output.to_plain_array_view::<f32>().unwrap().iter().copied().collect::<Vec<_>>()
-    };
-    outputs.iter().map(values).collect()
+/// What tract makes of a model with these regions in it.
+pub fn run_tract(proto: &ModelProto, regions: &[Region]) -> Vec<Vec<f32>> {
+    let settings = Settings::new(1).with_isa("scalar").expect("it is everywhere");
+    let plan = Plan::new(proto, regions, &settings).unwrap();
+    let mut outputs = vec![Vec::new(); plan.output_lengths().unwrap().len()];
+    plan.run((SIZE[0] as u32, SIZE[1] as u32), &pixels(), &mut outputs).unwrap();
+    outputs
 }
 
 /// The model, lowered as it is when it is loaded; one whose sizes are not known, without them.
-fn lowered(proto: &ModelProto) -> Lowered {
+pub fn lowered(proto: &ModelProto) -> Lowered {
     let sizes = proto.graph.as_ref().and_then(|graph| Sizes::of(graph).ok());
     lower(proto, &sizes.unwrap_or_default()).unwrap()
 }
 
 /// Lowers the model and checks that it still gives what tract makes of all of it, but for
 /// `tolerance`.
-fn lower_and_compare(proto: &ModelProto, tolerance: f32) -> Lowered {
-    let expected = run_tract(tract_onnx::onnx().model_for_proto_model(proto).unwrap());
+pub fn lower_and_compare(proto: &ModelProto, tolerance: f32) -> Lowered {
+    let expected = run_tract(proto, &[]);
     let lowered = lowered(proto);
     let found = match &lowered.rest {
-        None => reference::run(&lowered.regions[0].graph, &[Input::Pixels(&pixels())]),
-        Some(rest) => {
-            let settings =
-                Settings { isa: Isa::Scalar, ..Settings::new(1, None).expect("there are kernels") };
-            run_tract(region::model(rest, &lowered.regions, &settings).unwrap())
-        }
+        None => run_lowered(&lowered.regions[0].graph),
+        Some(rest) => run_tract(rest, &lowered.regions),
     };
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(&expected) {
@@ -71,14 +101,14 @@ fn lower_and_compare(proto: &ModelProto, tolerance: f32) -> Lowered {
 }
 
 /// The operations of a model that becomes one region.
-fn whole(proto: &ModelProto, tolerance: f32) -> Vec<String> {
+pub fn whole(proto: &ModelProto, tolerance: f32) -> Vec<String> {
     let lowered = lower_and_compare(proto, tolerance);
     assert!(lowered.rest.is_none(), "{:?}", lowered.rest.unwrap().graph.unwrap().node);
     ops(&lowered.regions[0])
 }
 
 /// Checks that a model becomes one region of no others than these operations.
-fn assert_whole(proto: &ModelProto, tolerance: f32, expected: &[&str]) {
+pub fn assert_whole(proto: &ModelProto, tolerance: f32, expected: &[&str]) {
     assert_eq!(whole(proto, tolerance), expected);
 }
 

@@ -8,21 +8,27 @@ use tract_onnx::pb::{
     TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
 
+use crate::random::Random;
+
 /// Height and width of the picture that the models take.
 pub const SIZE: [usize; 2] = [6, 5];
 
 /// An attribute of a node.
 pub enum Attribute {
+    /// `i`.
     Integer(i64),
+    /// `ints`.
     Integers(Vec<i64>),
+    /// `f`.
     Float(f32),
 }
 
 /// A model while it is written.
 pub struct Model {
+    /// What it computes so far.
     pub graph: GraphProto,
     opset: i64,
-    seed: u32,
+    random: Random,
 }
 
 fn info(name: &str, kind: DataType, dims: &[usize]) -> ValueInfoProto {
@@ -49,13 +55,12 @@ impl Model {
     pub fn new() -> Self {
         let image = picture(SIZE[0], SIZE[1]);
         let graph = GraphProto { input: vec![image], name: "test".into(), ..GraphProto::default() };
-        Self { graph, opset: 13, seed: 7 }
+        Self { graph, opset: 13, random: Random(7) }
     }
 
-    /// A number from 0 to `below` - 1 that looks random.
-    pub fn random(&mut self, below: u32) -> u32 {
-        self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (self.seed >> 8) % below
+    /// A number from 0 to `end` - 1 that looks random.
+    pub fn random(&mut self, end: usize) -> usize {
+        self.random.below(end)
     }
 
     fn tensor(&mut self, kind: DataType, dims: &[usize], raw_data: Vec<u8>) -> String {

@@ -6,7 +6,7 @@ use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dimension;
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 
-use crate::int8::pack::product;
+use crate::limits::product;
 
 /// Whether the node is of ONNX's own operator set.
 pub fn is_standard(node: &NodeProto) -> bool {

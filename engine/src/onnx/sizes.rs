@@ -2,19 +2,18 @@
 //! before anything is computed or any memory taken. What has no fixed size, exceeds the limits or is
 //! of an operator that is not known here is refused, so tract gets nothing else.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
 use super::proto::{Constants, declared_dims, input, is_standard};
-use crate::int8::pack::product;
+use crate::error::{Limit, ModelError};
 use crate::limits::{
-    ARENA_BYTES, FOLDED_OPERATIONS, NAME_BYTES, NODES, OPERATIONS, RANK, TRACT_BYTES,
+    ARENA_BYTES, FOLDED_OPERATIONS, NAME_BYTES, NODES, OPERATIONS, RANK, TRACT_BYTES, product,
 };
-use crate::lower::DOMAIN;
-use crate::shortened;
+use crate::onnx::DOMAIN;
+use crate::text::shortened;
 
 mod layers;
 mod shapes;
@@ -73,13 +72,13 @@ pub struct Sizes<'a> {
 }
 
 /// A node and what is known about its inputs.
-struct At<'a> {
+struct Known<'a> {
     node: &'a NodeProto,
     sizes: &'a Sizes<'a>,
     constants: &'a Constants<'a>,
 }
 
-impl At<'_> {
+impl Known<'_> {
     /// Size of the `index`th input, unless it is left out.
     fn dims(&self, index: usize) -> Option<&[usize]> {
         self.sizes.get(input(self.node, index)?)
@@ -107,20 +106,20 @@ impl<'a> Sizes<'a> {
     ///
     /// # Errors
     ///
-    /// A sentence when a size is not fixed or exceeds a limit, an operator is not known, or the
+    /// [`ModelError`] when a size is not fixed or exceeds a limit, an operator is not known, or the
     /// graph does not hold together.
-    pub fn of(graph: &'a GraphProto) -> Result<Self, String> {
+    pub fn of(graph: &'a GraphProto) -> Result<Self, ModelError> {
         if graph.node.len() > NODES {
-            return Err(format!("it has more than {NODES} nodes, which is the limit"));
+            return Err(Limit::Nodes.into());
         }
         let mut sizes = Self::default();
         for tensor in &graph.initializer {
-            let name = shown(&tensor.name);
-            let dims = constant_dims(tensor).map_err(|why| format!("its constant {name} {why}"))?;
+            let dims = constant_dims(tensor)
+                .map_err(|reason| ModelError::Constant { name: shown(&tensor.name), reason })?;
             sizes.insert(&tensor.name, Value { is_constant: true, ..Value::new(dims) })?;
         }
         for info in &graph.input {
-            let dims = declared_dims(info).ok_or("its input has no fixed size")?;
+            let dims = declared_dims(info).ok_or(ModelError::InputSize)?;
             sizes.insert(&info.name, Value::new(dims))?;
         }
         let constants = Constants::new(graph);
@@ -129,19 +128,16 @@ impl<'a> Sizes<'a> {
             let value = sizes.node(node, &constants).map_err(|reason| {
                 let output = node.output.first().map_or("", String::as_str);
                 let name = if node.name.is_empty() { output } else { &node.name };
-                format!("node {} ({}): {reason}", shown(name), shown(&node.op_type))
+                ModelError::Node { name: shown(name), operator: shown(&node.op_type), reason }
             })?;
             operations = operations.saturating_add(value.operations);
             sizes.insert(&node.output[0], value)?;
         }
         if operations > OPERATIONS {
-            let most = OPERATIONS / 1_000_000_000;
-            return Err(format!(
-                "a run takes more than {most} billion operations, which is the limit"
-            ));
+            return Err(Limit::Operations.into());
         }
         match graph.output.iter().find(|output| sizes.get(&output.name).is_none()) {
-            Some(output) => Err(format!("its output {} is not computed", shown(&output.name))),
+            Some(output) => Err(ModelError::MissingOutput(shown(&output.name))),
             None => Ok(sizes),
         }
     }
@@ -156,8 +152,8 @@ impl<'a> Sizes<'a> {
     ///
     /// # Errors
     ///
-    /// A sentence when that takes too much memory, or too long to load.
-    pub fn check_rest(&self, rest: &GraphProto, other_bytes: usize) -> Result<(), String> {
+    /// [`Limit`] when that takes too much memory, or too long to load.
+    pub fn check_rest(&self, rest: &GraphProto, other_bytes: usize) -> Result<(), Limit> {
         let names = rest.node.iter().flat_map(|node| &node.output);
         let values: Vec<&Value> = names.filter_map(|name| self.values.get(name.as_str())).collect();
         let bytes = |value: &&Value| {
@@ -166,26 +162,23 @@ impl<'a> Sizes<'a> {
         };
         let bytes = values.iter().map(|value| bytes(value).unwrap_or(usize::MAX));
         if bytes.fold(other_bytes, usize::saturating_add) > TRACT_BYTES {
-            let most = TRACT_BYTES / 1_000_000;
-            return Err(format!(
-                "what is not quantized in it takes more than {most} MB, which is the limit"
-            ));
+            return Err(Limit::Tract);
         }
         let folded = values.iter().filter(|value| value.is_constant);
         let folded = folded.map(|value| value.operations).fold(0, u64::saturating_add);
         if folded > FOLDED_OPERATIONS {
-            return Err("it computes too much from constants; export it with them folded".into());
+            return Err(Limit::Folded);
         }
         Ok(())
     }
 
-    fn insert(&mut self, name: &'a str, value: Value) -> Result<(), String> {
+    fn insert(&mut self, name: &'a str, value: Value) -> Result<(), ModelError> {
         if !is_free(name) {
-            return Err(format!("it has a value called {}, {NOT_FREE}", shown(name)));
+            return Err(ModelError::Name { name: shown(name), reason: NOT_FREE });
         }
         match self.values.insert(name, value) {
             None => Ok(()),
-            Some(_) => Err(format!("two of its values are called {}", shown(name))),
+            Some(_) => Err(ModelError::SameName(shown(name))),
         }
     }
 
@@ -208,7 +201,7 @@ impl<'a> Sizes<'a> {
         if !names().all(|name| self.values.contains_key(name)) {
             return Err("an input is not there, or computed only later");
         }
-        let at = At { node, sizes: self, constants };
+        let at = Known { node, sizes: self, constants };
         let value = at.compute()?;
         match value.elements() {
             Some(0) => Err("its result is empty"),
@@ -221,7 +214,7 @@ impl<'a> Sizes<'a> {
     }
 }
 
-impl At<'_> {
+impl Known<'_> {
     /// What the node computes.
     fn compute(&self) -> Result<Value, Reason> {
         match self.node.op_type.as_str() {
@@ -290,6 +283,6 @@ fn is_free(name: &str) -> bool {
 }
 
 /// A name, no longer than one can read.
-fn shown(name: &str) -> Cow<'_, str> {
-    shortened(name, NAME_LENGTH)
+fn shown(name: &str) -> String {
+    shortened(name, NAME_LENGTH).into_owned()
 }

@@ -8,6 +8,7 @@ use tract_onnx::pb::{
     tensor_shape_proto, type_proto,
 };
 
+use crate::error::{Limit, ModelError};
 use crate::limits::PARSED_BYTES;
 
 /// What a field of a message holds.
@@ -123,12 +124,8 @@ const TEXT_BYTES: usize = 4 * size_of::<String>();
 /// # Errors
 ///
 /// A sentence that says what is wrong.
-pub fn check(bytes: &[u8]) -> Result<(), String> {
+pub fn check(bytes: &[u8]) -> Result<(), ModelError> {
     Walk { left_bytes: PARSED_BYTES }.message(bytes, &MODEL)
-}
-
-fn broken() -> String {
-    "it is not an ONNX file, or it is cut off".to_owned()
 }
 
 struct Walk {
@@ -138,29 +135,24 @@ struct Walk {
 
 impl Walk {
     /// A list that grows holds its elements twice for a moment.
-    fn take_twice(&mut self, bytes: usize) -> Result<(), String> {
+    fn take_twice(&mut self, bytes: usize) -> Result<(), ModelError> {
         self.take(bytes.saturating_mul(2))
     }
 
-    fn take(&mut self, bytes: usize) -> Result<(), String> {
-        self.left_bytes = self.left_bytes.checked_sub(bytes).ok_or_else(|| {
-            format!(
-                "it takes more than {} MB of memory, which is the limit",
-                PARSED_BYTES / 1_000_000
-            )
-        })?;
+    fn take(&mut self, bytes: usize) -> Result<(), ModelError> {
+        self.left_bytes = self.left_bytes.checked_sub(bytes).ok_or(Limit::Parsed)?;
         Ok(())
     }
 
     /// The fields of a message; messages nest as deep as their kinds do.
-    fn message(&mut self, mut bytes: &[u8], message: &'static Message) -> Result<(), String> {
+    fn message(&mut self, mut bytes: &[u8], message: &'static Message) -> Result<(), ModelError> {
         self.take_twice(message.bytes)?;
         while !bytes.is_empty() {
             let key = varint(&mut bytes)?;
             let holds = message.fields.iter().find(|(number, _)| *number == key >> 3);
             let holds = holds.map(|(_, holds)| holds);
             if let Some(Refused(reason)) = holds {
-                return Err((*reason).to_owned());
+                return Err(ModelError::Unsupported(reason));
             }
             match key & 7 {
                 0 => {
@@ -170,8 +162,10 @@ impl Walk {
                 1 => self.fixed(&mut bytes, 8)?,
                 5 => self.fixed(&mut bytes, 4)?,
                 2 => {
-                    let length = usize::try_from(varint(&mut bytes)?).map_err(|_| broken())?;
-                    let (inner, rest) = bytes.split_at_checked(length).ok_or_else(broken)?;
+                    let length =
+                        usize::try_from(varint(&mut bytes)?).map_err(|_| ModelError::NotOnnx)?;
+                    let (inner, rest) =
+                        bytes.split_at_checked(length).ok_or(ModelError::NotOnnx)?;
                     bytes = rest;
                     match holds {
                         Some(Inner(kind)) => self.message(inner, kind)?,
@@ -182,30 +176,30 @@ impl Walk {
                         _ => self.take(inner.len().saturating_add(TEXT_BYTES))?,
                     }
                 }
-                _ => return Err(broken()),
+                _ => return Err(ModelError::NotOnnx),
             }
         }
         Ok(())
     }
 
-    fn fixed(&mut self, bytes: &mut &[u8], length: usize) -> Result<(), String> {
-        *bytes = bytes.split_at_checked(length).ok_or_else(broken)?.1;
+    fn fixed(&mut self, bytes: &mut &[u8], length: usize) -> Result<(), ModelError> {
+        *bytes = bytes.split_at_checked(length).ok_or(ModelError::NotOnnx)?.1;
         self.take_twice(length)
     }
 }
 
 /// A number of seven bits a byte, the lowest first.
-fn varint(bytes: &mut &[u8]) -> Result<u64, String> {
+fn varint(bytes: &mut &[u8]) -> Result<u64, ModelError> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
-        let (&byte, rest) = bytes.split_first().ok_or_else(broken)?;
+        let (&byte, rest) = bytes.split_first().ok_or(ModelError::NotOnnx)?;
         *bytes = rest;
         value |= u64::from(byte & 127) << shift;
         if byte < 128 {
             return Ok(value);
         }
     }
-    Err(broken())
+    Err(ModelError::NotOnnx)
 }
 
 #[cfg(test)]
@@ -237,7 +231,7 @@ mod tests {
             include_bytes!("../../../models/aligner.onnx"),
         ] {
             let mut walk = Walk { left_bytes: PARSED_BYTES };
-            assert_eq!(walk.message(bytes, &MODEL), Ok(()));
+            walk.message(bytes, &MODEL).expect("a shipped model");
             let taken = PARSED_BYTES - walk.left_bytes;
             assert!(taken < bytes.len() + 6_000_000, "{taken} of {}", bytes.len());
         }
@@ -252,9 +246,9 @@ mod tests {
         let large = field(7, &field(5, &field(9, &[0].repeat(PARSED_BYTES))));
         for bytes in [empty_nodes, empty_texts, numbers, unpacked, large] {
             let error = check(&bytes).expect_err("it is too much");
-            assert_eq!(error, "it takes more than 40 MB of memory, which is the limit");
+            assert_eq!(error.to_string(), "it takes more than 40 MB of memory, which is the limit");
         }
-        assert_eq!(check(&field(7, &field(5, &field(9, &[0; 10_000])))), Ok(()));
+        check(&field(7, &field(5, &field(9, &[0; 10_000])))).expect("it is little");
     }
 
     #[test]
@@ -270,7 +264,7 @@ mod tests {
             (field(20, &[]), "training"),
             (field(25, &[]), "functions"),
         ] {
-            let error = check(&bytes).expect_err(words);
+            let error = check(&bytes).expect_err(words).to_string();
             assert!(error.contains(words), "{error}");
         }
     }
@@ -278,14 +272,14 @@ mod tests {
     #[test]
     fn broken_bytes_are_refused() {
         let whole = field(7, &field(1, &field(3, b"name")));
-        assert_eq!(check(&whole), Ok(()));
+        check(&whole).expect("it is whole");
         for length in 1..whole.len() {
             assert!(check(&whole[..length]).is_err(), "{length}");
         }
         for bytes in [&[0xff; 11][..], &[0x0b], &[0x0c], &[0x0e], &[9, 0], &[13, 0], b"words"] {
-            assert_eq!(check(bytes), Err(broken()), "{bytes:?}");
+            assert!(matches!(check(bytes), Err(ModelError::NotOnnx)), "{bytes:?}");
         }
         let endless = [58, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
-        assert_eq!(check(&endless), Err(broken()));
+        assert!(matches!(check(&endless), Err(ModelError::NotOnnx)));
     }
 }

@@ -3,13 +3,11 @@
 use std::io::Write;
 
 use celebcam_engine::Settings;
-use celebcam_engine::int8::kernels::Kernels;
 use serde_json::json;
 
 use super::Samples;
 use crate::cli::{BenchArgs, Format};
 use crate::defaults;
-use crate::error::Error;
 use crate::gallery::{Gallery, Person};
 use crate::system::process::memory_bytes;
 
@@ -23,15 +21,13 @@ pub fn bench(
     settings: &Settings,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
-    let kernels = Kernels::of(settings.isa)
-        .ok_or_else(|| Error::Config(format!("this processor does not have {}", settings.isa)))?;
     let before = memory_bytes("VmRSS");
     let mut numbers = Numbers(1);
     let gallery = made_up(people, &mut numbers);
     let memory = before.zip(memory_bytes("VmRSS")).map(|(before, now)| now.saturating_sub(before));
     let samples = Samples::measure(args.warmup, args.runs, || {
         // Another face each time: nothing of the last search helps.
-        let found = gallery.search(kernels, &numbers.embedding(), defaults::TOP_K);
+        let found = gallery.search(settings, &numbers.embedding(), defaults::TOP_K);
         assert!(!found.is_empty(), "a made-up face has a direction");
         Ok(())
     })?;
@@ -40,8 +36,8 @@ pub fn bench(
             let mut json = json!({
                 "gallery_people": people,
                 "embedding": EMBEDDING_LENGTH,
-                "isa": settings.isa.name(),
-                "kernel": kernels.dot_name(),
+                "isa": settings.isa().name(),
+                "kernel": settings.search_kernel(),
                 "runs": args.runs,
                 "median_us": samples.quantile_us(0.5),
                 "p95_us": samples.quantile_us(0.95),
@@ -55,7 +51,7 @@ pub fn bench(
         }
         Format::Text => {
             writeln!(out, "gallery      {people} people, {EMBEDDING_LENGTH} codes each")?;
-            writeln!(out, "kernels      {}", kernels.dot_name())?;
+            writeln!(out, "kernels      {}", settings.search_kernel())?;
             writeln!(out, "search       {}", samples.text())?;
             if let Some(bytes) = memory {
                 writeln!(out, "memory       {:.1} MB", bytes as f64 / 1e6)?;

@@ -2,9 +2,6 @@
 
 use super::*;
 
-const STEP: f32 = 0.02;
-const PICTURE: f32 = 1.0 / 127.0;
-
 fn rest_ops(lowered: &Lowered) -> Vec<&str> {
     let graph = lowered.rest.as_ref().and_then(|rest| rest.graph.as_ref()).unwrap();
     graph.node.iter().map(|node| node.op_type.as_str()).collect()
@@ -165,7 +162,7 @@ fn too_heavy(build: impl FnOnce(&mut Model, &str)) -> String {
     let sizes = Sizes::of(proto.graph.as_ref().unwrap()).unwrap();
     match lower(&proto, &sizes) {
         Ok(_) => "it is lowered".to_owned(),
-        Err(message) => message,
+        Err(error) => error.to_string(),
     }
 }
 

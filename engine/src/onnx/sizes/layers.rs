@@ -1,11 +1,11 @@
 //! Nodes that sum up: products of matrices, and reductions.
 
 use super::shapes::broadcast;
-use super::{At, Reason, UNFIT, Value};
-use crate::int8::pack::product;
+use super::{Known, Reason, UNFIT, Value};
+use crate::limits::product;
 use crate::onnx::proto::integer;
 
-impl At<'_> {
+impl Known<'_> {
     pub(super) fn gemm(&self) -> Result<Value, Reason> {
         let turned = |index, name| {
             let &[rows, columns] = self.dims(index)? else { return None };

@@ -2,12 +2,11 @@
 
 use tract_onnx::pb::tensor_proto::DataType;
 
-use super::{At, OUT_OF_RANGE, Reason, UNFIT, UNFIXED, Value, constant_dims};
-use crate::int8::pack::product;
-use crate::limits::RANK;
+use super::{Known, OUT_OF_RANGE, Reason, UNFIT, UNFIXED, Value, constant_dims};
+use crate::limits::{RANK, product};
 use crate::onnx::proto::{axis, input, integer, integers, text};
 
-impl At<'_> {
+impl Known<'_> {
     /// One input, and a result of its size.
     pub(super) fn alone(&self) -> Result<Value, Reason> {
         if self.node.input.len() != 1 {

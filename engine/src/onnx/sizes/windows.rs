@@ -1,12 +1,11 @@
 //! Convolutions and pooling.
 
-use super::{At, OUT_OF_RANGE, Reason, TOO_LARGE, UNFIT, Value};
-use crate::int8::pack::product;
-use crate::limits::{ARENA_BYTES, WINDOW};
+use super::{Known, OUT_OF_RANGE, Reason, TOO_LARGE, UNFIT, Value};
+use crate::limits::{ARENA_BYTES, WINDOW, product};
 use crate::onnx::proto::{integer, integers, pair, text};
 
 /// How a window slides over a picture.
-struct Slide {
+struct Sliding {
     size: [usize; 2],
     stride: [usize; 2],
     dilation: [usize; 2],
@@ -16,7 +15,7 @@ struct Slide {
     rounds_up: bool,
 }
 
-impl Slide {
+impl Sliding {
     /// Number of positions of the result along an axis of `length` positions.
     fn along(&self, axis: usize, length: usize) -> Option<usize> {
         let [before, after] = self.padding[axis];
@@ -38,12 +37,12 @@ impl Slide {
     }
 }
 
-impl At<'_> {
-    fn slide(&self, size: [usize; 2], picture: [usize; 2]) -> Result<Slide, Reason> {
+impl Known<'_> {
+    fn slide(&self, size: [usize; 2], picture: [usize; 2]) -> Result<Sliding, Reason> {
         let node = self.node;
         let pairs = pair(node, "strides").zip(pair(node, "dilations"));
         let (stride, dilation) = pairs.ok_or(OUT_OF_RANGE)?;
-        let mut slide = Slide {
+        let mut slide = Sliding {
             size,
             stride,
             dilation,
