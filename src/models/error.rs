@@ -156,8 +156,9 @@ mod tests {
 
     #[test]
     fn a_run_that_fails_is_told_apart_from_one_that_was_stopped() {
-        let failed = Error::from(celebcam_engine::Error::Run("too wide".to_owned()));
-        assert_eq!(failed.to_string(), "inference failed: too wide");
+        let memory = celebcam_engine::Error::Memory { bytes: 9 };
+        let failed = Error::from(memory).to_string();
+        assert_eq!(failed, "inference failed: there is no memory for the 9 bytes that it needs");
         let stopped = Error::from(celebcam_engine::Error::Stopped);
         assert!(matches!(stopped, Error::Stopped));
         assert_eq!(stopped.to_string(), "inference failed: it was stopped");
