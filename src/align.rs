@@ -135,7 +135,6 @@ mod tests {
     /// A face whose eyes and mouth are where `map` takes the upright ones.
     fn face(map: &Similarity) -> Face {
         let [right_eye, left_eye, mouth] = UPRIGHT.map(|point| map.apply(point));
-        let nose = Point { x: f32::NAN, y: f32::NAN };
         let side = 80.0 * map.scale();
         let middle = map.apply(Point { x: 56.0, y: 72.0 });
         Face {
@@ -145,14 +144,8 @@ mod tests {
                 width: side,
                 height: side,
             },
-            landmarks: Landmarks {
-                right_eye,
-                left_eye,
-                nose,
-                mouth,
-                right_ear: nose,
-                left_ear: nose,
-            },
+            landmarks: Landmarks { right_eye, left_eye, mouth },
+            turn: f32::NAN,
             detection_confidence: 0.9,
         }
     }

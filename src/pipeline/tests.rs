@@ -95,7 +95,7 @@ fn observation(confidence: f32) -> Observation {
     let bounds = BoundingBox { x: 1.2, y: 2.0, width: 30.0, height: 40.0 };
     let features = Features { logits: vec![confidence], embedding: Vec::new() };
     Observation {
-        face: Face { bounds, landmarks, detection_confidence: 0.9 },
+        face: Face { bounds, landmarks, turn: 0.0, detection_confidence: 0.9 },
         quality: Quality::GOOD,
         identity: Always.judge(&features),
         features: Some(features),

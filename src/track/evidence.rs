@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::WINDOW_FRAMES;
+use crate::types::embedding::cosine;
 use crate::types::identity::{Features, Identity, Judge, Label, Reason};
 
 /// The weight of all pictures before is at most that of so many good ones, so that a mean follows a
@@ -76,10 +77,7 @@ impl Evidence {
 
     /// The cosine of `features` to the mean; `None` where either has no embedding.
     pub(super) fn cosine(&self, features: &Features) -> Option<f32> {
-        let mean = &self.mean.as_ref()?.embedding;
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-        let lengths = (dot(mean, mean) * dot(&features.embedding, &features.embedding)).sqrt();
-        (lengths > 0.0).then(|| dot(mean, &features.embedding) / lengths)
+        cosine(&self.mean.as_ref()?.embedding, &features.embedding)
     }
 
     fn decide(&self, identity: &Identity, keep_confidence: f32, confirm: u32) -> Option<Label> {

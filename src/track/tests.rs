@@ -77,7 +77,7 @@ fn face(x: f32, similarities: Option<[f32; 2]>) -> Observation {
         Some(features) => ByLogits.judge(features),
         None => Identity::refused(Reason::Blurred),
     };
-    let face = Face { bounds, landmarks, detection_confidence: 0.9 };
+    let face = Face { bounds, landmarks, turn: 0.0, detection_confidence: 0.9 };
     Observation { face, quality: Quality::GOOD, features, identity }
 }
 
