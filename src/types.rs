@@ -1,4 +1,4 @@
-//! What travels between the stages: frames, faces, identities, observations.
+//! What travels between the stages: frames, faces, identities, observations, scenes.
 
 pub mod decimals;
 pub mod embedding;
@@ -6,3 +6,4 @@ pub mod face;
 pub mod frame;
 pub mod identity;
 pub mod observation;
+pub mod scene;
