@@ -24,7 +24,7 @@ const UPRIGHT: [Point; 3] =
 /// Value of what lies beyond the picture's edge in the crop, in all channels.
 const OUTSIDE: u8 = 0;
 
-/// The same in what the network looks at.
+/// The same in the square that the network looks at.
 const GRAY: u8 = 128;
 
 /// Values of the output `place`: x and y of the two points of the template.

@@ -42,9 +42,9 @@ const CLEAR_CONFIDENCE: f32 = 0.75;
 /// is often wrong if it fills the picture, and then the next look sees it better.
 const SECOND_LOOKS: usize = 3;
 
-/// A face as wide as this in pixels of the picture, or wider, is unsure below this confidence. What
-/// is no face, a hand or a crowd out of focus, is mostly of that kind; a small face that is unsure
-/// mostly is one.
+/// An answer at least this wide, in pixels of the picture, is unsure below this confidence. Most of
+/// those are no faces but hands, or crowds out of focus; narrow answers of so little confidence mostly
+/// are faces.
 const LARGE_PX: f32 = 40.0;
 const LARGE_CONFIDENCE: f32 = 0.65;
 
@@ -327,7 +327,7 @@ fn contrast(rgb: &RgbImage, bounds: &BoundingBox) -> f32 {
     (variance.max(0.0).sqrt() / 3.0) as f32
 }
 
-/// Takes large faces that are unsure for what they are only where there is no surer one.
+/// Keeps large answers that are unsure only where there is no surer face.
 fn drop_unsure(faces: &mut Vec<Answer>) {
     let is_sure = |face: &Answer| face.confidence >= LARGE_CONFIDENCE;
     if faces.iter().any(is_sure) {

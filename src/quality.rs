@@ -5,7 +5,7 @@ use crate::types::face::{Face, FaceCrop};
 use crate::types::identity::Reason;
 use crate::types::observation::Quality;
 
-/// What a face needs to be recognized: one that is beyond a limit is not.
+/// Limits of quality: a face beyond one of them is not recognized.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     /// Least distance between the eyes in pixels of the picture.
@@ -28,7 +28,7 @@ impl Limits {
     pub const DEFAULT: Self =
         Self { eye_distance_px: 8.0, turn: 0.9, blur_px: 2.7, brightness: 16.0 };
 
-    /// What is too poor to recognize the face by; `None` for a face that is good enough.
+    /// The first measure that is beyond its limit; `None` for a face that is good enough.
     pub fn flaw(&self, quality: &Quality) -> Option<Reason> {
         if quality.eye_distance_px.is_some_and(|distance| distance < self.eye_distance_px) {
             Some(Reason::TooSmall)

@@ -15,7 +15,7 @@ const ROUNDS: usize = 3;
 /// A face by the numbers of its photo and of the face in it.
 type Place = (usize, usize);
 
-/// What stays of some photos of one person; photos by number.
+/// What sifting some photos of one person gives; photos by number.
 #[derive(Debug, Default, PartialEq)]
 pub struct Sifted {
     /// The person's face, photo by photo.
@@ -38,8 +38,8 @@ pub struct Torn {
 }
 
 /// Finds the person in the `photos`, the faces of each: by the mean embedding of pictures that are
-/// `known` to show them, or else, or where that fits no face, as the one who is in most of the photos. Faces of one person have
-/// at least the cosine `same`.
+/// `known` to show them, or else, or where that fits no face, as the one who is in most of the photos.
+/// Faces of one person have at least the cosine `same`.
 ///
 /// # Errors
 ///

@@ -10,7 +10,7 @@ use crate::types::identity::{Features, Identity, Judge, Label, Reason};
 /// face that changes.
 const MEMORY: f32 = 6.0;
 
-/// Pictures from which on a mean is a person's.
+/// Pictures from which on a mean stands for a person.
 const MATURE_PICTURES: u32 = 3;
 
 /// The mean of a face's features, and the name that has grown out of it.
@@ -19,7 +19,8 @@ pub(super) struct Evidence {
     mean: Option<Features>,
     weight: f32,
     pictures: u32,
-    /// For each of the last frames the person it was most like, where that was more than little.
+    /// The most similar person of each of the last frames; `None` where the confidence was too low to
+    /// keep a name.
     votes: VecDeque<Option<String>>,
     identity: Option<Identity>,
     name: Option<Label>,
