@@ -53,6 +53,12 @@ pub enum Error {
     /// A look at a picture was cut short, as asked.
     #[error("inference failed: it was stopped")]
     Stopped,
+    /// A run ended before its source did.
+    #[error(transparent)]
+    Pipeline(#[from] crate::pipeline::Error),
+    /// A sink does not start to work.
+    #[error(transparent)]
+    Sink(#[from] crate::sink::Error),
     /// A result could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Output {
@@ -66,7 +72,13 @@ pub enum Error {
 impl Error {
     /// Exit code of the process when this error ends it, after `sysexits.h` where it has one.
     pub fn exit_code(&self) -> u8 {
+        use crate::{pipeline, sink};
         match self {
+            Self::Pipeline(pipeline::Error::Source(error) | pipeline::Error::Look(error)) => {
+                error.exit_code()
+            }
+            Self::Sink(sink::Error::Words(_) | sink::Error::Program(_)) => 78,
+            Self::Pipeline(pipeline::Error::Sink(_)) | Self::Sink(_) => 1,
             Self::Usage(_) => 2,
             Self::Input { .. } => 66,
             Self::NoCamera(_) => 69,
