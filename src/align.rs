@@ -23,7 +23,7 @@ const UPRIGHT: [Point; 3] =
 /// Value of what lies beyond the picture's edge in the crop, in all channels.
 const OUTSIDE: u8 = 0;
 
-/// The same in what the network looks at.
+/// The same in the square that the network looks at.
 const GRAY: u8 = 128;
 
 /// Values of the output `place`: x and y of the two points of the template.
@@ -134,7 +134,6 @@ mod tests {
     /// A face whose eyes and mouth are where `map` takes the upright ones.
     fn face(map: &Similarity) -> Face {
         let [right_eye, left_eye, mouth] = UPRIGHT.map(|point| map.apply(point));
-        let nose = Point { x: f32::NAN, y: f32::NAN };
         let side = 80.0 * map.scale();
         let middle = map.apply(Point { x: 56.0, y: 72.0 });
         Face {
@@ -144,14 +143,8 @@ mod tests {
                 width: side,
                 height: side,
             },
-            landmarks: Landmarks {
-                right_eye,
-                left_eye,
-                nose,
-                mouth,
-                right_ear: nose,
-                left_ear: nose,
-            },
+            landmarks: Landmarks { right_eye, left_eye, mouth },
+            turn: f32::NAN,
             detection_confidence: 0.9,
         }
     }

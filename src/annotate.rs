@@ -238,6 +238,7 @@ mod tests {
         let face = Face {
             bounds: BoundingBox { x, y, width: 40.0, height: 40.0 },
             landmarks: Landmarks::at(point),
+            turn: 0.0,
             detection_confidence: 0.9,
         };
         let candidate = Candidate { label: label.clone(), similarity: 0.8, confidence: 0.93 };

@@ -16,6 +16,7 @@ use crate::models::{Model, Result};
 use crate::types::face::{BoundingBox, Face, Point};
 
 mod anchors;
+mod answer;
 mod decode;
 mod letterbox;
 mod nms;
@@ -24,7 +25,8 @@ mod tiles;
 mod wanted;
 
 use anchors::{AnchorLayer, anchors};
-use letterbox::{Region, letterbox};
+use answer::Answer;
+use letterbox::{PixelBox, letterbox};
 use surroundings::{Surroundings, is_settled};
 pub use wanted::{Area, Wanted};
 
@@ -39,9 +41,9 @@ const CLEAR_CONFIDENCE: f32 = 0.75;
 /// is often wrong if it fills the picture, and then the next look sees it better.
 const SECOND_LOOKS: usize = 3;
 
-/// A face as wide as this in pixels of the picture, or wider, is unsure below this confidence. What
-/// is no face, a hand or a crowd out of focus, is mostly of that kind; a small face that is unsure
-/// mostly is one.
+/// An answer at least this wide, in pixels of the picture, is unsure below this confidence. Most of
+/// those are no faces but hands, or crowds out of focus; narrow answers of so little confidence mostly
+/// are faces.
 const LARGE_PX: f32 = 40.0;
 const LARGE_CONFIDENCE: f32 = 0.65;
 
@@ -101,19 +103,19 @@ pub struct Detector {
     search: Search,
 }
 
-/// What one look at a region showed.
+/// What one look at a part of the picture showed.
 struct View {
     /// The faces, in pixels of the picture.
-    sightings: Vec<Sighting>,
+    found: Vec<Found>,
     /// Boxes, in pixels of the picture, about which there may be a face too large to be seen.
     signs: Vec<BoundingBox>,
 }
 
-/// A face in the picture.
+/// A face in the picture after the first look at it.
 #[derive(Clone, Copy)]
-struct Sighting {
-    face: Face,
-    /// Second looks that may make its landmarks better.
+struct Found {
+    answer: Answer,
+    /// Second looks that may make its points better.
     looks: usize,
 }
 
@@ -170,43 +172,43 @@ impl Detector {
     ///
     /// [`Error::Run`](crate::models::Error::Run) when the model fails.
     pub fn detect_wanted(&self, rgb: &RgbImage, wanted: &Wanted) -> Result<Vec<Face>> {
-        let Some(whole) = Region::whole(rgb) else { return Ok(Vec::new()) };
+        let Some(whole) = PixelBox::whole(rgb) else { return Ok(Vec::new()) };
         let side = self.specification.input_px;
         let farther = (side as f32 * FARTHER) as u32;
-        let View { mut sightings, mut signs } = self.look(rgb, whole, side)?;
+        let View { mut found, mut signs } = self.look(rgb, whole, side)?;
         signs.retain(|sign| !wanted.ignores(sign, whole));
         if self.search == Search::Thorough {
-            sightings.extend(self.look(rgb, whole, farther)?.sightings);
+            found.extend(self.look(rgb, whole, farther)?.found);
             let tile_side = (whole.width.max(whole.height) / 2).max(SMALLEST_TILE_PX);
             for tile in tiles::tiles(whole.width, whole.height, tile_side) {
-                sightings.extend(self.look(rgb, tile, side)?.sightings);
+                found.extend(self.look(rgb, tile, side)?.found);
             }
         }
-        let mut faces = self.confirmed(rgb, whole, sightings, wanted)?;
+        let mut faces = self.confirmed(rgb, whole, found, wanted)?;
         if self.search == Search::Whole && self.may_be_larger(&faces, &signs) {
-            let View { sightings, .. } = self.look(rgb, whole, farther)?;
-            faces.extend(self.confirmed(rgb, whole, sightings, wanted)?);
+            let View { found, .. } = self.look(rgb, whole, farther)?;
+            faces.extend(self.confirmed(rgb, whole, found, wanted)?);
             faces = self.each_once(faces);
         }
         let frame = whole.bounds();
-        let shown = |face: &Face| face.bounds.intersection(&frame);
+        let shown = |face: &Answer| face.bounds.intersection(&frame);
         faces.sort_by(|a, b| shown(b).total_cmp(&shown(a)));
-        Ok(faces)
+        Ok(faces.iter().map(Answer::face).collect())
     }
 
     /// The faces that are there in a second look as well and wanted, each once.
     fn confirmed(
         &self,
         rgb: &RgbImage,
-        whole: Region,
-        mut sightings: Vec<Sighting>,
+        whole: PixelBox,
+        mut found: Vec<Found>,
         wanted: &Wanted,
-    ) -> Result<Vec<Face>> {
+    ) -> Result<Vec<Answer>> {
         let iou_threshold = self.specification.iou_threshold;
-        sightings.retain(|sighting| !wanted.ignores(&sighting.face.bounds, whole));
+        found.retain(|found| !wanted.ignores(&found.answer.bounds, whole));
         let mut faces = Vec::new();
-        for sighting in nms::suppress_alike(sightings, iou_threshold, |sighting| &sighting.face) {
-            faces.extend(self.look_again(rgb, &sighting)?);
+        for found in nms::suppress_alike(found, iou_threshold, |found| &found.answer) {
+            faces.extend(self.look_again(rgb, &found)?);
         }
         faces.retain(|face| is_plausible(&face.bounds, whole));
         let mut faces = self.each_once(faces);
@@ -215,7 +217,7 @@ impl Detector {
     }
 
     /// The faces without parts of faces, and without what is hardly one.
-    fn each_once(&self, faces: Vec<Face>) -> Vec<Face> {
+    fn each_once(&self, faces: Vec<Answer>) -> Vec<Answer> {
         let mut faces = nms::suppress_parts(faces, self.specification.iou_threshold);
         drop_unsure(&mut faces);
         faces
@@ -223,40 +225,39 @@ impl Detector {
 
     /// Whether what was found may be no more than parts of a face that is too large: none of the
     /// faces is sure, and there is a sign which is none of them.
-    fn may_be_larger(&self, faces: &[Face], signs: &[BoundingBox]) -> bool {
+    fn may_be_larger(&self, faces: &[Answer], signs: &[BoundingBox]) -> bool {
         let is_found = |sign: &BoundingBox| {
             faces.iter().any(|face| face.bounds.iou(sign) > self.specification.iou_threshold)
         };
-        faces.iter().all(|face| face.detection_confidence < CLEAR_CONFIDENCE)
-            && !signs.iter().all(is_found)
+        faces.iter().all(|face| face.confidence < CLEAR_CONFIDENCE) && !signs.iter().all(is_found)
     }
 
-    /// What is to be seen in a region, its longer side scaled to `length` input pixels.
-    fn look(&self, rgb: &RgbImage, region: Region, length: u32) -> Result<View> {
+    /// What is to be seen in a part of the picture, its longer side scaled to `length` input pixels.
+    fn look(&self, rgb: &RgbImage, part: PixelBox, length: u32) -> Result<View> {
         let side = self.specification.input_px;
-        let (square, placement) = letterbox(rgb, region, side, length);
+        let (square, placement) = letterbox(rgb, part, side, length);
         let (faces, signs) = self.answers(&square)?;
-        let signs = signs.iter().map(|sign| placement.face(sign).bounds).collect();
-        let sighting = |face: Face| {
-            let part = face.bounds.width / side as f32;
-            let is_sure = face.detection_confidence >= CLEAR_CONFIDENCE;
-            let face = placement.face(&face);
-            let looks = if part > *CLEAR.end() {
+        let signs = signs.iter().map(|sign| placement.answer(sign).bounds).collect();
+        let found = |face: Answer| {
+            let width = face.bounds.width / side as f32;
+            let is_sure = face.confidence >= CLEAR_CONFIDENCE;
+            let answer = placement.answer(&face);
+            let looks = if width > *CLEAR.end() {
                 SECOND_LOOKS
             } else {
-                usize::from(part < *CLEAR.start() || !is_sure || !region.contains(&face.bounds))
+                usize::from(width < *CLEAR.start() || !is_sure || !part.contains(&answer.bounds))
             };
-            Sighting { face, looks }
+            Found { answer, looks }
         };
-        Ok(View { sightings: faces.into_iter().map(sighting).collect(), signs })
+        Ok(View { found: faces.into_iter().map(found).collect(), signs })
     }
 
     /// The face as second looks see it; `None` when the first of them finds none.
-    fn look_again(&self, rgb: &RgbImage, sighting: &Sighting) -> Result<Option<Face>> {
+    fn look_again(&self, rgb: &RgbImage, first: &Found) -> Result<Option<Answer>> {
         let side = self.specification.input_px;
-        let mut known = Some(sighting.face).filter(|_| sighting.looks == 0);
-        let mut thought = sighting.face;
-        for _ in 0..sighting.looks {
+        let mut known = Some(first.answer).filter(|_| first.looks == 0);
+        let mut thought = first.answer;
+        for _ in 0..first.looks {
             let Some(surroundings) = Surroundings::of(&thought, side) else { break };
             let (faces, _) = self.answers(&surroundings.square(rgb))?;
             let Some(found) = surroundings.face_in_middle(faces) else { break };
@@ -271,16 +272,16 @@ impl Detector {
 
     /// What the model finds in a square of its input size, in input pixels, and signs of a face too
     /// large to be seen.
-    fn answers(&self, square: &RgbImage) -> Result<(Vec<Face>, Vec<Face>)> {
+    fn answers(&self, square: &RgbImage) -> Result<(Vec<Answer>, Vec<Answer>)> {
         let outputs = self.model.run(square)?;
         let Specification { score_threshold, iou_threshold, input_px, .. } = self.specification;
         let (boxes, scores) = (&outputs[self.boxes_output], &outputs[self.scores_output]);
         let threshold = score_threshold.min(SIGN_CONFIDENCE);
         let mut faces = decode::decode(boxes, scores, &self.anchors, threshold);
         let sign_width = SIGN_WIDTH * input_px as f32;
-        let is_sign = |face: &&Face| face.bounds.width >= sign_width;
+        let is_sign = |face: &&Answer| face.bounds.width >= sign_width;
         let signs = faces.iter().filter(is_sign).copied().collect();
-        faces.retain(|face| face.detection_confidence >= score_threshold);
+        faces.retain(|face| face.confidence >= score_threshold);
         let mut faces = nms::blend(faces, iou_threshold);
         faces.retain(|face| contrast(square, &face.bounds) >= LEAST_CONTRAST);
         Ok((faces, signs))
@@ -325,16 +326,16 @@ fn contrast(rgb: &RgbImage, bounds: &BoundingBox) -> f32 {
     (variance.max(0.0).sqrt() / 3.0) as f32
 }
 
-/// Takes large faces that are unsure for what they are only where there is no surer one.
-fn drop_unsure(faces: &mut Vec<Face>) {
-    let is_sure = |face: &Face| face.detection_confidence >= LARGE_CONFIDENCE;
+/// Keeps large answers that are unsure only where there is no surer face.
+fn drop_unsure(faces: &mut Vec<Answer>) {
+    let is_sure = |face: &Answer| face.confidence >= LARGE_CONFIDENCE;
     if faces.iter().any(is_sure) {
         faces.retain(|face| is_sure(face) || face.bounds.width < LARGE_PX);
     }
 }
 
 /// Whether a box is of a size that a face can have, with its centre in the picture.
-fn is_plausible(bounds: &BoundingBox, picture: Region) -> bool {
+fn is_plausible(bounds: &BoundingBox, picture: PixelBox) -> bool {
     let (width, height) = (picture.width as f32, picture.height as f32);
     let Point { x, y } = bounds.centre();
     bounds.width >= NARROWEST_PX
@@ -349,7 +350,7 @@ mod tests {
     use image::Rgb;
 
     use super::*;
-    use crate::types::face::Landmarks;
+    use crate::detect::answer::POINTS;
 
     fn settings() -> Settings {
         crate::models::settings(1).expect("the best kernels can be had")
@@ -402,13 +403,13 @@ mod tests {
     #[test]
     fn a_sign_that_no_face_explains_asks_for_a_look_from_farther_away() {
         let bounds = |x: f32, width: f32| BoundingBox { x, y: 0.0, width, height: width };
-        let face = |x: f32, width: f32, detection_confidence| Face {
+        let face = |x: f32, width: f32, confidence| Answer {
             bounds: bounds(x, width),
-            landmarks: Landmarks::at(Point { x, y: 0.0 }),
-            detection_confidence,
+            points: [Point { x, y: 0.0 }; POINTS],
+            confidence,
         };
         let (detector, sign) = (detector(Search::Whole), bounds(40.0, 120.0));
-        let asks = |faces: &[Face], signs: &[BoundingBox]| detector.may_be_larger(faces, signs);
+        let asks = |faces: &[Answer], signs: &[BoundingBox]| detector.may_be_larger(faces, signs);
         assert!(asks(&[], &[sign]) && asks(&[face(0.0, 60.0, 0.6)], &[sign]));
         assert!(!asks(&[], &[]) && !asks(&[face(0.0, 60.0, 0.6)], &[]));
         assert!(!asks(&[face(40.0, 120.0, 0.6)], &[sign]), "the sign is the face");
@@ -417,10 +418,10 @@ mod tests {
 
     #[test]
     fn a_large_face_that_is_unsure_needs_that_nobody_is_surer() {
-        let face = |width: f32, detection_confidence| Face {
+        let face = |width: f32, confidence| Answer {
             bounds: BoundingBox { x: 0.0, y: 0.0, width, height: width },
-            landmarks: Landmarks::at(Point { x: 0.0, y: 0.0 }),
-            detection_confidence,
+            points: [Point { x: 0.0, y: 0.0 }; POINTS],
+            confidence,
         };
         let (hand, small, sure) = (face(90.0, 0.6), face(20.0, 0.6), face(80.0, 0.8));
         for (mut faces, left) in [
@@ -436,7 +437,7 @@ mod tests {
 
     #[test]
     fn boxes_of_absurd_size_or_place_are_not_plausible() {
-        let picture = Region { x: 0, y: 0, width: 640, height: 480 };
+        let picture = PixelBox { x: 0, y: 0, width: 640, height: 480 };
         let at = |x, y, side| BoundingBox { x, y, width: side, height: side };
         assert!(is_plausible(&at(100.0, 100.0, 50.0), picture));
         assert!(is_plausible(&at(-50.0, -50.0, 200.0), picture));

@@ -141,14 +141,10 @@ fn mean_and_length<'a>(faces: impl IntoIterator<Item = &'a Features>) -> (Featur
     (Features { logits, embedding }, length)
 }
 
-/// Cosine of two vectors of length 1.
-pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::embedding::unit_cosine;
 
     /// A face with this direction and one logit, the first element.
     pub(super) fn face(embedding: [f32; 3]) -> Features {
@@ -159,7 +155,7 @@ mod tests {
     fn the_mean_has_length_one() {
         let faces = [face([1.0, 0.0, 0.0]), face([0.0, 1.0, 0.0])];
         let (mean, length) = mean_and_length(&faces);
-        assert!((cosine(&mean.embedding, &mean.embedding) - 1.0).abs() < 1e-6);
+        assert!((unit_cosine(&mean.embedding, &mean.embedding) - 1.0).abs() < 1e-6);
         assert_eq!(mean.logits, [0.5]);
         assert!((length - 0.5_f32.sqrt()).abs() < 1e-6, "{length}");
     }

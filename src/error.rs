@@ -54,6 +54,12 @@ pub enum Error {
     /// The settings contradict each other or are out of range.
     #[error("{0}")]
     Config(String),
+    /// A run ended before its source did.
+    #[error(transparent)]
+    Pipeline(#[from] crate::pipeline::Error),
+    /// A sink does not start to work.
+    #[error(transparent)]
+    Sink(#[from] crate::sink::Error),
     /// A result could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Output {
@@ -67,12 +73,17 @@ pub enum Error {
 impl Error {
     /// Exit code of the process when this error ends it, after `sysexits.h` where it has one.
     pub fn exit_code(&self) -> u8 {
+        use crate::{pipeline, sink};
         match self {
             Self::System(error) => of_system(error),
             Self::Picture(_) | Self::Input { .. } => 66,
             Self::Model(error) => of_model(error),
             Self::Source(error) => of_source(error),
             Self::Gallery(error) => of_gallery(error),
+            Self::Pipeline(pipeline::Error::Source(error)) => of_source(error),
+            Self::Pipeline(pipeline::Error::Look(error)) => of_model(error),
+            Self::Sink(sink::Error::Words(_) | sink::Error::Program(_)) => 78,
+            Self::Pipeline(pipeline::Error::Sink(_)) | Self::Sink(_) => 1,
             Self::Usage(_) => 2,
             Self::Config(_) | Self::Rate(_) => 78,
             Self::Program(_) | Self::Refused(_) | Self::NoFrame(_) | Self::Output { .. } => 1,

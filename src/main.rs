@@ -110,10 +110,13 @@ fn warn_of_settings(cli: &Cli) {
     }
 }
 
-/// Whether the reader of our output has gone, as `celebcam identify ... | head -1` does.
+/// Whether the reader of our output has gone, as `celebcam identify ... | head -1` does. A run knows its
+/// reader; a broken pipe that it fails for is another's.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
-        .any(|error| error.kind() == ErrorKind::BrokenPipe)
+    let is_of_run = matches!(error.downcast_ref(), Some(error::Error::Pipeline(_)));
+    !is_of_run
+        && error
+            .chain()
+            .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+            .any(|error| error.kind() == ErrorKind::BrokenPipe)
 }

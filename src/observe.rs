@@ -93,7 +93,7 @@ impl Observe for Observer {
             .into_iter()
             .map(|face| {
                 let crop = timed(&mut times.align, || self.aligner.align(rgb, &face))?;
-                let quality = quality::measure(&crop, Some(&face.landmarks));
+                let quality = quality::measure(&crop, Some(&face));
                 if let Some(flaw) = self.limits.flaw(&quality) {
                     let identity = Identity::refused(flaw);
                     return Ok(Observation { face, quality, features: None, identity });

@@ -10,6 +10,7 @@ mod find;
 pub mod jpeg;
 mod kind;
 mod large;
+pub mod luma;
 mod png;
 mod reader;
 pub mod resample;

@@ -1,10 +1,11 @@
 //! Whether a face shows enough to be recognized: size, pose, sharpness and light.
 
-use crate::types::face::{FaceCrop, Landmarks, Point};
+use crate::picture::luma::luma;
+use crate::types::face::{Face, FaceCrop};
 use crate::types::identity::Reason;
 use crate::types::observation::Quality;
 
-/// What a face needs to be recognized: one that is beyond a limit is not.
+/// Limits of quality: a face beyond one of them is not recognized.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     /// Least distance between the eyes in pixels of the picture.
@@ -27,7 +28,7 @@ impl Limits {
     pub const DEFAULT: Self =
         Self { eye_distance_px: 8.0, turn: 0.9, blur_px: 2.7, brightness: 16.0 };
 
-    /// What is too poor to recognize the face by; `None` for a face that is good enough.
+    /// The first measure that is beyond its limit; `None` for a face that is good enough.
     pub fn flaw(&self, quality: &Quality) -> Option<Reason> {
         if quality.eye_distance_px.is_some_and(|distance| distance < self.eye_distance_px) {
             Some(Reason::TooSmall)
@@ -47,30 +48,19 @@ impl Limits {
 const INNER_PX: usize = 72;
 const INNER_START_PX: usize = 20;
 
-/// Measures an aligned face, and its landmarks where the picture is at hand.
-pub fn measure(crop: &FaceCrop, landmarks: Option<&Landmarks>) -> Quality {
+/// Measures an aligned face; its size and pose where the picture is at hand in which it was found.
+pub fn measure(crop: &FaceCrop, face: Option<&Face>) -> Quality {
     let luma = inner_luma(crop);
+    let eyes = face.map(|face| (face.landmarks.right_eye, face.landmarks.left_eye));
     Quality {
-        eye_distance_px: landmarks
-            .map(|landmarks| distance(landmarks.right_eye, landmarks.left_eye)),
-        turn: landmarks.map(|landmarks| turn_to_left(landmarks).abs()),
+        eye_distance_px: eyes.map(|(right, left)| right.distance(left)),
+        turn: face.map(|face| face.turn.abs()),
         blur_px: blur_px(&luma),
         brightness: luma.iter().sum::<f32>() / luma.len() as f32,
     }
 }
 
-fn distance(a: Point, b: Point) -> f32 {
-    (a.x - b.x).hypot(a.y - b.y)
-}
-
-/// How far the head is turned to its own left, as [`Quality::turn`]; below 0 to its right.
-pub fn turn_to_left(landmarks: &Landmarks) -> f32 {
-    let right = distance(landmarks.nose, landmarks.right_ear);
-    let left = distance(landmarks.nose, landmarks.left_ear);
-    if right + left > 0.0 { (right - left) / (right + left) } else { 1.0 }
-}
-
-/// Luma (ITU-R BT.601) of the middle of the crop, row by row.
+/// Luma of the middle of the crop, row by row.
 fn inner_luma(crop: &FaceCrop) -> Vec<f32> {
     let bytes = crop.rgb().as_raw();
     let side = crop.rgb().width() as usize;
@@ -78,10 +68,7 @@ fn inner_luma(crop: &FaceCrop) -> Vec<f32> {
     inner
         .clone()
         .flat_map(|y| inner.clone().map(move |x| 3 * (y * side + x)))
-        .map(|at| {
-            let [r, g, b] = [bytes[at], bytes[at + 1], bytes[at + 2]].map(f32::from);
-            0.299 * r + 0.587 * g + 0.114 * b
-        })
+        .map(|at| luma([bytes[at], bytes[at + 1], bytes[at + 2]].map(f32::from)))
         .collect()
 }
 
@@ -105,7 +92,7 @@ mod tests {
     use image::{Rgb, RgbImage, imageops};
 
     use super::*;
-    use crate::types::face::CROP_SIZE_PX;
+    use crate::types::face::{BoundingBox, CROP_SIZE_PX, Landmarks, Point};
 
     fn crop(value: impl Fn(u32, u32) -> u8) -> FaceCrop {
         FaceCrop::from_warped(RgbImage::from_fn(CROP_SIZE_PX, CROP_SIZE_PX, |x, y| {
@@ -117,15 +104,14 @@ mod tests {
         crop(|x, y| if (x / 24 + y / 24) % 2 == 0 { 60 } else { 180 })
     }
 
-    fn landmarks(nose_x: f32) -> Landmarks {
-        let at = |x, y| Point { x, y };
-        Landmarks {
-            right_eye: at(30.0, 40.0),
-            left_eye: at(70.0, 40.0),
-            nose: at(nose_x, 60.0),
-            mouth: at(50.0, 80.0),
-            right_ear: at(10.0, 60.0),
-            left_ear: at(90.0, 60.0),
+    fn face(turn: f32) -> Face {
+        let [right_eye, left_eye] = [30.0, 70.0].map(|x| Point { x, y: 40.0 });
+        let mouth = Point { x: 50.0, y: 80.0 };
+        Face {
+            bounds: BoundingBox { x: 0.0, y: 0.0, width: 100.0, height: 100.0 },
+            landmarks: Landmarks { right_eye, left_eye, mouth },
+            turn,
+            detection_confidence: 0.9,
         }
     }
 
@@ -146,15 +132,16 @@ mod tests {
     #[test]
     fn a_face_is_refused_for_what_it_lacks() {
         let limits = Limits { eye_distance_px: 12.0, turn: 0.5, blur_px: 2.0, brightness: 30.0 };
-        let good = measure(&squares(), Some(&landmarks(50.0)));
+        let good = measure(&squares(), Some(&face(0.0)));
         assert_eq!(limits.flaw(&good), None);
         assert_eq!(good.eye_distance_px, Some(40.0));
         assert_eq!(good.turn, Some(0.0));
         let small = Quality { eye_distance_px: Some(11.0), ..good };
         assert_eq!(limits.flaw(&small), Some(Reason::TooSmall));
-        let turned = measure(&squares(), Some(&landmarks(15.0)));
-        assert_eq!(limits.flaw(&turned), Some(Reason::Profile));
-        assert!(turn_to_left(&landmarks(15.0)) < -0.5 && turn_to_left(&landmarks(85.0)) > 0.5);
+        for turn in [-0.6, 0.6] {
+            let turned = measure(&squares(), Some(&face(turn)));
+            assert_eq!((turned.turn, limits.flaw(&turned)), (Some(0.6), Some(Reason::Profile)));
+        }
         let blurred = Quality { blur_px: 2.1, ..good };
         assert_eq!(limits.flaw(&blurred), Some(Reason::Blurred));
         let dark = measure(&crop(|x, y| ((x + y) % 3) as u8), None);
@@ -171,7 +158,7 @@ mod tests {
 
     #[test]
     fn better_pictures_count_more() {
-        let good = measure(&squares(), Some(&landmarks(50.0)));
+        let good = measure(&squares(), Some(&face(0.0)));
         for worse in [
             Quality { eye_distance_px: Some(15.0), ..good },
             Quality { turn: Some(0.5), ..good },

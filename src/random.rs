@@ -10,9 +10,3 @@ pub fn numbers(seed: u64) -> impl FnMut() -> u64 {
         state >> 11
     }
 }
-
-/// Numbers from -1 to 1.
-pub fn signed(seed: u64) -> impl FnMut() -> f32 {
-    let mut numbers = numbers(seed);
-    move || (numbers() >> 29) as f32 / (1 << 23) as f32 - 1.0
-}

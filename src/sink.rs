@@ -1,6 +1,7 @@
 //! Where events go. No sink makes the pipeline wait: each works in a thread of its own, behind a
 //! queue that forgets what has grown old.
 
+mod error;
 mod hook;
 mod json;
 mod lines;
@@ -8,12 +9,13 @@ mod snapshot;
 mod text;
 mod worker;
 
-use std::io;
 use std::time::Instant;
 
 use crate::event::Event;
 use crate::types::frame::Frame;
+use crate::types::scene::Scene;
 
+pub use error::{Error, Result};
 pub use hook::{HookSink, HookSpec};
 pub use json::line as json_line;
 pub use lines::{LineSink, Outlet, Render, StandardOutput};
@@ -26,14 +28,27 @@ pub trait EventSink {
     ///
     /// # Errors
     /// Those of [`check`](Self::check).
-    fn emit(&mut self, event: &Event, frame: Option<&Frame>) -> io::Result<()>;
+    fn emit(&mut self, event: &Event, frame: Option<&Frame>) -> Result<()>;
+
+    /// Whether it wants to be [shown](Self::show) frames. Nothing is made for it where it does not.
+    fn wants_scenes(&self) -> bool {
+        false
+    }
+
+    /// Takes a frame that was worked on, after its events, and who is there. Who goes while no frame
+    /// comes is told by events alone.
+    ///
+    /// # Errors
+    /// Those of [`check`](Self::check).
+    fn show(&mut self, _frame: &Frame, _scene: &Scene<'_>) -> Result<()> {
+        Ok(())
+    }
 
     /// Whether events can still be told.
     ///
     /// # Errors
-    /// Once, what the system said when one could not be written;
-    /// [`BrokenPipe`](io::ErrorKind::BrokenPipe) when nobody reads any more.
-    fn check(&mut self) -> io::Result<()> {
+    /// Once, why one could not be told; [`Error::ReaderGone`] ends the run without a failure.
+    fn check(&mut self) -> Result<()> {
         Ok(())
     }
 
@@ -44,7 +59,7 @@ pub trait EventSink {
     ///
     /// # Errors
     /// Those of [`check`](Self::check).
-    fn finish(&mut self, until: Instant) -> io::Result<()>;
+    fn finish(&mut self, until: Instant) -> Result<()>;
 }
 
 /// Several sinks, each of which gets every event, whatever becomes of the others.
@@ -52,10 +67,7 @@ pub struct Fanout(pub Vec<Box<dyn EventSink>>);
 
 impl Fanout {
     /// Asks all, and returns the first error.
-    fn each(
-        &mut self,
-        mut ask: impl FnMut(&mut dyn EventSink) -> io::Result<()>,
-    ) -> io::Result<()> {
+    fn each(&mut self, mut ask: impl FnMut(&mut dyn EventSink) -> Result<()>) -> Result<()> {
         let mut result = Ok(());
         for sink in &mut self.0 {
             result = result.and(ask(sink.as_mut()));
@@ -65,11 +77,19 @@ impl Fanout {
 }
 
 impl EventSink for Fanout {
-    fn emit(&mut self, event: &Event, frame: Option<&Frame>) -> io::Result<()> {
+    fn emit(&mut self, event: &Event, frame: Option<&Frame>) -> Result<()> {
         self.each(|sink| sink.emit(event, frame))
     }
 
-    fn check(&mut self) -> io::Result<()> {
+    fn wants_scenes(&self) -> bool {
+        self.0.iter().any(|sink| sink.wants_scenes())
+    }
+
+    fn show(&mut self, frame: &Frame, scene: &Scene<'_>) -> Result<()> {
+        self.each(|sink| if sink.wants_scenes() { sink.show(frame, scene) } else { Ok(()) })
+    }
+
+    fn check(&mut self) -> Result<()> {
         self.each(|sink| sink.check())
     }
 
@@ -78,7 +98,7 @@ impl EventSink for Fanout {
     }
 
     /// They use the time together: none waits for another before it comes to its end.
-    fn finish(&mut self, until: Instant) -> io::Result<()> {
+    fn finish(&mut self, until: Instant) -> Result<()> {
         self.close(until);
         self.each(|sink| sink.finish(until))
     }
@@ -90,24 +110,46 @@ mod tests {
     use std::rc::Rc;
     use std::time::SystemTime;
 
+    use image::RgbImage;
+
     use super::*;
     use crate::event::EventKind;
 
-    struct Counts(Rc<Cell<u32>>, Option<io::ErrorKind>);
+    /// Counts what it takes; wants scenes and fails at will.
+    struct Counts {
+        count: Rc<Cell<u32>>,
+        wants_scenes: bool,
+        fails: bool,
+    }
+
+    impl Counts {
+        fn add(&self, count: u32) {
+            self.count.set(self.count.get() + count);
+        }
+    }
 
     impl EventSink for Counts {
-        fn emit(&mut self, _event: &Event, _frame: Option<&Frame>) -> io::Result<()> {
-            self.0.set(self.0.get() + 1);
-            self.1.map_or(Ok(()), |kind| Err(kind.into()))
+        fn emit(&mut self, _event: &Event, _frame: Option<&Frame>) -> Result<()> {
+            self.add(1);
+            if self.fails { Err(Error::ReaderGone) } else { Ok(()) }
+        }
+
+        fn wants_scenes(&self) -> bool {
+            self.wants_scenes
+        }
+
+        fn show(&mut self, _frame: &Frame, _scene: &Scene<'_>) -> Result<()> {
+            self.add(1000);
+            Ok(())
         }
 
         fn close(&mut self, _until: Instant) {
-            self.0.set(self.0.get() + 100);
+            self.add(100);
         }
 
-        fn finish(&mut self, _until: Instant) -> io::Result<()> {
-            assert!(self.0.get() >= 300, "all are closed before one is waited for");
-            self.0.set(self.0.get() + 10);
+        fn finish(&mut self, _until: Instant) -> Result<()> {
+            assert!(self.count.get() >= 300, "all are closed before one is waited for");
+            self.add(10);
             Ok(())
         }
     }
@@ -115,13 +157,30 @@ mod tests {
     #[test]
     fn an_error_of_one_sink_is_told_and_does_not_keep_events_from_the_others() {
         let count = Rc::new(Cell::new(0));
-        let sink = |error| Box::new(Counts(Rc::clone(&count), error)) as Box<dyn EventSink>;
-        let broken = io::ErrorKind::BrokenPipe;
-        let mut sinks = Fanout(vec![sink(None), sink(Some(broken)), sink(None)]);
+        let sink = |fails| -> Box<dyn EventSink> {
+            Box::new(Counts { count: Rc::clone(&count), wants_scenes: false, fails })
+        };
+        let mut sinks = Fanout(vec![sink(false), sink(true), sink(false)]);
         let event = Event::new(EventKind::End, SystemTime::UNIX_EPOCH);
-        assert_eq!(sinks.emit(&event, None).unwrap_err().kind(), broken);
+        assert!(matches!(sinks.emit(&event, None), Err(Error::ReaderGone)));
         assert!(sinks.check().is_ok());
         assert!(sinks.finish(Instant::now()).is_ok());
         assert_eq!(count.get(), 333);
+    }
+
+    #[test]
+    fn scenes_are_shown_to_those_who_want_them() {
+        let count = Rc::new(Cell::new(0));
+        let sink = |wants_scenes| -> Box<dyn EventSink> {
+            Box::new(Counts { count: Rc::clone(&count), wants_scenes, fails: false })
+        };
+        assert!(!Fanout(vec![sink(false), sink(false)]).wants_scenes());
+        let mut sinks = Fanout(vec![sink(false), sink(true)]);
+        assert!(sinks.wants_scenes());
+        let now = Instant::now();
+        let rgb = RgbImage::new(1, 1);
+        let frame = Frame { sequence: 0, captured_at: now, rgb, reduction: 1 };
+        sinks.show(&frame, &Scene { now, visits: Vec::new() }).unwrap();
+        assert_eq!(count.get(), 1000);
     }
 }

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use crate::types::face::{BoundingBox, Point};
 use crate::types::identity::{Candidate, Identity, Judge, Label, Reason};
 use crate::types::observation::Observation;
+use crate::types::scene::{Presence, Scene};
 use association::Pair;
 use evidence::Evidence;
-use visits::Visits;
+use visits::{Visit, Visits};
 
 /// Over how many of the last frames a person must be recognized to be there.
 pub const WINDOW_FRAMES: u32 = 5;
@@ -85,7 +86,7 @@ struct Track {
     velocity: Point,
     last_seen: Instant,
     frames: u32,
-    /// Good pictures since it had a name, or ever.
+    /// Pictures good enough to be recognized since the track had a name, or was begun.
     nameless: u32,
     evidence: Evidence,
     visit: Option<u64>,
@@ -137,9 +138,8 @@ impl Track {
         }
     }
 
-    /// Who is seen, once that is settled. A stranger is whoever has no name after as many good pictures
-    /// as a name is given time to grow.
-    /// Each pixel of the frame stands for `reduction` of the source's, each way.
+    /// Who is seen, once that is settled. Who has no name after [`WINDOW_FRAMES`] pictures good enough
+    /// for one is a stranger. Each pixel of the frame stands for `reduction` of the source's, each way.
     fn sighting(&self, frame: u64, reduction: u32) -> Option<Sighting> {
         let name = match self.evidence.name() {
             Some(label) => Ok(label.clone()),
@@ -157,6 +157,11 @@ impl Track {
             bounds: self.bounds.scaled(reduction as f32),
             frame,
         })
+    }
+
+    /// Estimated probability that it is the most similar person.
+    fn confidence(&self) -> f32 {
+        self.evidence.identity().map_or(0.0, Identity::confidence)
     }
 
     fn log_if_unknown(&self, when: &str) {
@@ -190,6 +195,30 @@ impl Tracker {
     /// Whether anybody is followed, known or not.
     pub fn is_somebody_there(&self) -> bool {
         !self.tracks.is_empty()
+    }
+
+    /// Who is there at the time `now`, that of the last frame.
+    pub fn scene(&self, now: Instant) -> Scene<'_> {
+        let visits = self.visits.open().iter().map(|visit| Presence {
+            visit: visit.number,
+            name: visit.last.name.as_ref().map_err(|reason| *reason),
+            confidence: visit.last.confidence,
+            since: visit.since,
+            bounds: self.shown(visit),
+        });
+        Scene { now, visits: visits.collect() }
+    }
+
+    /// Where the last frame shows the person of a visit: in the surest of several tracks. A track may
+    /// go on with somebody else, who has taken the place.
+    fn shown(&self, visit: &Visit) -> Option<BoundingBox> {
+        let tracks = self.tracks.iter().filter(|track| {
+            track.visit == Some(visit.number)
+                && Some(track.last_seen) == self.last_frame
+                && track.evidence.name().map(|label| label.id.as_str()) == visit.last.id()
+        });
+        let surest = tracks.max_by(|a, b| a.confidence().total_cmp(&b.confidence()))?;
+        Some(surest.bounds)
     }
 
     /// Takes the faces of frame number `frame` at the time `now`; each of its pixels stands for

@@ -4,7 +4,6 @@
 mod common;
 
 use std::collections::VecDeque;
-use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -14,10 +13,10 @@ use celebcam::detect::{Detector, Search};
 use celebcam::event::{Event, EventKind};
 use celebcam::models;
 use celebcam::observe::Observer;
-use celebcam::pipeline::{Pace, Pipeline, Plan};
+use celebcam::pipeline::{Pace, Pipeline, Plan, SystemClock};
 use celebcam::quality::Limits;
 use celebcam::recognize::Recognizer;
-use celebcam::sink::EventSink;
+use celebcam::sink::{self, EventSink};
 use celebcam::source::{Counters, FrameSource, Received, Result};
 use celebcam::system::stop::StopFlag;
 use celebcam::track::Rules;
@@ -196,16 +195,12 @@ impl FrameSource for FilmSource<'_> {
 struct Kept(Vec<Event>);
 
 impl EventSink for Kept {
-    fn emit(&mut self, event: &Event, _frame: Option<&Frame>) -> io::Result<()> {
+    fn emit(&mut self, event: &Event, _frame: Option<&Frame>) -> sink::Result<()> {
         self.0.push(event.clone());
         Ok(())
     }
 
-    fn check(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn finish(&mut self, _until: Instant) -> io::Result<()> {
+    fn finish(&mut self, _until: Instant) -> sink::Result<()> {
         Ok(())
     }
 }
@@ -229,7 +224,7 @@ fn events(script: &Script, cast: Vec<Actor>, observer: &Observer) -> Vec<Event> 
     let confirm_frames = defaults::CONFIRM_FRAMES;
     let rules = Rules { confirm_frames, absence, with_strangers: false };
     let plan = Plan { rules, pace: Pace::Film(FRAME_RATE), model: String::new() };
-    Pipeline::new(&mut source, observer, &mut sink, plan)
+    Pipeline::new(&mut source, observer, &mut sink, &SystemClock, plan)
         .run(&StopFlag::default())
         .expect("the film runs");
     sink.0

@@ -8,7 +8,7 @@ use super::{load_observer, print, required_gallery_path, say};
 use crate::cli::{DecisionArgs, EnrollArgs};
 use crate::detect::Search;
 use crate::enroll::fit::Fit;
-use crate::enroll::{Shot, cosine, known, mean, same_person_cosine};
+use crate::enroll::{Shot, known, mean, same_person_cosine};
 use crate::error::{Error, Result};
 use crate::gallery::store::{self, ModelKey};
 use crate::gallery::{Gallery, Person, names};
@@ -17,6 +17,7 @@ use crate::observe::Observer;
 use crate::recognize::Recognizer;
 use crate::shown::count;
 use crate::system::service;
+use crate::types::embedding::unit_cosine;
 use crate::types::identity::{Candidate, Features, Label};
 
 mod camera;
@@ -207,7 +208,7 @@ fn check_face(
         )));
     }
     let Some(person) = addressee else { return Ok(()) };
-    if cosine(&gallery.embedding(person), &face.embedding) < same_person_cosine(recognizer) {
+    if unit_cosine(&gallery.embedding(person), &face.embedding) < same_person_cosine(recognizer) {
         return Err(Error::Refused(format!(
             "this face does not look like {}; --force adds it all the same",
             gallery.people()[person].name

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::gallery::live::Bell;
 use crate::models;
 use crate::pipeline::cadence::Rates;
-use crate::pipeline::{Pace, Pipeline, Plan};
+use crate::pipeline::{Pace, Pipeline, Plan, SystemClock};
 use crate::shown::count;
 use crate::sink::{
     EventSink, Fanout, HookSink, HookSpec, LineSink, Render, SnapshotSink, StandardOutput,
@@ -56,10 +56,11 @@ pub fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let model = observer.recognizer().model().fingerprint().to_owned();
     let plan = Plan { rules, pace: pace(args), model };
     log::info!("watching {}", source.name());
-    Pipeline::new(source.as_mut(), &observer, &mut sinks, plan)
+    Pipeline::new(source.as_mut(), &observer, &mut sinks, &SystemClock, plan)
         .supervised(Supervisor::of_system())
         .answering(status)
-        .run(&stop)?;
+        .run(&stop)
+        .map_err(Error::from)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -162,15 +163,14 @@ pub(crate) fn spec(args: &SourceArgs, wait: bool) -> SourceSpec {
 fn hook(args: &ReactionArgs) -> Result<Option<HookSpec>> {
     let Some(line) = &args.on_event else { return Ok(None) };
     let time_limit = Duration::from_secs_f32(args.on_event_timeout);
-    HookSpec::parse(line, defaults::ON_EVENT_AT_ONCE, time_limit).map(Some)
+    Ok(Some(HookSpec::parse(line, defaults::ON_EVENT_AT_ONCE, time_limit)?))
 }
 
 /// Commands come first: at the end it is they who may need time.
 fn sinks(args: &RunArgs, hook: Option<HookSpec>) -> Result<Fanout> {
-    let failed = |source| Error::Output { path: PathBuf::from("events"), source };
     let mut sinks: Vec<Box<dyn EventSink>> = Vec::new();
     if let Some(spec) = hook {
-        sinks.push(Box::new(HookSink::start(spec).map_err(failed)?));
+        sinks.push(Box::new(HookSink::start(spec)?));
     }
     if let Some(folder) = &args.reactions.snapshot {
         sinks.push(Box::new(SnapshotSink::start(folder, args.reactions.snapshot_limit)?));
@@ -179,7 +179,7 @@ fn sinks(args: &RunArgs, hook: Option<HookSpec>) -> Result<Fanout> {
         Format::Text => text_line,
         Format::Json => json_line,
     };
-    sinks.push(Box::new(LineSink::start(StandardOutput, render).map_err(failed)?));
+    sinks.push(Box::new(LineSink::start(StandardOutput, render)?));
     Ok(Fanout(sinks))
 }
 

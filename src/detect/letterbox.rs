@@ -3,15 +3,16 @@
 use image::imageops::replace;
 use image::{Rgb, RgbImage};
 
+use super::answer::Answer;
 use crate::picture::resample::resize_part;
-use crate::types::face::{BoundingBox, Face, Landmarks, Point};
+use crate::types::face::{BoundingBox, Point};
 
 /// Padding: the model takes the middle of its range for zero.
 pub const GRAY: u8 = 128;
 
 /// A rectangle of whole pixels inside a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Region {
+pub struct PixelBox {
     /// Left edge.
     pub x: u32,
     /// Top edge.
@@ -22,7 +23,7 @@ pub struct Region {
     pub height: u32,
 }
 
-impl Region {
+impl PixelBox {
     /// All of a picture, `None` if it has no pixels.
     pub fn whole(rgb: &RgbImage) -> Option<Self> {
         let (width, height) = rgb.dimensions();
@@ -67,47 +68,35 @@ impl Placement {
         }
     }
 
-    /// The face in the picture for one in the input.
-    pub fn face(&self, face: &Face) -> Face {
-        let bounds = &face.bounds;
+    /// The answer in the picture for one in the input.
+    pub fn answer(&self, answer: &Answer) -> Answer {
+        let bounds = &answer.bounds;
         let Point { x, y } = self.point(Point { x: bounds.x, y: bounds.y });
         let (width, height) = (bounds.width * self.step[0], bounds.height * self.step[1]);
-        Face {
+        Answer {
             bounds: BoundingBox { x, y, width, height },
-            landmarks: map(&face.landmarks, |point| self.point(point)),
-            detection_confidence: face.detection_confidence,
+            points: answer.points.map(|point| self.point(point)),
+            confidence: answer.confidence,
         }
     }
 }
 
-/// Applies `change` to each landmark.
-pub fn map(landmarks: &Landmarks, change: impl Fn(Point) -> Point) -> Landmarks {
-    Landmarks {
-        right_eye: change(landmarks.right_eye),
-        left_eye: change(landmarks.left_eye),
-        nose: change(landmarks.nose),
-        mouth: change(landmarks.mouth),
-        right_ear: change(landmarks.right_ear),
-        left_ear: change(landmarks.left_ear),
-    }
-}
-
-/// The region in the middle of a gray square of `side` pixels, scaled so that its longer side has
+/// A part of a picture in the middle of a gray square of `side` pixels, scaled so that its longer side has
 /// `length` of them, 1 to `side`.
-pub fn letterbox(rgb: &RgbImage, region: Region, side: u32, length: u32) -> (RgbImage, Placement) {
-    let longest = region.width.max(region.height);
+pub fn letterbox(rgb: &RgbImage, part: PixelBox, side: u32, length: u32) -> (RgbImage, Placement) {
+    let longest = part.width.max(part.height);
     let fit = |pixels: u32| {
         let scaled = u64::from(pixels) * u64::from(length) + u64::from(longest) / 2;
         ((scaled / u64::from(longest)) as u32).max(1)
     };
-    let (width, height) = (fit(region.width), fit(region.height));
+    let (width, height) = (fit(part.width), fit(part.height));
     let (left, top) = ((side - width) / 2, (side - height) / 2);
     let placement = Placement {
-        picture: [region.x as f32, region.y as f32],
+        picture: [part.x as f32, part.y as f32],
         input: [left as f32, top as f32],
-        step: [region.width as f32 / width as f32, region.height as f32 / height as f32],
+        step: [part.width as f32 / width as f32, part.height as f32 / height as f32],
     };
-    let part = [region.x, region.y, region.width, region.height];
+    let part = [part.x, part.y, part.width, part.height];
     let small = resize_part(rgb, part, width, height);
     let mut square = RgbImage::from_pixel(side, side, Rgb([GRAY; 3]));
     replace(&mut square, &small, i64::from(left), i64::from(top));
@@ -119,7 +108,7 @@ mod tests {
     use super::*;
 
     fn whole(rgb: &RgbImage) -> (RgbImage, Placement) {
-        letterbox(rgb, Region::whole(rgb).expect("pixels"), 256, 256)
+        letterbox(rgb, PixelBox::whole(rgb).expect("pixels"), 256, 256)
     }
 
     #[test]
@@ -164,7 +153,7 @@ mod tests {
     #[test]
     fn a_picture_may_be_shown_smaller_than_the_input() {
         let rgb = RgbImage::from_pixel(600, 300, Rgb([90; 3]));
-        let (square, placement) = letterbox(&rgb, Region::whole(&rgb).expect("pixels"), 256, 128);
+        let (square, placement) = letterbox(&rgb, PixelBox::whole(&rgb).expect("pixels"), 256, 128);
         let filled = square.pixels().filter(|pixel| pixel.0 == [90; 3]).count();
         assert_eq!(filled, 128 * 64);
         assert_eq!(placement.point(Point { x: 64.0, y: 96.0 }), Point { x: 0.0, y: 0.0 });
@@ -172,21 +161,21 @@ mod tests {
     }
 
     #[test]
-    fn a_region_contains_what_does_not_reach_over_its_edges() {
-        let region = Region { x: 10, y: 20, width: 100, height: 50 };
+    fn a_box_contains_what_does_not_reach_over_its_edges() {
+        let part = PixelBox { x: 10, y: 20, width: 100, height: 50 };
         let at = |x, y| BoundingBox { x, y, width: 30.0, height: 40.0 };
-        assert!(region.contains(&at(10.0, 20.0)) && region.contains(&at(80.0, 30.0)));
+        assert!(part.contains(&at(10.0, 20.0)) && part.contains(&at(80.0, 30.0)));
         for outside in [at(9.0, 25.0), at(20.0, 19.0), at(81.0, 25.0), at(20.0, 31.0)] {
-            assert!(!region.contains(&outside), "{outside:?}");
+            assert!(!part.contains(&outside), "{outside:?}");
         }
     }
 
     #[test]
-    fn a_region_is_cut_out() {
+    fn a_part_is_cut_out() {
         let rgb =
             RgbImage::from_fn(300, 200, |x, y| Rgb([if x >= 100 && y >= 50 { 90 } else { 0 }; 3]));
-        let region = Region { x: 100, y: 50, width: 150, height: 150 };
-        let (square, placement) = letterbox(&rgb, region, 256, 256);
+        let part = PixelBox { x: 100, y: 50, width: 150, height: 150 };
+        let (square, placement) = letterbox(&rgb, part, 256, 256);
         assert!(square.pixels().all(|pixel| pixel.0 == [90; 3]));
         assert_eq!(placement.point(Point { x: 0.0, y: 0.0 }), Point { x: 100.0, y: 50.0 });
     }

@@ -2,42 +2,42 @@
 
 use std::ops::Range;
 
-use crate::types::face::{BoundingBox, Face, Landmarks, Point};
+use super::answer::Answer;
+use crate::types::face::{BoundingBox, Point};
 
-/// Ratios of the widths of two sightings of one face.
+/// Ratios of the widths of two answers for one face.
 const ALIKE: Range<f32> = 0.5..2.0;
 
-/// Share of a face's area that lies in another's, above which it may be a part of it. Faces one
+/// Share of a face's area that lies in another's, above which it may be a part of it. Answers one
 /// before the other share less, or the one behind would not be seen as a face.
 const PART: f32 = 0.5;
 
 /// Merges faces that overlap: each surest one becomes the mean of all those left whose
 /// intersection over union with it is above `iou_threshold`, weighted by confidence, and keeps
-/// its own confidence (the blending of Bazarevsky et al. 2019, "BlazeFace"). Surest first.
-pub fn blend(mut faces: Vec<Face>, iou_threshold: f32) -> Vec<Face> {
-    faces.sort_by(|a, b| b.detection_confidence.total_cmp(&a.detection_confidence));
+/// its own confidence (the blending of Bazarevsky et al. 2019, "BlazeAnswer"). Surest first.
+pub fn blend(mut faces: Vec<Answer>, iou_threshold: f32) -> Vec<Answer> {
+    faces.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     let mut blended = Vec::new();
     while let Some(&best) = faces.first() {
         let (group, rest): (Vec<_>, Vec<_>) = faces
             .into_iter()
             .enumerate()
             .partition(|(at, face)| *at == 0 || face.bounds.iou(&best.bounds) > iou_threshold);
-        let group: Vec<Face> = group.into_iter().map(|(_, face)| face).collect();
-        blended.push(Face { detection_confidence: best.detection_confidence, ..mean(&group) });
+        let group: Vec<Answer> = group.into_iter().map(|(_, face)| face).collect();
+        blended.push(Answer { confidence: best.confidence, ..mean(&group) });
         faces = rest.into_iter().map(|(_, face)| face).collect();
     }
     blended
 }
 
-/// What is seen, without what is a surer sighting of about the same size already; surest first. A
-/// part of a face may be surer than the whole, so both stay. `face` gives the face of what is
-/// sorted.
+/// The items without those for whose face there is a surer one of about the same size; surest first.
+/// A part of a face may be surer than the whole, so both stay. `face` gives the answer of an item.
 pub fn suppress_alike<T: Copy>(
     mut all: Vec<T>,
     iou_threshold: f32,
-    face: impl Fn(&T) -> &Face,
+    face: impl Fn(&T) -> &Answer,
 ) -> Vec<T> {
-    let confidence = |item: &T| face(item).detection_confidence;
+    let confidence = |item: &T| face(item).confidence;
     all.sort_by(|a, b| confidence(b).total_cmp(&confidence(a)));
     let mut kept: Vec<T> = Vec::new();
     for item in all {
@@ -54,11 +54,12 @@ pub fn suppress_alike<T: Copy>(
 
 /// The faces without those that are a surer one already, or lie in a larger and surer one; surest
 /// first.
-pub fn suppress_parts(mut faces: Vec<Face>, iou_threshold: f32) -> Vec<Face> {
-    faces.sort_by(|a, b| b.detection_confidence.total_cmp(&a.detection_confidence));
-    let mut kept: Vec<Face> = Vec::new();
+pub fn suppress_parts(mut faces: Vec<Answer>, iou_threshold: f32) -> Vec<Answer> {
+    faces.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+    let mut kept: Vec<Answer> = Vec::new();
     for face in faces {
-        let is_known = |other: &Face| is_same(&face, other, iou_threshold) || is_part(&face, other);
+        let is_known =
+            |other: &Answer| is_same(&face, other, iou_threshold) || is_part(&face, other);
         if !kept.iter().any(is_known) {
             kept.push(face);
         }
@@ -66,14 +67,14 @@ pub fn suppress_parts(mut faces: Vec<Face>, iou_threshold: f32) -> Vec<Face> {
     kept
 }
 
-fn is_part(face: &Face, of: &Face) -> bool {
+fn is_part(face: &Answer, of: &Answer) -> bool {
     face.bounds.area() < of.bounds.area()
         && face.bounds.intersection(&of.bounds) > PART * face.bounds.area()
 }
 
 /// Whether the boxes' intersection over union is above `iou_threshold`, or the centre of one lies
 /// in the middle of the other.
-fn is_same(a: &Face, b: &Face, iou_threshold: f32) -> bool {
+fn is_same(a: &Answer, b: &Answer, iou_threshold: f32) -> bool {
     a.bounds.iou(&b.bounds) > iou_threshold || shares_middle(&a.bounds, &b.bounds)
 }
 
@@ -84,51 +85,38 @@ fn shares_middle(a: &BoundingBox, b: &BoundingBox) -> bool {
     dx.hypot(dy) < reach
 }
 
-fn mean(faces: &[Face]) -> Face {
-    let total: f32 = faces.iter().map(|face| face.detection_confidence).sum();
-    let value = |pick: &dyn Fn(&Face) -> f32| {
-        faces.iter().map(|face| pick(face) * face.detection_confidence).sum::<f32>() / total
+fn mean(answers: &[Answer]) -> Answer {
+    let total: f32 = answers.iter().map(|answer| answer.confidence).sum();
+    let value = |pick: &dyn Fn(&Answer) -> f32| {
+        answers.iter().map(|answer| pick(answer) * answer.confidence).sum::<f32>() / total
     };
-    let point = |pick: fn(&Landmarks) -> Point| Point {
-        x: value(&|face| pick(&face.landmarks).x),
-        y: value(&|face| pick(&face.landmarks).y),
+    let point = |index: usize| Point {
+        x: value(&|answer| answer.points[index].x),
+        y: value(&|answer| answer.points[index].y),
     };
-    Face {
+    Answer {
         bounds: BoundingBox {
-            x: value(&|face| face.bounds.x),
-            y: value(&|face| face.bounds.y),
-            width: value(&|face| face.bounds.width),
-            height: value(&|face| face.bounds.height),
+            x: value(&|answer| answer.bounds.x),
+            y: value(&|answer| answer.bounds.y),
+            width: value(&|answer| answer.bounds.width),
+            height: value(&|answer| answer.bounds.height),
         },
-        landmarks: Landmarks {
-            right_eye: point(|landmarks| landmarks.right_eye),
-            left_eye: point(|landmarks| landmarks.left_eye),
-            nose: point(|landmarks| landmarks.nose),
-            mouth: point(|landmarks| landmarks.mouth),
-            right_ear: point(|landmarks| landmarks.right_ear),
-            left_ear: point(|landmarks| landmarks.left_ear),
-        },
-        detection_confidence: total / faces.len() as f32,
+        points: std::array::from_fn(point),
+        confidence: total / answers.len() as f32,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::answer::POINTS;
 
-    fn face(x: f32, side: f32, confidence: f32) -> Face {
+    fn face(x: f32, side: f32, confidence: f32) -> Answer {
         let at = Point { x, y: 10.0 };
-        Face {
+        Answer {
             bounds: BoundingBox { x, y: 0.0, width: side, height: side },
-            landmarks: Landmarks {
-                right_eye: at,
-                left_eye: at,
-                nose: at,
-                mouth: at,
-                right_ear: at,
-                left_ear: at,
-            },
-            detection_confidence: confidence,
+            points: [at; POINTS],
+            confidence,
         }
     }
 
@@ -137,8 +125,8 @@ mod tests {
         let blended = blend(vec![face(4.0, 100.0, 0.5), face(0.0, 100.0, 1.0)], 0.3);
         let [one] = blended[..] else { panic!("one face") };
         assert!((one.bounds.x - 4.0 / 3.0).abs() < 1e-5);
-        assert!((one.landmarks.mouth.x - 4.0 / 3.0).abs() < 1e-5);
-        assert_eq!(one.detection_confidence, 1.0);
+        assert!((one.points[3].x - 4.0 / 3.0).abs() < 1e-5);
+        assert_eq!(one.confidence, 1.0);
     }
 
     #[test]
@@ -149,7 +137,7 @@ mod tests {
             suppress_alike(faces.clone(), 0.3, |face| face),
             suppress_parts(faces, 0.3),
         ] {
-            let confidences: Vec<_> = merged.iter().map(|face| face.detection_confidence).collect();
+            let confidences: Vec<_> = merged.iter().map(|face| face.confidence).collect();
             assert_eq!(confidences, [0.9, 0.7, 0.6]);
         }
     }
@@ -157,12 +145,12 @@ mod tests {
     #[test]
     fn nothing_gives_nothing() {
         assert!(blend(Vec::new(), 0.3).is_empty());
-        assert!(suppress_alike(Vec::<Face>::new(), 0.3, |face| face).is_empty());
+        assert!(suppress_alike(Vec::<Answer>::new(), 0.3, |face| face).is_empty());
         assert!(suppress_parts(Vec::new(), 0.3).is_empty());
     }
 
-    fn moved(face: Face, x: f32, y: f32) -> Face {
-        Face { bounds: BoundingBox { x, y, ..face.bounds }, ..face }
+    fn moved(face: Answer, x: f32, y: f32) -> Answer {
+        Answer { bounds: BoundingBox { x, y, ..face.bounds }, ..face }
     }
 
     #[test]
@@ -186,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sighting_of_a_part_does_not_hide_the_whole() {
+    fn an_answer_for_a_part_does_not_hide_the_whole() {
         let whole = face(0.0, 100.0, 0.6);
         let again = face(3.0, 90.0, 0.7);
         let part = moved(face(0.0, 40.0, 0.9), 35.0, 35.0);

@@ -2,9 +2,10 @@
 
 use image::RgbImage;
 
-use super::letterbox::{self, GRAY};
+use super::answer::Answer;
+use super::letterbox::GRAY;
 use crate::picture::warp::{Similarity, warp};
-use crate::types::face::{BoundingBox, Face, Point};
+use crate::types::face::{BoundingBox, Point};
 
 /// Side of the surroundings, in widths of the face.
 const WIDTHS: f32 = 2.5;
@@ -27,11 +28,11 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// Of a face, brought to `side` pixels. `None` for a face of no extent.
-    pub fn of(face: &Face, side: u32) -> Option<Self> {
+    pub fn of(face: &Answer, side: u32) -> Option<Self> {
         let extent = face.bounds.width.max(face.bounds.height);
         let middle = Point { x: side as f32 / 2.0, y: side as f32 / 2.0 };
         let scale = side as f32 / (WIDTHS * extent);
-        let to_square = Similarity::about(face.bounds.centre(), middle, -tilt(face), scale);
+        let to_square = Similarity::about(face.bounds.centre(), middle, -face.tilt(), scale);
         to_square.scale().is_normal().then_some(Self { to_square, side })
     }
 
@@ -42,9 +43,9 @@ impl Surroundings {
 
     /// The face nearest to the middle, of faces that were found in the square; in pixels of the
     /// picture. `None` when there is none within half a width.
-    pub fn face_in_middle(&self, faces: Vec<Face>) -> Option<Face> {
+    pub fn face_in_middle(&self, faces: Vec<Answer>) -> Option<Answer> {
         let middle = self.side as f32 / 2.0;
-        let distance = |face: &Face| {
+        let distance = |face: &Answer| {
             let centre = face.bounds.centre();
             (centre.x - middle).hypot(centre.y - middle)
         };
@@ -57,47 +58,40 @@ impl Surroundings {
 }
 
 /// Whether a second look has found a face about where it was thought to be.
-pub fn is_settled(thought: &Face, found: &Face) -> bool {
+pub fn is_settled(thought: &Answer, found: &Answer) -> bool {
     let (a, b) = (thought.bounds.centre(), found.bounds.centre());
     (a.x - b.x).hypot(a.y - b.y) <= SHIFTED * found.bounds.width
         && (thought.bounds.width / found.bounds.width).ln().abs() <= RESIZED
-        && (tilt(thought) - tilt(found)).abs() <= TURNED
-}
-
-/// Turn of the line from the right eye to the left, in radians.
-fn tilt(face: &Face) -> f32 {
-    let (right, left) = (face.landmarks.right_eye, face.landmarks.left_eye);
-    (left.y - right.y).atan2(left.x - right.x)
+        && (thought.tilt() - found.tilt()).abs() <= TURNED
 }
 
 /// A face out of a turned square; its box stays upright and keeps its size.
-fn turned_back(face: &Face, back: &Similarity) -> Face {
+fn turned_back(face: &Answer, back: &Similarity) -> Answer {
     let middle = back.apply(face.bounds.centre());
     let (width, height) = (face.bounds.width * back.scale(), face.bounds.height * back.scale());
-    Face {
+    Answer {
         bounds: BoundingBox {
             x: middle.x - width / 2.0,
             y: middle.y - height / 2.0,
             width,
             height,
         },
-        landmarks: letterbox::map(&face.landmarks, |point| back.apply(point)),
-        detection_confidence: face.detection_confidence,
+        points: face.points.map(|point| back.apply(point)),
+        confidence: face.confidence,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::face::Landmarks;
 
-    fn face(x: f32, y: f32, width: f32, tilt: f32) -> Face {
+    fn face(x: f32, y: f32, width: f32, tilt: f32) -> Answer {
         let at = |dx: f32, dy: f32| Point { x: x + dx * width, y: y + dy * width };
         let eye = |side: f32| at(side * tilt.cos(), side * tilt.sin());
         let bounds = BoundingBox { x: x - width / 2.0, y: y - width / 2.0, width, height: width };
-        let landmarks =
-            Landmarks { right_eye: eye(-0.2), left_eye: eye(0.2), ..Landmarks::at(at(0.0, 0.1)) };
-        Face { bounds, landmarks, detection_confidence: 0.9 }
+        let [nose, mouth, ear] = [at(0.0, 0.1); 3];
+        let points = [eye(-0.2), eye(0.2), nose, mouth, ear, ear];
+        Answer { bounds, points, confidence: 0.9 }
     }
 
     #[test]
@@ -114,7 +108,7 @@ mod tests {
             let back = square.face_in_middle(vec![found]).expect("in the middle");
             assert!((back.bounds.x - thought.bounds.x).abs() < 0.01, "{back:?}");
             assert!((back.bounds.width - 40.0).abs() < 0.01);
-            let (ours, theirs) = (back.landmarks.left_eye, thought.landmarks.left_eye);
+            let (ours, theirs) = (back.points[1], thought.points[1]);
             assert!((ours.x - theirs.x).hypot(ours.y - theirs.y) < 0.01, "{ours:?} {theirs:?}");
             assert!(is_settled(&thought, &back));
         }

@@ -1,6 +1,6 @@
 //! Overlapping parts of a large picture, in which small faces are large enough to be found.
 
-use super::letterbox::Region;
+use super::letterbox::PixelBox;
 
 /// Most tiles along one side.
 const MOST: u32 = 8;
@@ -8,19 +8,19 @@ const MOST: u32 = 8;
 /// Square tiles of `side` pixels (or less where the picture is narrower) that cover a picture,
 /// neighbours overlapping by a third or more. A picture that would take more than eight along a
 /// side gets larger tiles. None when one tile would do.
-pub fn tiles(width: u32, height: u32, side: u32) -> Vec<Region> {
+pub fn tiles(width: u32, height: u32, side: u32) -> Vec<PixelBox> {
     let least = width.max(height).div_ceil(6);
     let side = side.max(least);
     if width.max(height) <= side {
         return Vec::new();
     }
-    let mut regions = Vec::new();
+    let mut parts = Vec::new();
     for (y, tile_height) in spans(height, side) {
         for (x, tile_width) in spans(width, side) {
-            regions.push(Region { x, y, width: tile_width, height: tile_height });
+            parts.push(PixelBox { x, y, width: tile_width, height: tile_height });
         }
     }
-    regions
+    parts
 }
 
 /// Starts and lengths of evenly spread spans over `length` pixels.
@@ -45,13 +45,13 @@ mod tests {
     fn tiles_cover_every_picture_and_overlap() {
         for (width, height) in [(700, 500), (1024, 1024), (1, 5000), (12_000, 9_000), (8_000, 300)]
         {
-            let regions = tiles(width, height, 400);
-            assert!(!regions.is_empty() && regions.len() <= 64, "{width}x{height}");
-            for region in &regions {
-                assert!(region.x + region.width <= width && region.y + region.height <= height);
-                assert!(region.width > 0 && region.height > 0);
+            let parts = tiles(width, height, 400);
+            assert!(!parts.is_empty() && parts.len() <= 64, "{width}x{height}");
+            for part in &parts {
+                assert!(part.x + part.width <= width && part.y + part.height <= height);
+                assert!(part.width > 0 && part.height > 0);
             }
-            for spans in [spans(width, regions[0].width), spans(height, regions[0].height)] {
+            for spans in [spans(width, parts[0].width), spans(height, parts[0].height)] {
                 for pair in spans.windows(2) {
                     let overlap = pair[0].0 + pair[0].1 - pair[1].0;
                     assert!(overlap * 4 >= pair[0].1, "{width}x{height}: {pair:?}");

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::letterbox::Region;
+use super::letterbox::PixelBox;
 use crate::types::face::{BoundingBox, Point};
 
 /// An upright rectangle in parts of a picture, 0 to 1 from the left and from the top.
@@ -66,12 +66,12 @@ impl Wanted {
     }
 
     /// Whether a face with these bounds in a picture is wanted.
-    pub(super) fn takes(&self, bounds: &BoundingBox, picture: Region) -> bool {
+    pub(super) fn takes(&self, bounds: &BoundingBox, picture: PixelBox) -> bool {
         bounds.width >= self.narrowest_px && !self.ignores(bounds, picture)
     }
 
     /// Whether it lies where faces are ignored.
-    pub(super) fn ignores(&self, bounds: &BoundingBox, picture: Region) -> bool {
+    pub(super) fn ignores(&self, bounds: &BoundingBox, picture: PixelBox) -> bool {
         let Point { x, y } = bounds.centre();
         self.ignored.iter().any(|area| {
             let area = area.in_picture(picture.width, picture.height);
@@ -101,7 +101,7 @@ mod tests {
     fn a_face_is_ignored_by_its_centre_and_left_out_by_its_width() {
         let ignored = vec!["0.5,0,0.5,0.5".parse().unwrap(), "0,0.9,1,0.1".parse().unwrap()];
         let wanted = Wanted { ignored, narrowest_px: 20.0 };
-        let picture = Region { x: 0, y: 0, width: 400, height: 200 };
+        let picture = PixelBox { x: 0, y: 0, width: 400, height: 200 };
         let takes = |x: f32, y: f32, side: f32| {
             let bounds =
                 BoundingBox { x: x - side / 2.0, y: y - side / 2.0, width: side, height: side };

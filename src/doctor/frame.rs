@@ -6,6 +6,7 @@ use image::RgbImage;
 
 use super::{Finding, System, holder, quoted};
 use crate::error::{Error, Result};
+use crate::picture::luma::luma;
 use crate::picture::turn::Turn;
 use crate::quality::Limits;
 use crate::shown::count;
@@ -208,7 +209,7 @@ fn count_frames(number: u64) -> String {
     count(usize::try_from(number).unwrap_or(usize::MAX), "frame", "frames")
 }
 
-/// Mean luma (ITU-R BT.601), 0 to 255.
+/// Mean luma, 0 to 255.
 fn brightness(rgb: &RgbImage) -> f32 {
     let mut sums = [0_u64; 3];
     for pixel in rgb.pixels() {
@@ -217,8 +218,7 @@ fn brightness(rgb: &RgbImage) -> f32 {
         }
     }
     let pixels = (u64::from(rgb.width()) * u64::from(rgb.height())).max(1) as f32;
-    let [red, green, blue] = sums.map(|sum| sum as f32 / pixels);
-    0.299 * red + 0.587 * green + 0.114 * blue
+    luma(sums.map(|sum| sum as f32 / pixels))
 }
 
 /// What to do when no picture comes.

@@ -1,6 +1,7 @@
 //! How alike the pictures of a person are, and how sure a name will be that follows from them.
 
-use super::{Shot, cosine, mean};
+use super::{Shot, mean};
+use crate::types::embedding::unit_cosine;
 
 /// Spread of the cosines of a person's pictures to their mean that is taken for granted, and the
 /// number of pictures that it weighs as much as: the cosines of a few pictures alone do not tell
@@ -31,11 +32,11 @@ impl Fit {
     pub fn new(shots: &[Shot], known: Option<&[f32]>) -> Option<Self> {
         let embedding = |at: usize| &shots[at].features.embedding[..];
         let to_others = |at: usize| match known {
-            Some(known) => cosine(known, embedding(at)),
+            Some(known) => unit_cosine(known, embedding(at)),
             None => {
                 let others = shots.iter().enumerate().filter(|&(other, _)| other != at);
                 let mean = mean(others.map(|(_, shot)| &shot.features));
-                cosine(&mean.embedding, embedding(at))
+                unit_cosine(&mean.embedding, embedding(at))
             }
         };
         if shots.is_empty() || (known.is_none() && shots.len() == 1) {

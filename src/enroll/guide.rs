@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::{Flaw, Shot, cosine, mean, only_face};
+use super::{Flaw, Shot, mean, only_face};
 use crate::defaults;
-use crate::quality::turn_to_left;
+use crate::types::embedding::unit_cosine;
 use crate::types::observation::Observation;
 
 /// Turns of a head that looks straight at the camera lie within this, see
-/// [`Quality::turn`](crate::types::observation::Quality::turn).
+/// [`Face::turn`](crate::types::face::Face::turn).
 const STRAIGHT: f32 = 0.2;
 
 /// How long a pose is waited for before any will do.
@@ -124,12 +124,12 @@ impl Guide {
     }
 
     fn judge(&self, now: Instant, observations: Vec<Observation>) -> Result<Shot, Hold> {
-        let turn = observations.first().map_or(0.0, |seen| turn_to_left(&seen.face.landmarks));
+        let turn = observations.first().map_or(0.0, |seen| seen.face.turn);
         let shot = only_face(observations).map_err(Hold::Flaw)?;
         let embedding = &shot.features.embedding;
         if !self.taken.is_empty() {
             let mean = mean(self.taken.iter().map(|taken| &taken.features));
-            let likeness = cosine(&mean.embedding, embedding);
+            let likeness = unit_cosine(&mean.embedding, embedding);
             if likeness < self.same {
                 return Err(Hold::Flaw(Flaw::OtherPerson(likeness)));
             }
@@ -144,7 +144,7 @@ impl Guide {
             return Err(Hold::Pose);
         }
         let alike = |taken: &Shot| {
-            cosine(&taken.features.embedding, embedding) > defaults::SAME_PICTURE_COSINE
+            unit_cosine(&taken.features.embedding, embedding) > defaults::SAME_PICTURE_COSINE
         };
         if self.taken.iter().any(alike) { Err(Hold::Alike) } else { Ok(shot) }
     }
@@ -177,25 +177,17 @@ mod tests {
     /// Number of a look that only another person has.
     const STRANGER: usize = 15;
 
-    /// A face whose nose is at `nose_x` between ears at 0 and 100. Embeddings with different looks
-    /// are alike, and those with the same look are equal.
-    fn seen(nose_x: f32, look: usize) -> Observation {
-        let at = |x| Point { x, y: 0.0 };
-        let landmarks = Landmarks {
-            right_eye: at(30.0),
-            left_eye: at(70.0),
-            nose: at(nose_x),
-            mouth: at(50.0),
-            right_ear: at(0.0),
-            left_ear: at(100.0),
-        };
+    /// A face turned to its own left by `turn`. Embeddings with different looks are alike, and those
+    /// with the same look are equal.
+    fn seen(turn: f32, look: usize) -> Observation {
+        let landmarks = Landmarks::at(Point { x: 50.0, y: 50.0 });
         let bounds = BoundingBox { x: 0.0, y: 0.0, width: 100.0, height: 100.0 };
         let mut embedding = vec![0.0; STRANGER + 1];
         embedding[look] = 0.5;
         embedding[0] = if look == STRANGER { 0.0 } else { 1.0 };
         let features = mean(&[Features { logits: Vec::new(), embedding }]);
         Observation {
-            face: Face { bounds, landmarks, detection_confidence: 1.0 },
+            face: Face { bounds, landmarks, turn, detection_confidence: 1.0 },
             quality: Quality::GOOD,
             features: Some(features),
             identity: Identity::refused(Reason::BelowThreshold),
@@ -210,13 +202,13 @@ mod tests {
         for frame in 0..10 {
             let prompt = guide.prompt(now);
             prompts.push(prompt.rsplit(' ').next().expect("a word"));
-            let (nose_x, wrong_nose_x) = match prompts[frame] {
-                "camera" => (50.0, 75.0),
-                "left" => (75.0, 25.0),
-                _ => (25.0, 50.0),
+            let (turn, wrong_turn) = match prompts[frame] {
+                "camera" => (0.0, 0.5),
+                "left" => (0.5, -0.5),
+                _ => (-0.5, 0.0),
             };
-            assert_eq!(guide.offer(now, vec![seen(wrong_nose_x, 12)]), Err(Hold::Pose));
-            assert_eq!(guide.offer(now, vec![seen(nose_x, frame + 1)]), Ok(()));
+            assert_eq!(guide.offer(now, vec![seen(wrong_turn, 12)]), Err(Hold::Pose));
+            assert_eq!(guide.offer(now, vec![seen(turn, frame + 1)]), Ok(()));
         }
         assert_eq!(prompts[..4], ["camera"; 4]);
         assert_eq!(prompts[4..7], ["left"; 3]);
@@ -229,20 +221,20 @@ mod tests {
         let now = Instant::now();
         let mut guide = Guide::new(3, SAME, now);
         assert_eq!(guide.offer(now, Vec::new()), Err(Hold::Flaw(Flaw::NoFace)));
-        let two = vec![seen(50.0, 1), seen(50.0, 2)];
+        let two = vec![seen(0.0, 1), seen(0.0, 2)];
         assert_eq!(guide.offer(now, two), Err(Hold::Flaw(Flaw::SeveralFaces(vec![100, 100]))));
         let poor = Observation {
             features: None,
             identity: Identity::refused(Reason::TooDark),
-            ..seen(50.0, 1)
+            ..seen(0.0, 1)
         };
         assert_eq!(guide.offer(now, vec![poor]), Err(Hold::Flaw(Flaw::Poor(Reason::TooDark))));
-        assert_eq!(guide.offer(now, vec![seen(50.0, 1)]), Ok(()));
-        assert_eq!(guide.offer(now, vec![seen(50.0, 1)]), Err(Hold::Alike));
-        assert_eq!(guide.offer(now, vec![seen(50.0, 1)]), Err(Hold::Alike));
-        let stranger = guide.offer(now, vec![seen(50.0, STRANGER)]);
+        assert_eq!(guide.offer(now, vec![seen(0.0, 1)]), Ok(()));
+        assert_eq!(guide.offer(now, vec![seen(0.0, 1)]), Err(Hold::Alike));
+        assert_eq!(guide.offer(now, vec![seen(0.0, 1)]), Err(Hold::Alike));
+        let stranger = guide.offer(now, vec![seen(0.0, STRANGER)]);
         assert!(matches!(stranger, Err(Hold::Flaw(Flaw::OtherPerson(_)))));
-        assert_eq!(guide.offer(now, vec![seen(75.0, 2)]), Err(Hold::Pose));
+        assert_eq!(guide.offer(now, vec![seen(0.5, 2)]), Err(Hold::Pose));
         assert_eq!(guide.commonest_hold(), Some("good; now move a little"));
     }
 
@@ -250,10 +242,10 @@ mod tests {
     fn a_pose_that_does_not_come_is_given_up() {
         let now = Instant::now();
         let mut guide = Guide::new(2, SAME, now);
-        assert_eq!(guide.offer(now, vec![seen(80.0, 1)]), Err(Hold::Pose));
+        assert_eq!(guide.offer(now, vec![seen(0.6, 1)]), Err(Hold::Pose));
         let later = now + POSE_PATIENCE + Duration::from_millis(1);
         assert!(guide.prompt(later).contains("as you like"));
-        assert_eq!(guide.offer(later, vec![seen(80.0, 1)]), Ok(()));
-        assert_eq!(guide.offer(later, vec![seen(80.0, 2)]), Err(Hold::Pose));
+        assert_eq!(guide.offer(later, vec![seen(0.6, 1)]), Ok(()));
+        assert_eq!(guide.offer(later, vec![seen(0.6, 2)]), Err(Hold::Pose));
     }
 }

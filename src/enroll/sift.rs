@@ -1,7 +1,8 @@
 //! Which face of each photo of a folder is the person's: the one who is in most of the photos.
 
-use super::{Shot, cosine, mean};
+use super::{Shot, mean};
 use crate::defaults;
+use crate::types::embedding::unit_cosine;
 use crate::types::identity::Features;
 
 /// Lead in cosine of the face that fits best over another that fits as well, from which on it is
@@ -14,7 +15,7 @@ const ROUNDS: usize = 3;
 /// A face by the numbers of its photo and of the face in it.
 type Place = (usize, usize);
 
-/// What stays of some photos of one person; photos by number.
+/// What sifting some photos of one person gives; photos by number.
 #[derive(Debug, Default, PartialEq)]
 pub struct Sifted {
     /// The person's face, photo by photo.
@@ -37,8 +38,8 @@ pub struct Torn {
 }
 
 /// Finds the person in the `photos`, the faces of each: by the mean embedding of pictures that are
-/// `known` to show them, or else, or where that fits no face, as the one who is in most of the photos. Faces of one person have
-/// at least the cosine `same`.
+/// `known` to show them, or else, or where that fits no face, as the one who is in most of the photos.
+/// Faces of one person have at least the cosine `same`.
 ///
 /// # Errors
 ///
@@ -65,7 +66,7 @@ pub fn sift(photos: &[Vec<Shot>], known: Option<&[f32]>, same: f32) -> Result<Si
         match (found, photos.faces[photo].len()) {
             (Some(&place), _) if photos.is_clear(place, &to(photo)) => sifted.taken.push(place),
             (None, 1) => {
-                sifted.others.push((photo, cosine(&to(photo), photos.embedding((photo, 0)))));
+                sifted.others.push((photo, unit_cosine(&to(photo), photos.embedding((photo, 0)))));
             }
             _ => sifted.unclear.push(photo),
         }
@@ -100,7 +101,7 @@ impl Photos<'_> {
                 self.places(photo).any(|face| {
                     let face = self.embedding(face);
                     self.places(other).any(|other| {
-                        cosine(face, self.embedding(other)) > defaults::SAME_PICTURE_COSINE
+                        unit_cosine(face, self.embedding(other)) > defaults::SAME_PICTURE_COSINE
                     })
                 })
             };
@@ -120,7 +121,7 @@ impl Photos<'_> {
         let best = |&photo: &usize| {
             let model = model(photo)?;
             let free = self.places(photo).filter(|place| !taken.contains(place));
-            let likeness = free.map(|place| (place, cosine(&model, self.embedding(place))));
+            let likeness = free.map(|place| (place, unit_cosine(&model, self.embedding(place))));
             let (place, cosine) = likeness.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
             (cosine >= self.same).then_some(place)
         };
@@ -134,7 +135,7 @@ impl Photos<'_> {
             let found = self.best_faces(taken, |_| Some(self.embedding(seed).to_vec()));
             let alike: f32 = found
                 .iter()
-                .map(|&place| cosine(self.embedding(seed), self.embedding(place)))
+                .map(|&place| unit_cosine(self.embedding(seed), self.embedding(place)))
                 .sum();
             (found, alike)
         };
@@ -175,7 +176,7 @@ impl Photos<'_> {
             .enumerate()
             .flat_map(|(at, &one)| faces[..at].iter().map(move |&other| (one, other)));
         let cosines: Vec<f32> =
-            pairs.map(|(a, b)| cosine(self.embedding(a), self.embedding(b))).collect();
+            pairs.map(|(a, b)| unit_cosine(self.embedding(a), self.embedding(b))).collect();
         cosines.iter().sum::<f32>() / cosines.len().max(1) as f32
     }
 
@@ -192,12 +193,14 @@ impl Photos<'_> {
         let best = self.embedding(place);
         let rivals = self.places(place.0).filter(|&other| other != place);
         let mut rivals = rivals.map(|other| self.embedding(other));
-        let fit = cosine(model, best);
+        let fit = unit_cosine(model, best);
         self.faces[place.0].len() == 1
             || (!model.is_empty()
                 && rivals.all(|rival| {
-                    let fits = cosine(model, rival);
-                    fits < self.same || fit - fits >= CLEAR_LEAD || cosine(best, rival) >= self.same
+                    let fits = unit_cosine(model, rival);
+                    fits < self.same
+                        || fit - fits >= CLEAR_LEAD
+                        || unit_cosine(best, rival) >= self.same
                 }))
     }
 }
@@ -279,7 +282,8 @@ mod tests {
     #[test]
     fn bystanders_who_are_alike_by_chance_are_no_rivals() {
         let bystanders = [shot([0.0, 1.0, 0.0]), shot([0.3, 0.3, 1.0])];
-        let likeness = |a: &Shot, b: &Shot| cosine(&a.features.embedding, &b.features.embedding);
+        let likeness =
+            |a: &Shot, b: &Shot| unit_cosine(&a.features.embedding, &b.features.embedding);
         assert!((0.2..0.4).contains(&likeness(&bystanders[0], &bystanders[1])));
         let [one, other] = bystanders;
         let photos = [vec![one, shot([1.0, 0.0, -0.3])], vec![other, shot([1.0, -0.6, -0.4])]];

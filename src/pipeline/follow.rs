@@ -3,6 +3,7 @@
 
 use image::RgbImage;
 
+use crate::picture::luma::whole_luma;
 use crate::types::face::BoundingBox;
 
 /// Pixels of a side of the pictures that are compared, at most.
@@ -32,16 +33,13 @@ pub struct Small {
 }
 
 impl Small {
-    /// Reduces a picture by taking every so manieth pixel.
+    /// Reduces a picture to the pixels in the middle of equal squares.
     pub fn new(rgb: &RgbImage) -> Self {
         let step = rgb.width().max(rgb.height()).div_ceil(SMALL_PX).max(1);
         let (width, height) = (rgb.width() / step, rgb.height() / step);
         let luma = (0..height)
             .flat_map(|y| (0..width).map(move |x| (x * step + step / 2, y * step + step / 2)))
-            .map(|(x, y)| {
-                let [r, g, b] = rgb.get_pixel(x, y).0.map(u32::from);
-                ((77 * r + 150 * g + 29 * b) >> 8) as u8
-            })
+            .map(|(x, y)| whole_luma(rgb.get_pixel(x, y).0))
             .collect();
         Self { luma, width: width as i32, height: height as i32, step: step as f32 }
     }

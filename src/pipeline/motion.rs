@@ -11,7 +11,7 @@ const LEAST_CHANGE: f32 = 2.5;
 /// How many times the noise of the sensor, which is the usual change of a part at rest, is motion.
 const TIMES_NOISE: f32 = 9.0;
 
-/// Largest change that is taken for noise, as a camera that shakes is none.
+/// Largest change that is taken for noise: a camera that shakes makes more.
 const LARGEST_NOISE: f32 = 3.0;
 
 /// Share of the newest frame in what a still picture is remembered as.

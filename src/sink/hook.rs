@@ -7,16 +7,18 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::EventSink;
 use super::json::line;
 use super::worker::{Finished, Queue, Worker};
+use super::{Error, EventSink, Result};
 use crate::defaults;
-use crate::error::{Error, Result};
 use crate::event::{Event, EventKind};
 use crate::system::process;
 use crate::system::throttle::Throttle;
 use crate::types::frame::Frame;
 use running::Running;
+
+/// Name of the sink in errors.
+const NAME: &str = "--on-event";
 
 /// Events that may wait for a command within the longest time for which they do.
 const ROOM: usize = 64;
@@ -37,11 +39,11 @@ impl HookSpec {
     /// `time_limit` each.
     ///
     /// # Errors
-    /// [`Error::Config`] for a line that cannot be split and a program that cannot be started.
+    /// [`Error::Words`] for a line that cannot be split, and [`Error::Program`] for a program that cannot
+    /// be started.
     pub fn parse(line: &str, at_once: usize, time_limit: Duration) -> Result<Self> {
         let argv = process::split(line)?;
-        process::check_program(&argv[0])
-            .map_err(|reason| Error::Config(format!("--on-event: {reason}")))?;
+        process::check_program(&argv[0]).map_err(Error::Program)?;
         Ok(Self { argv, at_once, time_limit })
     }
 }
@@ -78,19 +80,20 @@ impl HookSink {
     /// Gets ready to run what `spec` says.
     ///
     /// # Errors
-    /// When the system has no thread to give.
-    pub fn start(spec: HookSpec) -> io::Result<Self> {
+    /// [`Error::Start`] when the system has no thread to give.
+    pub fn start(spec: HookSpec) -> Result<Self> {
         let queue = Queue::new(ROOM, defaults::EVENT_MAX_AGE);
-        let worker =
-            Worker::start("commands", queue, move |queue| Supervisor::new(spec).work(queue))?;
+        let work = move |queue: &_| Runner::new(spec).work(queue);
+        let worker = Worker::start("commands", queue, work).map_err(Error::Start)?;
         Ok(Self { worker })
     }
 }
 
 impl EventSink for HookSink {
-    fn emit(&mut self, event: &Event, _frame: Option<&Frame>) -> io::Result<()> {
+    fn emit(&mut self, event: &Event, _frame: Option<&Frame>) -> Result<()> {
         if event.event != EventKind::Status {
-            self.worker.put(Job::of(event)?);
+            let job = Job::of(event).map_err(|source| Error::Write { sink: NAME, source })?;
+            self.worker.put(job);
         }
         Ok(())
     }
@@ -99,7 +102,7 @@ impl EventSink for HookSink {
         self.worker.close(until);
     }
 
-    fn finish(&mut self, until: Instant) -> io::Result<()> {
+    fn finish(&mut self, until: Instant) -> Result<()> {
         // Commands have until then to end by themselves.
         let killed = until + 2 * defaults::ON_EVENT_LAST_GRACE;
         if let Finished::Not = self.worker.finish_by(until, killed) {
@@ -110,14 +113,14 @@ impl EventSink for HookSink {
 }
 
 /// The thread's side: it starts, feeds, stops and reaps commands.
-struct Supervisor {
+struct Runner {
     spec: HookSpec,
     running: Vec<Running>,
     dropped: Throttle,
     failed: Throttle,
 }
 
-impl Supervisor {
+impl Runner {
     fn new(spec: HookSpec) -> Self {
         let (dropped, failed) = (Throttle::default(), Throttle::default());
         Self { spec, running: Vec::new(), dropped, failed }

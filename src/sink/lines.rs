@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::EventSink;
 use super::worker::{Finished, Queue, Worker};
+use super::{Error, EventSink, Result};
 use crate::defaults;
 use crate::event::{Event, EventKind};
 use crate::system::throttle::Throttle;
@@ -15,6 +15,9 @@ use crate::types::frame::Frame;
 
 /// Events that may wait for a reader within the longest time for which they do.
 const ROOM: usize = 256;
+
+/// Name of the sink in errors.
+const NAME: &str = "standard output";
 
 /// How often what waits is looked at while the reader does not read.
 const READY_PATIENCE: Duration = Duration::from_millis(100);
@@ -45,7 +48,7 @@ impl Outlet for StandardOutput {
         match poll(&mut [PollFd::new(&stdout, PollFlags::OUT)], timeout.as_ref()) {
             Ok(ready) => ready > 0,
             Err(Errno::INTR) => false,
-            // What is wrong shows when it is written to.
+            // The write will tell what is wrong.
             Err(_) => true,
         }
     }
@@ -69,40 +72,49 @@ impl LineSink {
     /// Starts to write to `outlet`.
     ///
     /// # Errors
-    /// When the system has no thread to give.
-    pub fn start(outlet: impl Outlet + Send + 'static, render: Render) -> io::Result<Self> {
+    /// [`Error::Start`] when the system has no thread to give.
+    pub fn start(outlet: impl Outlet + Send + 'static, render: Render) -> Result<Self> {
         let queue = Queue::new(ROOM, defaults::EVENT_MAX_AGE);
         let worker = Worker::start("lines", queue, move |queue| {
             Writer { outlet, render, behind: false, dropped: Throttle::default() }.write_all(queue)
-        })?;
+        })
+        .map_err(Error::Start)?;
         Ok(Self { worker, render })
     }
 }
 
 impl EventSink for LineSink {
-    fn emit(&mut self, event: &Event, _frame: Option<&Frame>) -> io::Result<()> {
+    fn emit(&mut self, event: &Event, _frame: Option<&Frame>) -> Result<()> {
         self.check()?;
-        self.worker.put((self.render)(event)?);
+        self.worker.put((self.render)(event).map_err(failure)?);
         Ok(())
     }
 
-    fn check(&mut self) -> io::Result<()> {
-        self.worker.outcome().unwrap_or(Ok(()))
+    fn check(&mut self) -> Result<()> {
+        self.worker.outcome().unwrap_or(Ok(())).map_err(failure)
     }
 
     fn close(&mut self, until: Instant) {
         self.worker.close(until);
     }
 
-    fn finish(&mut self, until: Instant) -> io::Result<()> {
+    fn finish(&mut self, until: Instant) -> Result<()> {
         match self.worker.finish(until) {
-            Finished::Now(outcome) => outcome,
+            Finished::Now(outcome) => outcome.map_err(failure),
             Finished::Before => Ok(()),
             Finished::Not => {
                 log::warn!("the last events were not read and are lost");
                 Ok(())
             }
         }
+    }
+}
+
+/// What the system said, as the sink's own error.
+fn failure(source: io::Error) -> Error {
+    match source.kind() {
+        io::ErrorKind::BrokenPipe => Error::ReaderGone,
+        _ => Error::Write { sink: NAME, source },
     }
 }
 
@@ -168,7 +180,7 @@ mod tests {
     struct Kept {
         lines: Vec<String>,
         stalled: bool,
-        gone: bool,
+        broken: Option<io::ErrorKind>,
     }
 
     impl Outlet for Kept {
@@ -177,8 +189,8 @@ mod tests {
         }
 
         fn write_line(&mut self, line: &str) -> io::Result<()> {
-            if self.gone {
-                return Err(io::ErrorKind::BrokenPipe.into());
+            if let Some(broken) = self.broken {
+                return Err(broken.into());
             }
             self.lines.push(line.to_string());
             Ok(())
@@ -237,21 +249,29 @@ mod tests {
         assert_eq!(writer.outlet.lines, ["one"]);
     }
 
-    #[test]
-    fn a_reader_that_has_gone_is_reported_once() {
-        let outlet = Kept { gone: true, ..Kept::default() };
+    /// What a sink says, once, whose outlet breaks.
+    fn told_of(broken: io::ErrorKind) -> Error {
+        let outlet = Kept { broken: Some(broken), ..Kept::default() };
         let mut sink = LineSink::start(outlet, kind).unwrap();
         let event = Event::new(EventKind::Start, SystemTime::UNIX_EPOCH);
         sink.emit(&event, None).unwrap();
         let told = loop {
             match sink.check() {
-                Ok(()) => std::thread::sleep(Duration::from_millis(1)),
+                Ok(()) => std::thread::yield_now(),
                 Err(error) => break error,
             }
         };
-        assert_eq!(told.kind(), io::ErrorKind::BrokenPipe);
         assert!(sink.emit(&event, None).is_ok());
         assert!(sink.finish(Instant::now()).is_ok());
+        told
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_and_an_outlet_that_is_full_are_told_apart_and_once() {
+        assert!(matches!(told_of(io::ErrorKind::BrokenPipe), Error::ReaderGone));
+        let full = told_of(io::ErrorKind::StorageFull);
+        let system = io::Error::from(io::ErrorKind::StorageFull);
+        assert_eq!(full.to_string(), format!("cannot write standard output: {system}"));
     }
 
     #[test]

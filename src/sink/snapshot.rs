@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-use super::EventSink;
 use super::worker::{Finished, Queue, Worker};
+use super::{Error, EventSink, Result};
 use crate::annotate::{Undrawable, annotate_one};
 use crate::defaults;
-use crate::error::Result;
 use crate::event::{Event, EventKind};
 use crate::picture;
 use crate::system::throttle::Throttle;
@@ -40,7 +39,7 @@ struct Snapshot {
 }
 
 impl Snapshot {
-    /// `None` for an event of which there is nothing to be seen.
+    /// `None` for an event that does not show anybody.
     fn of(event: &Event, frame: &Frame) -> Option<Self> {
         if !matches!(event.event, EventKind::Start | EventKind::Update) {
             return None;
@@ -75,10 +74,10 @@ impl SnapshotSink {
     /// `limit_bytes` at most, those of earlier runs included.
     ///
     /// # Errors
-    /// [`Error::Output`](crate::error::Error::Output) for a folder that is none, or of others. One on a
-    /// disk that is full or read-only is tried again with each picture.
+    /// [`Error::Folder`] where the path is no folder, or not to be written to. One on a disk that is full or read-only
+    /// is tried again with each picture.
     pub fn start(path: &Path, limit_bytes: u64) -> Result<Self> {
-        let failed = |source| crate::error::Error::Output { path: path.to_owned(), source };
+        let failed = |source| Error::Folder { path: path.to_owned(), source };
         let folder = Folder::open(path, limit_bytes).map_err(failed)?;
         let worker = Worker::start("snapshots", Queue::new(ROOM, MAX_WAIT), move |queue| {
             Writer::new(folder).work(queue)
@@ -97,7 +96,7 @@ pub fn snapshot_bytes(path: &Path) -> io::Result<u64> {
 }
 
 impl EventSink for SnapshotSink {
-    fn emit(&mut self, event: &Event, frame: Option<&Frame>) -> io::Result<()> {
+    fn emit(&mut self, event: &Event, frame: Option<&Frame>) -> Result<()> {
         if let Some(snapshot) = frame.and_then(|frame| Snapshot::of(event, frame)) {
             self.worker.put(snapshot);
         }
@@ -108,7 +107,7 @@ impl EventSink for SnapshotSink {
         self.worker.close(until);
     }
 
-    fn finish(&mut self, until: Instant) -> io::Result<()> {
+    fn finish(&mut self, until: Instant) -> Result<()> {
         if let Finished::Not = self.worker.finish(until) {
             log::warn!("--snapshot: the last pictures are not written: the disk is too slow");
         }
@@ -174,8 +173,9 @@ mod tests {
 
     use super::*;
 
-    fn event(kind: EventKind) -> Event {
-        let mut event = Event::new(kind, UNIX_EPOCH);
+    /// An event about somebody, so many seconds after the epoch.
+    fn event(kind: EventKind, second: u64) -> Event {
+        let mut event = Event::new(kind, UNIX_EPOCH + Duration::from_secs(second));
         event.track = Some(3);
         event.name = Some("Tom Hanks".to_string());
         event.id = Some("tom-hanks".to_string());
@@ -190,22 +190,28 @@ mod tests {
     }
 
     #[test]
-    fn starts_and_updates_give_pictures_with_a_box() {
+    fn starts_and_updates_that_are_seen_give_pictures_with_a_box() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/snapshots");
         let mut sink = SnapshotSink::start(&path, 1 << 20).unwrap();
-        sink.emit(&event(EventKind::Start), Some(&frame())).unwrap();
-        sink.emit(&event(EventKind::End), Some(&frame())).unwrap();
-        sink.emit(&event(EventKind::Update), None).unwrap();
-        sink.emit(&Event::new(EventKind::CameraLost, UNIX_EPOCH), None).unwrap();
+        // A picture too many would come first, and take the place of one that is looked for.
+        sink.emit(&event(EventKind::End, 1), Some(&frame())).unwrap();
+        sink.emit(&event(EventKind::Update, 2), None).unwrap();
+        sink.emit(&Event::new(EventKind::CameraLost, UNIX_EPOCH), Some(&frame())).unwrap();
+        sink.emit(&event(EventKind::Start, 3), Some(&frame())).unwrap();
+        sink.emit(&event(EventKind::Update, 4), Some(&frame())).unwrap();
         sink.finish(Instant::now() + Duration::from_secs(60)).unwrap();
-        let names: Vec<_> =
+        let mut names: Vec<_> =
             std::fs::read_dir(&path).unwrap().flatten().map(|file| file.file_name()).collect();
-        assert_eq!(names, ["1970-01-01T00-00-00.000Z_3_tom-hanks.jpg"]);
-        let picture = image::open(path.join(&names[0])).unwrap().into_rgb8();
-        assert_eq!(picture.dimensions(), (160, 120));
-        assert!(picture.get_pixel(54, 70).0[1] > 100, "the box is there");
-        assert!(picture.get_pixel(100, 110).0[1] < 50, "the rest is as it was");
+        names.sort();
+        let named = |second| format!("1970-01-01T00-00-0{second}.000Z_3_tom-hanks.jpg");
+        assert_eq!(names, [named(3), named(4)].map(std::ffi::OsString::from));
+        for name in names {
+            let picture = image::open(path.join(name)).unwrap().into_rgb8();
+            assert_eq!(picture.dimensions(), (160, 120));
+            assert!(picture.get_pixel(54, 70).0[1] > 100, "the box is there");
+            assert!(picture.get_pixel(100, 110).0[1] < 50, "the rest is as it was");
+        }
     }
 
     #[test]
@@ -214,7 +220,7 @@ mod tests {
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
         let error = SnapshotSink::start(&file.join("below"), 1 << 20).unwrap_err();
-        assert_eq!(error.exit_code(), 1);
+        assert!(matches!(error, Error::Folder { .. }), "{error}");
     }
 
     #[test]
@@ -223,7 +229,7 @@ mod tests {
         let path = folder.path().join("snapshots");
         let mut sink = SnapshotSink::start(&path, 1 << 20).unwrap();
         std::fs::remove_dir_all(&path).unwrap();
-        sink.emit(&event(EventKind::Start), Some(&frame())).unwrap();
+        sink.emit(&event(EventKind::Start, 0), Some(&frame())).unwrap();
         assert!(sink.check().is_ok());
         sink.finish(Instant::now() + Duration::from_secs(60)).unwrap();
     }

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 /// How often a worker that is to end is looked at.
 const POLL: Duration = Duration::from_millis(5);
 
+/// What is in a queue.
 #[derive(Debug)]
-struct State<T> {
+struct Waiting<T> {
     items: VecDeque<(Instant, T)>,
     refused: u64,
     closed: Option<Instant>,
@@ -22,41 +23,41 @@ struct State<T> {
 pub(super) struct Queue<T> {
     room: usize,
     max_wait: Duration,
-    state: Mutex<State<T>>,
+    waiting: Mutex<Waiting<T>>,
     changed: Condvar,
 }
 
 impl<T> Queue<T> {
     /// For `room` items, none of which waits longer than `max_wait`.
     pub(super) fn new(room: usize, max_wait: Duration) -> Self {
-        let state = State { items: VecDeque::new(), refused: 0, closed: None };
-        Self { room, max_wait, state: Mutex::new(state), changed: Condvar::new() }
+        let waiting = Waiting { items: VecDeque::new(), refused: 0, closed: None };
+        Self { room, max_wait, waiting: Mutex::new(waiting), changed: Condvar::new() }
     }
 
     /// Adds an item that came `now`; never waits.
     pub(super) fn put(&self, now: Instant, item: T) {
-        let mut state = self.lock();
-        self.forget_old(&mut state, now);
-        if state.items.len() < self.room {
-            state.items.push_back((now, item));
+        let mut waiting = self.lock();
+        self.forget_old(&mut waiting, now);
+        if waiting.items.len() < self.room {
+            waiting.items.push_back((now, item));
         } else {
-            state.refused += 1;
+            waiting.refused += 1;
         }
         self.changed.notify_all();
     }
 
     /// The oldest item that has not waited too long.
     pub(super) fn take(&self, now: Instant) -> Option<T> {
-        let mut state = self.lock();
-        self.forget_old(&mut state, now);
-        state.items.pop_front().map(|(_, item)| item)
+        let mut waiting = self.lock();
+        self.forget_old(&mut waiting, now);
+        waiting.items.pop_front().map(|(_, item)| item)
     }
 
     /// How many items were dropped since the last call.
     pub(super) fn take_dropped(&self, now: Instant) -> u64 {
-        let mut state = self.lock();
-        self.forget_old(&mut state, now);
-        std::mem::take(&mut state.refused)
+        let mut waiting = self.lock();
+        self.forget_old(&mut waiting, now);
+        std::mem::take(&mut waiting.refused)
     }
 
     /// Whether nothing waits.
@@ -66,18 +67,18 @@ impl<T> Queue<T> {
 
     /// Waits for an item; `false` when there is none and none will come.
     pub(super) fn wait(&self) -> bool {
-        let mut state = self.lock();
-        while state.items.is_empty() && state.closed.is_none() {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.lock();
+        while waiting.items.is_empty() && waiting.closed.is_none() {
+            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
-        !state.items.is_empty()
+        !waiting.items.is_empty()
     }
 
     /// Waits for an item, `timeout` at most.
     pub(super) fn wait_for(&self, timeout: Duration) {
-        let state = self.lock();
-        let nothing = |state: &mut State<T>| state.items.is_empty();
-        drop(self.changed.wait_timeout_while(state, timeout, nothing));
+        let waiting = self.lock();
+        let nothing = |waiting: &mut Waiting<T>| waiting.items.is_empty();
+        drop(self.changed.wait_timeout_while(waiting, timeout, nothing));
     }
 
     /// Until when what waits has to be done with; `None` while more items may come.
@@ -91,17 +92,17 @@ impl<T> Queue<T> {
         self.changed.notify_all();
     }
 
-    fn forget_old(&self, state: &mut State<T>, now: Instant) {
+    fn forget_old(&self, waiting: &mut Waiting<T>, now: Instant) {
         let too_old =
             |(came, _): &(Instant, T)| now.saturating_duration_since(*came) > self.max_wait;
-        while state.items.front().is_some_and(too_old) {
-            state.items.pop_front();
-            state.refused += 1;
+        while waiting.items.front().is_some_and(too_old) {
+            waiting.items.pop_front();
+            waiting.refused += 1;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

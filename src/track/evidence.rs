@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 
 use super::WINDOW_FRAMES;
+use crate::types::embedding::cosine;
 use crate::types::identity::{Features, Identity, Judge, Label, Reason};
 
 /// The weight of all pictures before is at most that of so many good ones, so that a mean follows a
 /// face that changes.
 const MEMORY: f32 = 6.0;
 
-/// Pictures from which on a mean is a person's.
+/// Pictures from which on a mean stands for a person.
 const MATURE_PICTURES: u32 = 3;
 
 /// The mean of a face's features, and the name that has grown out of it.
@@ -18,7 +19,8 @@ pub(super) struct Evidence {
     mean: Option<Features>,
     weight: f32,
     pictures: u32,
-    /// For each of the last frames the person it was most like, where that was more than little.
+    /// The most similar person of each of the last frames; `None` where the confidence was too low to
+    /// keep a name.
     votes: VecDeque<Option<String>>,
     identity: Option<Identity>,
     name: Option<Label>,
@@ -76,10 +78,7 @@ impl Evidence {
 
     /// The cosine of `features` to the mean; `None` where either has no embedding.
     pub(super) fn cosine(&self, features: &Features) -> Option<f32> {
-        let mean = &self.mean.as_ref()?.embedding;
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-        let lengths = (dot(mean, mean) * dot(&features.embedding, &features.embedding)).sqrt();
-        (lengths > 0.0).then(|| dot(mean, &features.embedding) / lengths)
+        cosine(&self.mean.as_ref()?.embedding, &features.embedding)
     }
 
     fn decide(&self, identity: &Identity, keep_confidence: f32, confirm: u32) -> Option<Label> {

@@ -77,7 +77,7 @@ fn face(x: f32, similarities: Option<[f32; 2]>) -> Observation {
         Some(features) => ByLogits.judge(features),
         None => Identity::refused(Reason::Blurred),
     };
-    let face = Face { bounds, landmarks, detection_confidence: 0.9 };
+    let face = Face { bounds, landmarks, turn: 0.0, detection_confidence: 0.9 };
     Observation { face, quality: Quality::GOOD, features, identity }
 }
 
@@ -344,4 +344,59 @@ fn a_stranger_in_the_place_of_somebody_known_comes_while_they_go() {
         film.show(vec![face(0.0, STRANGER)]);
     }
     assert_eq!(film.finish(), ["1: +ann 1", "9: +? 2", "24: -ann 1", "end: -? 2"]);
+}
+
+/// Who is there after the last frame: number, identifier, whether since the first frame, and the left
+/// edge of the face where it is shown.
+fn scene(film: &Film) -> Vec<(u64, String, u64, Option<f32>)> {
+    let scene = film.tracker.scene(film.now);
+    let told = |presence: &Presence<'_>| {
+        let id = presence.name.map_or_else(|reason| reason.name().to_owned(), |it| it.id.clone());
+        let age = film.now - presence.since;
+        let x = presence.bounds.map(|bounds| bounds.x);
+        (presence.visit, id, age.as_millis() as u64, x)
+    };
+    scene.visits.iter().map(told).collect()
+}
+
+#[test]
+fn the_scene_is_who_has_come_and_not_gone_and_where() {
+    let mut film = with_strangers();
+    film.show(vec![face(0.0, ANN), face(400.0, STRANGER)]);
+    assert_eq!(scene(&film), [], "nobody has come so far");
+    for _ in 0..5 {
+        film.show(vec![face(0.0, ANN), face(400.0, STRANGER)]);
+    }
+    let ann = |age, x| (1, "ann".to_owned(), age, x);
+    let stranger = |age, x| (2, "below_threshold".to_owned(), age, x);
+    assert_eq!(scene(&film), [ann(500, Some(0.0)), stranger(200, Some(400.0))]);
+    film.follow(|bounds| (bounds.x < 200.0).then_some(BoundingBox { x: 9.0, ..*bounds }));
+    assert_eq!(scene(&film), [ann(600, Some(9.0)), stranger(300, None)]);
+    for _ in 0..25 {
+        film.show(vec![face(9.0, ANN)]);
+    }
+    assert_eq!(scene(&film), [ann(3100, Some(9.0))]);
+    assert_eq!(film.tracker.scene(film.now).visits[0].confidence, 1.0);
+    film.tracker.finish();
+    assert_eq!(scene(&film), []);
+}
+
+#[test]
+fn the_scene_shows_a_person_in_the_surest_track_and_not_who_has_taken_the_place() {
+    let mut film = Film::new();
+    for _ in 0..5 {
+        film.show(vec![face(0.0, Some([0.85, 0.0])), face(400.0, ANN)]);
+    }
+    assert_eq!(scene(&film), [(1, "ann".to_owned(), 400, Some(400.0))]);
+    let mut film = Film::new();
+    for _ in 0..5 {
+        film.show(vec![face(0.0, ANN)]);
+    }
+    // Alike enough to be taken for the same face, and too little for the name.
+    while film.tracker.tracks[0].evidence.name().is_some() {
+        film.show(vec![face(0.0, Some([0.2, 0.1]))]);
+    }
+    assert_eq!(film.tracker.tracks.len(), 1);
+    assert_eq!(scene(&film).len(), 1, "the visit is not over");
+    assert_eq!(scene(&film)[0].3, None);
 }

@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::{Change, Sighting};
 
+/// Somebody who has come and not gone.
 #[derive(Debug)]
-struct Visit {
-    number: u64,
-    last: Sighting,
+pub(super) struct Visit {
+    pub(super) number: u64,
+    pub(super) since: Instant,
+    pub(super) last: Sighting,
     last_seen: Instant,
 }
 
@@ -24,6 +26,11 @@ impl Visits {
     /// Nobody is there; somebody who is not seen for `absence` has gone.
     pub(super) fn new(absence: Duration) -> Self {
         Self { absence, open: Vec::new(), count: 0 }
+    }
+
+    /// Who is there, in the order in which they came.
+    pub(super) fn open(&self) -> &[Visit] {
+        &self.open
     }
 
     /// Takes who is seen in a frame at the time `now`, each with the visit of their track so far.
@@ -79,7 +86,8 @@ impl Visits {
             Some(id) => open.last.id() == Some(id),
             None => of_track(open) && open.last.id().is_none(),
         };
-        // Who has lost the name is a stranger who comes; the visit under that name ends by itself.
+        // A track that has lost its name begins a visit of a stranger; the visit under the name ends
+        // when its person is absent for too long.
         let renamed = |open: &Visit| {
             let is_seen = |id: &str| seen.iter().any(|seen| seen == id);
             of_track(open) && sighting.name.is_ok() && !open.last.id().is_some_and(is_seen)
@@ -99,7 +107,8 @@ impl Visits {
             None => {
                 self.count += 1;
                 changes.push(Change::Start(self.count, sighting.clone()));
-                self.open.push(Visit { number: self.count, last: sighting, last_seen: now });
+                let (number, since, last_seen) = (self.count, now, now);
+                self.open.push(Visit { number, since, last: sighting, last_seen });
                 self.count
             }
         }

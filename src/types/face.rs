@@ -11,6 +11,13 @@ pub struct Point {
     pub y: f32,
 }
 
+impl Point {
+    /// Pixels to `other`.
+    pub fn distance(self, other: Self) -> f32 {
+        (self.x - other.x).hypot(self.y - other.y)
+    }
+}
+
 /// An upright rectangle in a picture in pixels; it may reach over the picture's edges.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BoundingBox {
@@ -57,36 +64,23 @@ impl BoundingBox {
     }
 }
 
-/// The points of a face that the detector finds. Right and left are the subject's own, so the
-/// right eye of a face that looks at the camera is on the left of the picture.
+/// The points of a face that place it. Right and left are the subject's own, so the right eye of a
+/// face that looks at the camera is on the left of the picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Landmarks {
     /// Centre of the right eye.
     pub right_eye: Point,
     /// Centre of the left eye.
     pub left_eye: Point,
-    /// Tip of the nose.
-    pub nose: Point,
     /// Centre of the mouth.
     pub mouth: Point,
-    /// Tragion of the right ear.
-    pub right_ear: Point,
-    /// Tragion of the left ear.
-    pub left_ear: Point,
 }
 
 #[cfg(test)]
 impl Landmarks {
     /// All in one place.
     pub(crate) fn at(point: Point) -> Self {
-        Self {
-            right_eye: point,
-            left_eye: point,
-            nose: point,
-            mouth: point,
-            right_ear: point,
-            left_ear: point,
-        }
+        Self { right_eye: point, left_eye: point, mouth: point }
     }
 }
 
@@ -95,8 +89,11 @@ impl Landmarks {
 pub struct Face {
     /// Where it is.
     pub bounds: BoundingBox,
-    /// Where its parts are.
+    /// Where its eyes and its mouth are.
     pub landmarks: Landmarks,
+    /// How far the head is turned sideways: 0 looks into the camera, 1 is a profile to the subject's own
+    /// left, -1 one to the right.
+    pub turn: f32,
     /// How sure the detector is that this is a face, 0 to 1.
     pub detection_confidence: f32,
 }

@@ -10,9 +10,8 @@ pub struct Quality {
     /// Distance between the eyes in pixels of the picture; not known of a crop without its picture.
     #[serde(serialize_with = "four_decimals_if_any")]
     pub eye_distance_px: Option<f32>,
-    /// How far the head is turned sideways: the difference of the distances from the nose to either
-    /// ear, as a share of their sum. 0 looks into the camera, 1 is a profile. Not known of a crop
-    /// without its picture.
+    /// How far the head is turned to either side: 0 looks into the camera, 1 is a profile, see
+    /// [`Face::turn`]. Not known of a crop without its picture.
     #[serde(serialize_with = "four_decimals_if_any")]
     pub turn: Option<f32>,
     /// Spread of the blur in pixels of the crop: the root of the ratio of the mean squared gradient

@@ -15,7 +15,7 @@ use crate::system::process::{GRACE, Group};
 /// How much is kept of the end of what a command says.
 const MESSAGE_LIMIT_BYTES: usize = 2048;
 
-/// Settings that may hold the password of a camera, which is no matter of a command's.
+/// Settings that may hold the password of a camera, which commands must not see.
 const SECRET_VARIABLES: [&str; 2] = ["CELEBCAM_CAMERA", "CELEBCAM_COMMAND"];
 
 /// A command in a process group of its own.
@@ -58,7 +58,7 @@ impl Running {
         tasks::hold(Pid::from_child(group.child()));
         let input = group.child().stdin.take();
         let messages = group.child().stderr.take();
-        // Only this process's ends of the pipes: the command's are files of their own.
+        // On this side alone: the command's ends of the pipes have flags of their own.
         if let Some(input) = &input {
             ioctl_fionbio(input, true)?;
         }
@@ -150,7 +150,7 @@ impl Running {
                 Ok(written) => drop(left.drain(..written)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                // It does not want to know.
+                // The command has closed its input.
                 Err(_) => break,
             }
         }

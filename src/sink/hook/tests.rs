@@ -16,18 +16,18 @@ fn job(kind: EventKind) -> Job {
     Job::of(&event).unwrap()
 }
 
-/// A supervisor of the shell command `script`, in which `$0` is `folder`.
-fn supervisor(script: &str, folder: &Path, at_once: usize) -> Supervisor {
+/// A runner of the shell command `script`, in which `$0` is `folder`.
+fn runner(script: &str, folder: &Path, at_once: usize) -> Runner {
     let argv = ["sh", "-c", script, &folder.to_string_lossy()].map(String::from).to_vec();
-    Supervisor::new(HookSpec { argv, at_once, time_limit: LONG })
+    Runner::new(HookSpec { argv, at_once, time_limit: LONG })
 }
 
 /// Takes turns at the present time until `done`.
-fn until(supervisor: &mut Supervisor, queue: &Queue<Job>, done: impl Fn(&Supervisor) -> bool) {
+fn until(runner: &mut Runner, queue: &Queue<Job>, done: impl Fn(&Runner) -> bool) {
     let since = Instant::now();
-    while !done(supervisor) {
+    while !done(runner) {
         assert!(since.elapsed() < 60 * SECOND, "it takes too long");
-        supervisor.turn(queue, Instant::now());
+        runner.turn(queue, Instant::now());
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -41,34 +41,34 @@ fn is_alive(pid: &str) -> bool {
 fn a_command_gets_the_event_on_its_input_and_in_variables() {
     let folder = tempfile::tempdir().unwrap();
     let script = r#"cat > "$0/line"; echo "$CELEBCAM_EVENT $CELEBCAM_NAME $CELEBCAM_CONFIDENCE ${CELEBCAM_ID-none}" > "$0/variables""#;
-    let mut supervisor = supervisor(script, folder.path(), 1);
+    let mut runner = runner(script, folder.path(), 1);
     let queue = Queue::new(ROOM, LONG);
     queue.put(Instant::now(), job(EventKind::CameraLost));
-    until(&mut supervisor, &queue, |it| !it.running.is_empty());
-    until(&mut supervisor, &queue, |it| it.running.is_empty());
+    until(&mut runner, &queue, |it| !it.running.is_empty());
+    until(&mut runner, &queue, |it| it.running.is_empty());
     let line = fs::read_to_string(folder.path().join("line")).unwrap();
     assert_eq!(line, job(EventKind::CameraLost).line);
     assert!(line.ends_with("}\n"));
     let variables = fs::read_to_string(folder.path().join("variables")).unwrap();
     assert_eq!(variables, "camera_lost Ann O'Neil 0.5000 none\n");
-    assert!(supervisor.failed.rest().is_none());
+    assert!(runner.failed.rest().is_none());
 }
 
 #[test]
 fn a_bounded_number_runs_and_what_waits_too_long_is_dropped() {
     let folder = tempfile::tempdir().unwrap();
-    let mut supervisor = supervisor("exec sleep 600", folder.path(), 2);
+    let mut runner = runner("exec sleep 600", folder.path(), 2);
     let queue = Queue::new(ROOM, SECOND);
     let start = Instant::now();
     for _ in 0..5 {
         queue.put(start, job(EventKind::Start));
     }
-    supervisor.turn(&queue, start);
-    assert_eq!(supervisor.running.len(), 2);
+    runner.turn(&queue, start);
+    assert_eq!(runner.running.len(), 2);
     assert!(!queue.is_empty());
-    supervisor.turn(&queue, start + 2 * SECOND);
+    runner.turn(&queue, start + 2 * SECOND);
     assert!(queue.is_empty());
-    assert_eq!(supervisor.running.len(), 2);
+    assert_eq!(runner.running.len(), 2);
 }
 
 #[test]
@@ -76,16 +76,16 @@ fn a_command_that_takes_too_long_ends_with_all_it_started() {
     let folder = tempfile::tempdir().unwrap();
     let script =
         r#"trap "" TERM; sleep 600 & echo $$ $! > "$0/new"; mv "$0/new" "$0/pids"; wait; wait"#;
-    let mut supervisor = supervisor(script, folder.path(), 1);
+    let mut runner = runner(script, folder.path(), 1);
     let queue = Queue::new(ROOM, LONG);
     queue.put(Instant::now(), job(EventKind::Start));
     let pids = folder.path().join("pids");
-    until(&mut supervisor, &queue, |_| pids.exists());
+    until(&mut runner, &queue, |_| pids.exists());
     let now = Instant::now();
-    assert!(supervisor.running[0].turn(now + LONG, None).is_none(), "it is asked to end");
-    assert!(supervisor.running[0].turn(now + LONG, None).is_none(), "it ignores that");
-    assert!(supervisor.running[0].turn(now + LONG + SECOND, None).is_none(), "it is killed");
-    until(&mut supervisor, &queue, |it| it.running.is_empty());
+    assert!(runner.running[0].turn(now + LONG, None).is_none(), "it is asked to end");
+    assert!(runner.running[0].turn(now + LONG, None).is_none(), "it ignores that");
+    assert!(runner.running[0].turn(now + LONG + SECOND, None).is_none(), "it is killed");
+    until(&mut runner, &queue, |it| it.running.is_empty());
     for pid in fs::read_to_string(pids).unwrap().split_whitespace() {
         assert!(!is_alive(pid), "{pid}");
     }
@@ -127,18 +127,18 @@ fn the_last_event_gets_a_command_in_the_place_of_one_that_hangs() {
 #[test]
 fn commands_that_hang_at_the_end_are_stopped() {
     let folder = tempfile::tempdir().unwrap();
-    let mut supervisor = supervisor("trap '' TERM; sleep 600; sleep 600", folder.path(), 1);
+    let mut runner = runner("trap '' TERM; sleep 600; sleep 600", folder.path(), 1);
     let queue = Queue::new(ROOM, LONG);
     let start = Instant::now();
     queue.put(start, job(EventKind::Start));
-    supervisor.turn(&queue, start);
+    runner.turn(&queue, start);
     queue.put(start, job(EventKind::End));
     queue.close(start);
-    supervisor.turn(&queue, start);
+    runner.turn(&queue, start);
     assert!(queue.is_empty(), "nothing is started any more");
-    assert_eq!(supervisor.running.len(), 1);
-    supervisor.turn(&queue, start + defaults::ON_EVENT_LAST_GRACE);
-    until(&mut supervisor, &queue, |it| it.running.is_empty());
+    assert_eq!(runner.running.len(), 1);
+    runner.turn(&queue, start + defaults::ON_EVENT_LAST_GRACE);
+    until(&mut runner, &queue, |it| it.running.is_empty());
 }
 
 #[test]
@@ -146,6 +146,6 @@ fn commands_that_cannot_run_are_refused() {
     let parse = |line| HookSpec::parse(line, 1, LONG);
     assert!(parse("sh -c 'exit 0'").is_ok());
     for line in ["open 'quote", "", "no-such-program -x"] {
-        assert!(matches!(parse(line), Err(Error::Config(_) | Error::System(_))), "{line}");
+        assert!(matches!(parse(line), Err(Error::Words(_) | Error::Program(_))), "{line}");
     }
 }

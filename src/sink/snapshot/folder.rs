@@ -13,7 +13,7 @@ use crate::system::files::{self, create_folder, is_leftover};
 /// `2026-11-24T10:15:30.123Z` with a digit in the place of each zero.
 const TIME_PATTERN: &[u8] = b"0000-00-00T00-00-00.000Z";
 
-/// Put behind the name of a file that was being written by versions of before.
+/// End of the names of files that earlier versions left unfinished.
 const UNFINISHED: &str = ".part";
 
 /// Longest part of a person's identifier that is taken into a name: names of files have 255 bytes at
