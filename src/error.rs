@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use crate::settings;
+
 /// Result with the library's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error of the library. Each belongs to one exit code of the binary.
+/// An error of the library. [`exit`](crate::exit) says how the process ends for each.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A picture or folder is missing or cannot be read.
@@ -44,6 +46,9 @@ pub enum Error {
     /// The command line asks for what would do harm.
     #[error("{0}")]
     Usage(String),
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] settings::Error),
     /// The settings contradict each other or are out of range.
     #[error("{0}")]
     Config(String),
@@ -61,21 +66,4 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-}
-
-impl Error {
-    /// Exit code of the process when this error ends it, after `sysexits.h` where it has one.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Usage(_) => 2,
-            Self::Input { .. } => 66,
-            Self::NoCamera(_) => 69,
-            Self::Config(_) | Self::Model { .. } | Self::Gallery { .. } => 78,
-            Self::Refused(_)
-            | Self::Source(_)
-            | Self::Inference(_)
-            | Self::Stopped
-            | Self::Output { .. } => 1,
-        }
-    }
 }

@@ -8,6 +8,7 @@ use celebcam_engine::Settings;
 use celebcam_engine::int8::isa::Isa;
 
 use super::{Finding, System};
+use crate::exit::Exit;
 use crate::models::{self, ISA_VARIABLE};
 use crate::shown::count;
 
@@ -23,7 +24,7 @@ pub fn check(threads: usize, system: &System) -> (Settings, Finding) {
         }
         Err(error) => {
             let advice = format!("Leave the choice to celebcam: unset {ISA_VARIABLE}");
-            let finding = Finding::failure(error.to_string(), advice, error.exit_code());
+            let finding = Finding::failure(error.to_string(), advice, Exit::of(&error));
             (Settings { isa: best, threads, stop: Arc::default() }, finding)
         }
     }

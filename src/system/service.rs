@@ -19,9 +19,6 @@ const STOP_WITHIN: Duration = Duration::from_millis(1900);
 /// process and to its group.
 const ONE_SIGNAL: Duration = Duration::from_millis(200);
 
-/// Exit code when the process is ended before it could stop by itself.
-const FORCED_EXIT_CODE: i32 = 1;
-
 /// What a hangup (SIGHUP) means. The hangup of the terminal that the process writes to asks it to
 /// stop in any case.
 pub enum Hangup {
@@ -48,11 +45,12 @@ impl StatusRequest {
 }
 
 /// The flag that SIGINT, SIGTERM and, as `hangup` says, SIGHUP set. A second signal to stop ends
-/// the process at once, and so does the time when it takes too long. SIGUSR1 asks `status`.
+/// the process at once with the code `forced`, and so does the time when it takes too long. SIGUSR1
+/// asks `status`.
 ///
 /// # Errors
 /// [`Error::Source`] when the signals cannot be caught.
-pub fn stop_on_signal(hangup: Hangup, status: StatusRequest) -> Result<StopFlag> {
+pub fn stop_on_signal(hangup: Hangup, status: StatusRequest, forced: u8) -> Result<StopFlag> {
     let stop = StopFlag::default();
     let flag = stop.clone();
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1])
@@ -64,7 +62,7 @@ pub fn stop_on_signal(hangup: Hangup, status: StatusRequest) -> Result<StopFlag>
             match &hangup {
                 _ if signal == SIGUSR1 => status.ask(),
                 Hangup::Reload(reload) if signal == SIGHUP && terminals() == at_start => reload(),
-                _ => ask_to_stop(&flag, &mut first_asked),
+                _ => ask_to_stop(&flag, &mut first_asked, forced),
             }
         }
     });
@@ -81,26 +79,26 @@ fn terminals() -> [bool; 3] {
 }
 
 /// Sets the flag, or ends the process when it was asked to stop before, which `first_asked` remembers.
-fn ask_to_stop(flag: &StopFlag, first_asked: &mut Option<Instant>) {
+fn ask_to_stop(flag: &StopFlag, first_asked: &mut Option<Instant>, forced: u8) {
     match first_asked {
         None => *first_asked = Some(Instant::now()),
         Some(first) if first.elapsed() < ONE_SIGNAL => return,
         Some(_) => {
             log::warn!("second signal, ending at once");
-            end_now();
+            end_now(forced);
         }
     }
     log::info!("stopping");
     flag.set();
-    std::thread::spawn(|| {
+    std::thread::spawn(move || {
         std::thread::sleep(STOP_WITHIN);
         log::warn!("still not stopped, ending now");
-        end_now();
+        end_now(forced);
     });
 }
 
 /// Ends the process with all that it has started.
-fn end_now() -> ! {
+fn end_now(code: u8) -> ! {
     process::kill_all();
-    std::process::exit(FORCED_EXIT_CODE)
+    std::process::exit(i32::from(code))
 }
