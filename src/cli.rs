@@ -20,7 +20,7 @@ mod values;
 
 pub use doctor::DoctorArgs;
 pub use people::{EnrollArgs, PeopleArgs, PeopleChange};
-pub use run::{ConfigArgs, PlaybackArgs, ReactionArgs, RunArgs, SourceArgs, SourceKindArgs};
+pub use run::{ConfigArgs, NEEDS, PlaybackArgs, ReactionArgs, RunArgs, SourceArgs, SourceKindArgs};
 use values::{path, rotation, share};
 
 const EXAMPLES: &str = "\

@@ -50,6 +50,16 @@ CELEBCAM_MAX_FALSE_ACCEPTS in the environment. Flags come before the environment
 file, and the file before the defaults. The file is the one of --config, otherwise
 ~/.config/celebcam/celebcam.toml, otherwise /etc/celebcam/celebcam.toml.";
 
+/// Flags that are of use only with another, wherever that is set; clap's `requires` asks for it on the
+/// command line.
+pub const NEEDS: [(&str, &str); 5] = [
+    ("width", "height"),
+    ("height", "width"),
+    ("repeat", "pictures"),
+    ("snapshot-limit", "snapshot"),
+    ("on-event-timeout", "on-event"),
+];
+
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 #[command(after_help = RUN_EXAMPLES)]
@@ -161,7 +171,7 @@ pub struct SourceKindArgs {
     pub pictures: Vec<PathBuf>,
 }
 
-/// How a source is played that ends. It belongs to that source: another one does not take it over.
+/// How recordings and pictures are played. Said of one source, it does not count for another.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PlaybackArgs {
     /// The MJPEG is a recording: work on every frame, not on the newest only, end with it, and take

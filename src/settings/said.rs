@@ -9,16 +9,7 @@ use clap::{Arg, ArgGroup, ArgMatches, Args, Command, Id};
 use super::error::{Error, Result};
 use super::file::SettingsFile;
 use super::{run_command, values};
-use crate::cli::{PlaybackArgs, SourceKindArgs, TurnArgs};
-
-/// Settings that are of use only with another.
-pub const NEEDS: [(&str, &str); 5] = [
-    ("width", "height"),
-    ("height", "width"),
-    ("repeat", "pictures"),
-    ("snapshot-limit", "snapshot"),
-    ("on-event-timeout", "on-event"),
-];
+use crate::cli::{NEEDS, PlaybackArgs, SourceKindArgs, TurnArgs};
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::fs;
 
 use super::*;
-use crate::cli::{Command as Subcommand, RunArgs};
+use crate::cli::{Command as Subcommand, NEEDS, RunArgs};
 use crate::defaults;
 use crate::recognize::Demand;
 use crate::source::Time;
@@ -85,7 +85,7 @@ fn every_flag_of_run_is_a_setting() {
         assert_eq!(arg.get_env(), Some(OsString::from(variable).as_os_str()), "{key}");
     }
     let all: Vec<&str> = run.get_arguments().filter_map(Arg::get_long).collect();
-    let unknown = said::NEEDS.iter().flat_map(|(key, needed)| [*key, *needed]);
+    let unknown = NEEDS.iter().flat_map(|(key, needed)| [*key, *needed]);
     assert!(unknown.filter(|key| !all.contains(key)).count() == 0);
 
     let file = r#"
@@ -299,7 +299,8 @@ fn a_wrong_run_is_refused_and_looked_at_by_the_doctor() {
         assert_eq!(config.unknown_variables, ["CELEBCAM_X"]);
     }
     assert!(user.config("run --recording --stdin").is_ok());
-    let timeout = user.config("enroll Ann --from-camera --timeout=-1").unwrap_err().to_string();
+    let line = "enroll Ann --from-camera --gallery g --timeout=-1";
+    let timeout = user.config(line).unwrap_err().to_string();
     assert!(timeout.starts_with("--timeout -1: "), "{timeout}");
 }
 
