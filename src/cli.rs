@@ -1,8 +1,12 @@
 //! The command line: clap types only.
+//!
+//! A flag with a variable of the environment is a setting of that subcommand. Flags of a group that is
+//! not `multiple` stand for each other: one that is said nearer to the user silences the others.
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::builder::Resettable;
+use clap::{Arg, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::defaults;
 use crate::detect::{Area, Wanted};
@@ -16,7 +20,7 @@ mod values;
 
 pub use doctor::DoctorArgs;
 pub use people::{EnrollArgs, PeopleArgs, PeopleChange};
-pub use run::{ConfigArgs, ReactionArgs, RunArgs, SourceArgs};
+pub use run::{ConfigArgs, NEEDS, PlaybackArgs, ReactionArgs, RunArgs, SourceArgs, SourceKindArgs};
 use values::{path, rotation, share};
 
 const EXAMPLES: &str = "\
@@ -90,15 +94,23 @@ pub enum Command {
     Bench(BenchArgs),
 }
 
+/// Takes the variables from flags, by their ids, that are settings elsewhere and none of a subcommand.
+fn not_settings(ids: &'static [&'static str]) -> impl Fn(Arg) -> Arg {
+    |arg| match ids.contains(&arg.get_id().as_str()) {
+        true => arg.env(Resettable::Reset),
+        false => arg,
+    }
+}
+
 /// Which models to use.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Models")]
 pub struct ModelFiles {
     /// Recognizer to use in place of the built-in one (ONNX, made by the trainer)
-    #[arg(long, value_name = "FILE", value_parser = path(), value_hint = ValueHint::FilePath)]
+    #[arg(long, env = "CELEBCAM_MODEL", value_name = "FILE", value_parser = path(), value_hint = ValueHint::FilePath)]
     pub model: Option<PathBuf>,
     /// Face detector to use in place of the built-in one (ONNX)
-    #[arg(long, value_name = "FILE", value_parser = path(), value_hint = ValueHint::FilePath)]
+    #[arg(long, env = "CELEBCAM_DETECTOR", value_name = "FILE", value_parser = path(), value_hint = ValueHint::FilePath)]
     pub detector: Option<PathBuf>,
 }
 
@@ -108,19 +120,20 @@ pub struct ModelFiles {
 pub struct GalleryArgs {
     /// File of the people that were added with `celebcam enroll` [default: celebcam/gallery in the
     /// user's folder for data, or `gallery` in the folder of the service]
-    #[arg(long, value_name = "FILE", value_parser = path(), value_hint = ValueHint::FilePath)]
+    #[arg(long, env = "CELEBCAM_GALLERY", value_name = "FILE", value_parser = path(), value_hint = ValueHint::FilePath)]
     pub gallery: Option<PathBuf>,
 }
 
 /// From when on a face is given a name.
 #[derive(Debug, Clone, Default, Args)]
+#[group(multiple = false)]
 pub struct RuleArgs {
     /// Confidence from which a face is named, 0 to 1; the model's own if not given
-    #[arg(long, value_name = "CONFIDENCE", value_parser = share)]
+    #[arg(long, env = "CELEBCAM_THRESHOLD", value_name = "CONFIDENCE", value_parser = share)]
     pub threshold: Option<f32>,
     /// Largest share of strangers' faces to be given a name, such as 0.001; sets the threshold by
     /// the model's own curve
-    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "threshold")]
+    #[arg(long, env = "CELEBCAM_MAX_FALSE_ACCEPTS", value_name = "SHARE", value_parser = share)]
     pub max_false_accepts: Option<f32>,
 }
 
@@ -131,10 +144,10 @@ pub struct DecisionArgs {
     #[allow(missing_docs, reason = "the doc comment would become help text")]
     pub rule: RuleArgs,
     /// Recognize also faces that are too small, too blurred, too dark or seen from the side
-    #[arg(long)]
+    #[arg(long, env = "CELEBCAM_ANY_QUALITY")]
     pub any_quality: bool,
     /// Candidates to show of each face
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, env = "CELEBCAM_TOP_K", value_name = "K", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub top_k: Option<u16>,
 }
 
@@ -156,10 +169,10 @@ pub struct FaceArgs {
     /// Leave out faces whose centre lies in this area, in parts of the picture from 0 to 1 from the
     /// left and the top, such as 0.7,0,0.3,0.5 for a poster in the upper right; several times for
     /// several areas, or with ; between them
-    #[arg(long, value_name = "X,Y,WIDTH,HEIGHT", value_delimiter = ';')]
+    #[arg(long, env = "CELEBCAM_IGNORE", value_name = "X,Y,WIDTH,HEIGHT", value_delimiter = ';')]
     pub ignore: Vec<Area>,
     /// Leave out faces narrower than this
-    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "CELEBCAM_MIN_FACE", value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
     pub min_face: Option<u32>,
 }
 
@@ -176,10 +189,10 @@ impl FaceArgs {
 pub struct TurnArgs {
     /// Degrees by which to turn each picture clockwise, for a camera that does not hang upright: 0,
     /// 90, 180 or 270
-    #[arg(long, value_name = "DEGREES", default_value_t = 0, value_parser = rotation)]
+    #[arg(long, env = "CELEBCAM_ROTATE", value_name = "DEGREES", default_value_t = 0, value_parser = rotation)]
     pub rotate: u16,
     /// Mirror each picture, left for right, after it was turned
-    #[arg(long)]
+    #[arg(long, env = "CELEBCAM_FLIP")]
     pub flip: bool,
 }
 
@@ -211,7 +224,7 @@ Examples:
 
 /// Arguments of `identify`.
 #[derive(Debug, Args)]
-#[command(after_help = IDENTIFY_EXAMPLES)]
+#[command(after_help = IDENTIFY_EXAMPLES, mut_args(not_settings(&["rotate", "flip", "ignore", "min_face", "top_k"])))]
 pub struct IdentifyArgs {
     /// Photos (JPEG, PNG, WebP, BMP), and folders of photos; - reads a photo from standard input
     #[arg(required_unless_present = "files_from", value_name = "PHOTO|DIR", value_hint = ValueHint::AnyPath)]
@@ -262,7 +275,7 @@ pub struct CropArgs {
     #[arg(long)]
     pub all: bool,
     /// Face detector to use in place of the built-in one (ONNX)
-    #[arg(long, value_name = "FILE", value_parser = path(), value_hint = ValueHint::FilePath)]
+    #[arg(long, env = "CELEBCAM_DETECTOR", value_name = "FILE", value_parser = path(), value_hint = ValueHint::FilePath)]
     pub detector: Option<PathBuf>,
 }
 

@@ -62,6 +62,9 @@ pub const ENROLL_FRAMES: u16 = 10;
 /// Longest time to collect them.
 pub const ENROLL_TIMEOUT_S: f32 = 120.0;
 
+/// People looked at for the one who is most like a new person.
+pub const ENROLL_CANDIDATES: usize = 16;
+
 /// How far the odds of a name may fall, as a natural logarithm, before a track that has it loses
 /// it: strangers reach the lower threshold some ten times as often as the higher, but not in a row.
 pub const KEEP_LOG_ODDS: f32 = 2.0;

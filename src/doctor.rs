@@ -1,35 +1,58 @@
 //! `celebcam doctor`: looks at everything that a run needs and says what to do about what is missing.
+//! Each check is a file of its own.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-use std::sync::mpsc;
-use std::time::Duration;
+use std::cell::OnceCell;
 
-use jiff::tz::TimeZone;
+use celebcam_engine::Settings;
 
-use crate::cli::{DoctorArgs, RunArgs};
-use crate::commands::run::spec;
-use crate::settings::Setting;
-use crate::source::SourceSpec;
+use crate::exit::Exit;
+use crate::settings::{DoctorConfig, Setup};
+use crate::source::Device;
 use crate::system::service::{self, Hangup, StatusRequest};
 use crate::system::stop::StopFlag;
+use crate::types::frame::Frame;
 
-mod board;
-mod camera;
-mod files;
+mod cameras;
+mod clock;
 mod finding;
 mod frame;
+mod gallery;
 mod holder;
 mod inference;
+mod memory;
+mod models;
 mod permission;
 mod processor;
 mod report;
+mod settings;
 mod space;
+mod system;
+mod temperature;
 mod upright;
 
 use finding::{Finding, Status};
+use models::Models;
 use report::Report;
+use system::System;
+#[cfg(test)]
+use system::tests;
+
+/// The checks, in the order of their lines. The models are measured on a picture of the source, which is
+/// taken before it is told of.
+const CHECKS: [(&str, fn(&Look<'_>) -> Finding); 12] = [
+    ("settings", settings::check),
+    ("models", models::check),
+    ("gallery", gallery::check),
+    ("processor", |look| look.processor().1.clone()),
+    ("inference", inference::check),
+    ("cameras", |look| look.camera().0.clone()),
+    ("permission", |look| look.permission().clone()),
+    ("frame", frame::check),
+    ("space", space::check),
+    ("memory", memory::check),
+    ("temperature", temperature::check),
+    ("clock", clock::check),
+];
 
 /// Prints a line for each check. All are made, whatever the ones before have found; the exit code is
 /// that of the first failure.
@@ -37,183 +60,86 @@ use report::Report;
 /// # Errors
 ///
 /// An output that cannot be written.
-pub fn execute(
-    args: &DoctorArgs,
-    config: Option<&Path>,
-    settings: &[Setting],
-) -> anyhow::Result<ExitCode> {
-    let stop = service::stop_on_signal(Hangup::Stop, StatusRequest::default())?;
-    let mut report = Report::new(args.run.format);
-    report.add("settings", files::settings(&args.run, config, settings))?;
-    examine(&args.run, &System::default(), &mut report, &stop)?;
-    if stop.is_set() {
-        return Ok(ExitCode::SUCCESS);
-    }
-    Ok(ExitCode::from(report.finish()?))
-}
-
-fn examine(
-    args: &RunArgs,
-    system: &System,
-    report: &mut Report,
-    stop: &StopFlag,
-) -> io::Result<()> {
-    let (engine, processor) = processor::check(usize::from(args.threads), system);
-    let models = files::Models::load(args, &engine);
-    report.add("models", models.finding(&args.models))?;
-    report.add("gallery", files::gallery(&args.gallery, models.recognizer.as_ref().ok()))?;
-    report.add("processor", processor)?;
-
-    // The models are measured on a picture of the source, which comes first.
-    let waiting = report.wait("waiting for a picture");
-    let spec = spec(&args.source, false);
-    let (cameras, device) = camera::check(&spec);
-    let permission = permission::check(&spec, device.as_ref(), system);
-    let can_open = permission.status() < Status::Warning;
-    let (frame, picture) = match (&spec, &device) {
-        (SourceSpec::Camera(_), None) => (Finding::skipped("there is no camera to look at"), None),
-        _ if !can_open => (Finding::skipped("not looked at, see permission"), None),
-        _ => frame::check(&spec, args.source.turn.turn(), device.as_ref(), system, stop),
-    };
-    let inference = (!stop.is_set()).then(|| {
-        inference::check(&models, picture.as_ref(), &args.faces.wanted(), engine.threads())
-    });
-    let upright = match (&models.detector, &picture) {
-        (Ok(detector), Some(picture)) if !stop.is_set() => {
-            upright::check(detector, &picture.rgb, args.source.turn)
+pub fn execute(config: DoctorConfig) -> anyhow::Result<Exit> {
+    let (hangup, status) = (Hangup::Stop, StatusRequest::default());
+    let stop = service::stop_on_signal(hangup, status, Exit::FORCED.code())?;
+    let mut report = Report::new(config.format);
+    let look = Look::new(&config, System::default(), stop);
+    for (name, check) in CHECKS {
+        let finding = check(&look);
+        if look.stop.is_set() {
+            return Ok(Exit::Done);
         }
-        _ => None,
-    };
-    let frame = Finding::joined([Some(frame), upright].into_iter().flatten().collect());
-    waiting.finish_and_clear();
-    let Some(inference) = inference else { return Ok(()) };
-    report.add("inference", inference)?;
-    report.add("cameras", cameras)?;
-    report.add("permission", permission)?;
-    report.add("frame", frame)?;
-
-    report.add("space", space::check(&args.gallery, &args.reactions))?;
-    report.add("memory", board::memory(system))?;
-    report.add("temperature", board::temperature(system))?;
-    report.add("clock", board::clock(jiff::Timestamp::now(), &TimeZone::system()))
-}
-
-/// Where the system says how it is.
-#[derive(Debug, Clone)]
-struct System {
-    root: PathBuf,
-}
-
-impl Default for System {
-    fn default() -> Self {
-        Self { root: PathBuf::from("/") }
+        report.add(name, finding)?;
     }
+    Ok(report.finish()?)
 }
 
-impl System {
-    fn path(&self, below_root: &str) -> PathBuf {
-        self.root.join(below_root)
-    }
-
-    /// A file's text without what surrounds it; `None` where it cannot be read.
-    fn text(&self, below_root: &str) -> Option<String> {
-        read_trimmed(&self.path(below_root))
-    }
-
-    /// The services of celebcam that run.
-    fn running_services(&self) -> Vec<String> {
-        let slices = ["sys/fs/cgroup", "sys/fs/cgroup/systemd"]
-            .map(|groups| self.path(groups).join("system.slice"));
-        let own = slices.iter().find(|slice| slice.join("celebcam.service").exists());
-        let groups = slices.iter().flat_map(|slice| slice.join("system-celebcam.slice").read_dir());
-        let names = groups.flatten().flatten().map(|group| group.file_name());
-        let mut services: Vec<String> = names
-            .filter_map(|name| Some(name.to_str()?.strip_suffix(".service")?.to_owned()))
-            .filter(|name| name.starts_with("celebcam@"))
-            .chain(own.map(|_| "celebcam".to_owned()))
-            .collect();
-        services.sort();
-        services.dedup();
-        services
-    }
+/// What the checks look at, and what more than one of them needs, which is looked at once.
+struct Look<'a> {
+    config: &'a DoctorConfig,
+    system: System,
+    stop: StopFlag,
+    processor: OnceCell<(Settings, Finding)>,
+    models: OnceCell<Models>,
+    camera: OnceCell<(Finding, Option<Device>)>,
+    permission: OnceCell<Finding>,
+    frame: OnceCell<(Finding, Option<Frame>)>,
 }
 
-/// The text of a file without blanks and zeros around it; `None` where it cannot be read.
-fn read_trimmed(path: &Path) -> Option<String> {
-    let bytes = std::fs::read(path).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    Some(text.trim_matches(|letter: char| letter == '\0' || letter.is_whitespace()).to_owned())
-}
-
-/// What `work` gives; `None` where it takes longer than `time`, as a driver may that does not return.
-fn within<T: Send + 'static>(
-    time: Duration,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
-    let (sender, receiver) = mpsc::channel();
-    let worker = std::thread::Builder::new().name("look".to_owned());
-    // After the deadline nobody listens.
-    worker.spawn(move || drop(sender.send(work()))).ok()?;
-    receiver.recv_timeout(time).ok()
-}
-
-/// A path, or another word, as it is written in a command.
-fn quoted(word: impl AsRef<Path>) -> String {
-    let text = word.as_ref().to_string_lossy();
-    shlex::try_quote(&text).map_or_else(|_| text.to_string(), |quoted| quoted.into_owned())
-}
-
-/// An amount for people, of memory or of a disk.
-fn amount(bytes: u64) -> String {
-    match bytes as f64 / 1e6 {
-        megabytes if megabytes >= 1e3 => format!("{:.1} GB", megabytes / 1e3),
-        megabytes => format!("{megabytes:.0} MB"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A system in a folder, with these files.
-    pub(super) fn system(files: &[(&str, &str)]) -> (tempfile::TempDir, System) {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, text) in files {
-            let path = folder.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
+impl<'a> Look<'a> {
+    fn new(config: &'a DoctorConfig, system: System, stop: StopFlag) -> Self {
+        Self {
+            config,
+            system,
+            stop,
+            processor: OnceCell::new(),
+            models: OnceCell::new(),
+            camera: OnceCell::new(),
+            permission: OnceCell::new(),
+            frame: OnceCell::new(),
         }
-        let root = folder.path().to_owned();
-        (folder, System { root })
     }
 
-    #[test]
-    fn work_that_does_not_return_is_left_alone() {
-        assert_eq!(within(Duration::from_secs(60), || 7), Some(7));
-        let (_keep, never) = mpsc::channel::<()>();
-        assert_eq!(within(Duration::from_millis(1), move || never.recv().is_ok()), None);
-        assert_eq!(within(Duration::from_secs(60), || panic!("a driver") as u8), None);
+    fn setup(&self) -> &'a Setup {
+        &self.config.setup
     }
 
-    #[test]
-    fn services_run_while_they_have_a_control_group() {
-        let running = |groups: &[&str]| {
-            let file = |group| (format!("sys/fs/cgroup/system.slice/{group}/cgroup.procs"), "1\n");
-            let files: Vec<_> = groups.iter().map(file).collect();
-            let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
-            system(&files).1.running_services()
-        };
-        let door = "system-celebcam.slice/celebcam@door.service";
-        assert_eq!(running(&["celebcam.service"]), ["celebcam"]);
-        assert_eq!(running(&[door]), ["celebcam@door"]);
-        assert_eq!(running(&["celebcam.service", door]), ["celebcam", "celebcam@door"]);
-        assert!(running(&["other.service"]).is_empty());
+    /// How models are run, and what was found of the processor.
+    fn processor(&self) -> &(Settings, Finding) {
+        self.processor.get_or_init(|| processor::check(self.setup().threads, &self.system))
     }
 
-    #[test]
-    fn amounts_have_the_unit_that_fits() {
-        assert_eq!(amount(49_600_000), "50 MB");
-        assert_eq!(amount(12_340_000_000), "12.3 GB");
-        assert_eq!(quoted("/a b/c"), "'/a b/c'");
+    fn models(&self) -> &Models {
+        let load = || Models::load(&self.setup().observer, &self.processor().0);
+        self.models.get_or_init(load)
+    }
+
+    /// What was found of the cameras, and the one that the source reads.
+    fn camera(&self) -> &(Finding, Option<Device>) {
+        self.camera.get_or_init(|| cameras::look(self.setup().source.as_ref()))
+    }
+
+    fn device(&self) -> Option<&Device> {
+        self.camera().1.as_ref()
+    }
+
+    fn permission(&self) -> &Finding {
+        let source = self.setup().source.as_ref();
+        self.permission.get_or_init(|| permission::look(source, self.device(), &self.system))
+    }
+
+    /// What was found of the source, and a picture of it.
+    fn frame(&self) -> &(Finding, Option<Frame>) {
+        self.frame.get_or_init(|| {
+            let waiting = report::wait(self.config.format, "waiting for a picture");
+            let found = frame::look(self);
+            waiting.finish_and_clear();
+            found
+        })
+    }
+
+    fn picture(&self) -> Option<&Frame> {
+        self.frame().1.as_ref()
     }
 }

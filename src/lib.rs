@@ -40,10 +40,12 @@ pub mod defaults;
 pub mod doctor;
 pub mod enroll;
 pub mod error;
+pub mod exit;
 pub mod models;
 pub mod picture;
 #[cfg(test)]
 mod random;
 pub mod settings;
 pub mod shown;
+pub mod stages;
 pub mod system;

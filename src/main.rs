@@ -1,5 +1,5 @@
-//! The `celebcam` program: parses the command line, starts logging, runs the command and maps an
-//! error to an exit code.
+//! The `celebcam` program: reads the command line, starts logging, runs the command and ends with the
+//! exit code of its outcome.
 
 use std::any::Any;
 use std::fmt::Display;
@@ -8,34 +8,36 @@ use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 use celebcam::cli::{Cli, Command};
-use celebcam::error;
-use celebcam::settings::{self, Failure, Setting};
+use celebcam::error::Error;
+use celebcam::exit::{Exit, with_causes};
+use celebcam::settings::{self, Config, Failure, Said};
 use celebcam::system::{heap, journal};
 use celebcam::{commands, doctor, shown};
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
-    let (cli, settings) = match settings::parse(&args, &|name| std::env::var_os(name)) {
+    let (cli, said) = match settings::parse(&args, &|name| std::env::var_os(name)) {
         Ok(parsed) => parsed,
         Err(Failure::Usage(error)) => error.exit(),
         Err(Failure::Settings(error)) => {
             say(&error);
-            return ExitCode::from(error.exit_code());
+            return Exit::of(&error.into()).into();
         }
     };
+    let is_doctor = matches!(cli.command, Command::Doctor(_));
     // What the doctor sees is in its lines.
-    let quiet = matches!(cli.command, Command::Doctor(_)) && cli.verbose == 0;
-    start_logging(cli.verbose, cli.quiet || quiet);
-    warn_of_settings(&cli);
-    let ended = catch_unwind(|| run(&cli, &settings)).unwrap_or_else(|panic| {
+    start_logging(cli.verbose, cli.quiet || (is_doctor && cli.verbose == 0));
+    let unknown_variables = settings::unknown_variables(std::env::vars_os().map(|(name, _)| name));
+    warn_of_settings(&unknown_variables, &said, is_doctor);
+    let ended = catch_unwind(|| run(cli, said, unknown_variables)).unwrap_or_else(|panic| {
         Err(anyhow::anyhow!("this is a fault of celebcam, please report it: {}", words(&*panic)))
     });
     match ended {
-        Ok(code) => code,
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Ok(exit) => exit.into(),
+        Err(error) if is_broken_pipe(&error) => Exit::Done.into(),
         Err(error) => {
-            say(&error::with_causes(&*error));
-            ExitCode::from(error.chain().find_map(error::exit_code).unwrap_or(1))
+            say(&with_causes(&*error));
+            Exit::of_any(&error).into()
         }
     }
 }
@@ -52,19 +54,21 @@ fn words(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given")
 }
 
-fn run(cli: &Cli, settings: &[Setting]) -> anyhow::Result<ExitCode> {
+fn run(cli: Cli, said: Said, unknown_variables: Vec<String>) -> anyhow::Result<Exit> {
     heap::fit_limit()?;
-    match &cli.command {
-        Command::Identify(args) => commands::identify::execute(args),
-        Command::Run(args) => commands::run::execute(args),
-        Command::Enroll(args) => commands::enroll::execute(args),
-        Command::People(args) => commands::people::execute(args),
-        Command::Crop(args) => commands::crop::execute(args),
-        Command::Config(args) => commands::config::execute(args, settings),
-        Command::Doctor(args) => doctor::execute(args, cli.config.as_deref(), settings),
-        Command::Cameras(args) => commands::cameras::execute(args),
-        Command::Model(args) => commands::model::execute(args),
-        Command::Bench(args) => commands::bench::execute(args),
+    let environment = |name: &str| std::env::var_os(name);
+    let config = Config::new(cli, said, unknown_variables, &environment).map_err(Error::from)?;
+    match config {
+        Config::Identify(config) => commands::identify::execute(&config),
+        Config::Run(config) => commands::run::execute(config),
+        Config::Enroll(config) => commands::enroll::execute(&config),
+        Config::People(config) => commands::people::execute(&config),
+        Config::Crop(args) => commands::crop::execute(&args),
+        Config::Config(settings) => commands::config::execute(&settings),
+        Config::Doctor(config) => doctor::execute(config),
+        Config::Cameras => commands::cameras::execute(),
+        Config::Model(args) => commands::model::execute(&args),
+        Config::Bench(args) => commands::bench::execute(&args),
     }
 }
 
@@ -94,18 +98,13 @@ fn start_logging(verbose: u8, quiet: bool) {
     std::panic::set_hook(Box::new(|panic| log::debug!("{panic}")));
 }
 
-/// Warns of settings that somebody made and that have no effect.
-fn warn_of_settings(cli: &Cli) {
-    for warning in settings::unknown_variables(std::env::vars_os().map(|(name, _)| name)) {
+/// Warns of settings that somebody made and that have no effect; the doctor tells of them itself where
+/// they are withheld.
+fn warn_of_settings(unknown_variables: &[String], said: &Said, is_doctor: bool) {
+    for warning in unknown_variables {
         log::warn!("{warning}");
     }
-    let file = settings::file_path(cli.config.as_deref(), &|name| std::env::var_os(name));
-    let withheld = settings::withheld().filter(|_| file.is_none());
-    let reads_none = matches!(
-        cli.command,
-        Command::Doctor(_) | Command::Cameras(_) | Command::Model(_) | Command::Bench(_)
-    );
-    if let Some(path) = withheld.filter(|_| !reads_none) {
+    if let Some(path) = said.withheld.as_ref().filter(|_| !is_doctor) {
         log::warn!("{} is left out: it is not for this user to read", path.display());
     }
 }
@@ -113,7 +112,7 @@ fn warn_of_settings(cli: &Cli) {
 /// Whether the reader of our output has gone, as `celebcam identify ... | head -1` does. A run knows its
 /// reader; a broken pipe that it fails for is another's.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let is_of_run = matches!(error.downcast_ref(), Some(error::Error::Pipeline(_)));
+    let is_of_run = matches!(error.downcast_ref(), Some(Error::Pipeline(_)));
     !is_of_run
         && error
             .chain()

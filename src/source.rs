@@ -17,7 +17,7 @@ mod spare;
 mod stoppable;
 mod turned;
 
-use std::path::PathBuf;
+use std::fmt;
 use std::time::Duration;
 
 use crate::picture::turn::Turn;
@@ -26,41 +26,66 @@ use crate::types::frame::Frame;
 
 pub use camera::{CameraRequest, Fault, formats};
 pub use choice::CameraChoice;
+pub use command::{CommandRequest, StdinRequest};
 pub use device::{CSI_ADVICE, Device, DeviceKind, Devices, Present, Selector};
 pub use error::{Error, Failure, Loss, Result};
+pub use files::PicturesRequest;
 pub use mjpeg::Splitter;
-pub use network::{Address, NetworkRequest, READER, READER_ADVICE, check_reader};
+pub use network::{Address, NetworkRequest};
 
-/// Which source to open, and how.
-#[derive(Debug, Clone)]
-pub enum SourceSpec {
-    /// A V4L2 camera.
-    Camera(CameraRequest),
-    /// A camera in the network.
-    Network(NetworkRequest),
-    /// Picture files, and folders of them, in the order given.
-    Pictures {
-        /// Files and folders.
-        paths: Vec<PathBuf>,
-        /// Pictures a second, `None` as fast as they are worked on.
-        rate: Option<f32>,
-        /// Starts again after the last one.
-        repeat: bool,
-    },
-    /// A program that writes MJPEG to its standard output.
-    Command {
-        /// The program and its arguments, quoted as in a shell; no shell runs it.
-        line: String,
-        /// Every frame counts and the end of the stream is the end of the source.
-        recording: bool,
-        /// Waits for a program that is not there or gives no pictures; not for a recording.
-        wait: bool,
-    },
-    /// MJPEG on standard input.
-    Stdin {
-        /// Every frame counts.
-        recording: bool,
-    },
+/// Which source to open, and how, and what is to be known of it where it does not go. Each kind of source
+/// implements it in a file of its own.
+pub trait SourceSpec: fmt::Debug {
+    /// Opens the source; its pictures are turned by `turn`.
+    ///
+    /// # Errors
+    /// Without the camera asked for, for paths without pictures, for a program that does not start, for a
+    /// command line that cannot be split, and for a camera in the network without the program that reads it.
+    fn open(&self, turn: Turn) -> Result<Box<dyn FrameSource>>;
+
+    /// Where its pictures come from, for people.
+    fn origin(&self) -> String;
+
+    /// Whose time counts for its pictures.
+    fn time(&self) -> Time;
+
+    /// The camera of this machine that it reads itself.
+    fn selector(&self) -> Option<&Selector> {
+        None
+    }
+
+    /// The program that it starts.
+    fn program(&self) -> Option<Program> {
+        None
+    }
+
+    /// Whether it may fail because another program uses a camera of this machine.
+    fn may_be_taken(&self) -> bool {
+        false
+    }
+
+    /// What to do when no picture comes.
+    fn advice(&self) -> String;
+}
+
+/// Whose time counts for the pictures of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Time {
+    /// That of this machine: pictures come when they are taken, and those that come too fast are dropped.
+    Live,
+    /// That of a film, each frame of which counts.
+    Film,
+    /// None: these are single pictures, each of which counts.
+    Pictures,
+}
+
+/// A program that a source starts.
+#[derive(Debug)]
+pub struct Program {
+    /// Its name, or why it cannot be started.
+    pub name: Result<String>,
+    /// What to do when it cannot.
+    pub advice: String,
 }
 
 /// What a source has to say when it is asked for the next frame.
@@ -115,25 +140,4 @@ pub trait FrameSource {
 
     /// What it has done so far.
     fn counters(&self) -> Counters;
-}
-
-/// Opens the source that `spec` describes, whose pictures are turned by `turn`.
-///
-/// # Errors
-/// Without the camera asked for, for paths without pictures, for a program that does not start, for a
-/// command line that cannot be split, and for a camera in the network without the program that reads it.
-pub fn open(spec: &SourceSpec, turn: Turn) -> Result<Box<dyn FrameSource>> {
-    let source: Box<dyn FrameSource> = match spec {
-        SourceSpec::Camera(request) => Box::new(camera::open(request)?),
-        SourceSpec::Network(request) => Box::new(command::open_network(request)?),
-        SourceSpec::Pictures { paths, rate, repeat } => {
-            // Files are turned while they are read, as their EXIF data asks for turns too.
-            return Ok(Box::new(files::PictureFiles::open(paths, turn, *rate, *repeat)?));
-        }
-        SourceSpec::Command { line, recording, wait } => {
-            Box::new(command::open(line, *recording, *wait)?)
-        }
-        SourceSpec::Stdin { recording } => Box::new(command::open_stdin(*recording)?),
-    };
-    Ok(turned::turned(source, turn))
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use celebcam::error::Error;
+use celebcam::exit::Exit;
 use celebcam::gallery::{self, store};
 use celebcam::settings::{self, Failure};
 use common::{Random, celebcam, emulator, number};
@@ -220,7 +221,8 @@ fn changed_settings_are_read_or_refused() {
             match settings::parse(&args, &file) {
                 Ok(_) => {}
                 Err(Failure::Settings(error)) => {
-                    return Err((error.exit_code(), error.to_string()));
+                    let reason = error.to_string();
+                    return Err((Exit::of(&error.into()).code(), reason));
                 }
                 Err(Failure::Usage(error)) => return Err((2, error.to_string())),
             }
@@ -234,7 +236,7 @@ fn changed_settings_are_read_or_refused() {
 fn changed_galleries_are_read_or_refused() {
     let said = |error: gallery::Error| {
         let error = Error::from(error);
-        (error.exit_code(), error.to_string())
+        (Exit::of(&error).code(), error.to_string())
     };
     let read = |path: &Path| store::read(path).map(drop).map_err(said);
     try_all(changed_gallery, read, &["people", "--gallery"]);

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use celebcam::picture::turn::Turn;
-use celebcam::source::{self, FrameSource, Received, SourceSpec};
+use celebcam::source::{CommandRequest, FrameSource, Received, SourceSpec};
 
 mod common;
 use common::runs::Film;
@@ -50,8 +50,8 @@ fn a_link_that_was_dropped_leaves_no_thread_and_no_open_file() {
     let (_, files_before) = held();
     let line = format!("sh '{}'", script.display());
     // A deadline for frames of some seconds would be waited for: the end of the program is enough.
-    let spec = SourceSpec::Command { line, recording: false, wait: false };
-    let mut source = source::open(&spec, Turn::default()).expect("the program starts");
+    let spec = CommandRequest { line, recording: false, wait: false };
+    let mut source = spec.open(Turn::default()).expect("the program starts");
     wait_until("the first link", || held().0 == 2);
     lose(&mut *source, 1);
     wait_until("one link", || held().0 <= 2);

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::RunArgs;
+use super::{RunArgs, not_settings};
 
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
@@ -29,7 +29,8 @@ camera, 78 bad configuration, model or gallery, 66 a missing input, 1 anything e
 
 /// Arguments of `doctor`: those of `run`.
 #[derive(Debug, Args)]
-#[command(after_help = DOCTOR_EXAMPLES)]
+// Its lines are not events.
+#[command(after_help = DOCTOR_EXAMPLES, mut_args(not_settings(&["format"])))]
 pub struct DoctorArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]

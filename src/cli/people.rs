@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
-use super::{Format, GalleryArgs, ModelFiles, RuleArgs, SourceArgs};
+use super::{Format, GalleryArgs, ModelFiles, RuleArgs, SourceArgs, not_settings};
 use crate::defaults;
 
 const ENROLL_EXAMPLES: &str = "\
@@ -29,7 +29,7 @@ Examples:
 
 /// Arguments of `enroll`.
 #[derive(Debug, Args)]
-#[command(after_help = ENROLL_EXAMPLES)]
+#[command(after_help = ENROLL_EXAMPLES, mut_args(not_settings(&["stdin", "pictures", "recording", "repeat"])))]
 pub struct EnrollArgs {
     /// Name of the person
     pub name: String,

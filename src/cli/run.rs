@@ -50,27 +50,37 @@ CELEBCAM_MAX_FALSE_ACCEPTS in the environment. Flags come before the environment
 file, and the file before the defaults. The file is the one of --config, otherwise
 ~/.config/celebcam/celebcam.toml, otherwise /etc/celebcam/celebcam.toml.";
 
+/// Flags that are of use only with another, wherever that is set; clap's `requires` asks for it on the
+/// command line.
+pub const NEEDS: [(&str, &str); 5] = [
+    ("width", "height"),
+    ("height", "width"),
+    ("repeat", "pictures"),
+    ("snapshot-limit", "snapshot"),
+    ("on-event-timeout", "on-event"),
+];
+
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 #[command(after_help = RUN_EXAMPLES)]
 pub struct RunArgs {
     /// How to print
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, env = "CELEBCAM_FORMAT", value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Frames out of the last five in which a person has to be recognized to have come
-    #[arg(long, value_name = "FRAMES", default_value_t = defaults::CONFIRM_FRAMES)]
+    #[arg(long, env = "CELEBCAM_CONFIRM", value_name = "FRAMES", default_value_t = defaults::CONFIRM_FRAMES)]
     pub confirm: u32,
     /// Seconds for which a person must not be seen to have gone
-    #[arg(long, value_name = "SECONDS", default_value_t = defaults::ABSENCE_S)]
+    #[arg(long, env = "CELEBCAM_ABSENCE", value_name = "SECONDS", default_value_t = defaults::ABSENCE_S)]
     pub absence: f32,
     /// Tell of strangers too, without a name: a start and an end for each one's visit, and an update
     /// if they get a name after all
-    #[arg(long)]
+    #[arg(long, env = "CELEBCAM_UNKNOWN")]
     pub unknown: bool,
     /// Frames a second to take of a live source while somebody is there; faces are looked for 5
     /// times a second at most, and followed in the other frames. While nobody is there, 5 frames
     /// are taken, and while nothing moves either, one of them is looked at every 10 seconds
-    #[arg(long, value_name = "RATE", default_value_t = defaults::MAX_FPS, value_parser = rate)]
+    #[arg(long, env = "CELEBCAM_MAX_FPS", value_name = "RATE", default_value_t = defaults::MAX_FPS, value_parser = rate)]
     pub max_fps: f32,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
@@ -79,7 +89,7 @@ pub struct RunArgs {
     #[allow(missing_docs, reason = "the doc comment would become help text")]
     pub faces: FaceArgs,
     /// Processor cores to use for one picture
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, env = "CELEBCAM_THREADS", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: u16,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
@@ -102,16 +112,16 @@ pub struct ReactionArgs {
     /// Program to run for each event. It gets the event as a JSON line on its standard input, and
     /// as CELEBCAM_EVENT, CELEBCAM_NAME, CELEBCAM_ID, CELEBCAM_CONFIDENCE and CELEBCAM_TRACK in
     /// its environment. No shell runs it
-    #[arg(long, value_name = "PROGRAM ARGS")]
+    #[arg(long, env = "CELEBCAM_ON_EVENT", value_name = "PROGRAM ARGS")]
     pub on_event: Option<String>,
     /// Seconds after which such a program is stopped, with everything it started
-    #[arg(long, value_name = "SECONDS", default_value_t = defaults::ON_EVENT_TIMEOUT_S, value_parser = time_limit)]
+    #[arg(long, env = "CELEBCAM_ON_EVENT_TIMEOUT", value_name = "SECONDS", default_value_t = defaults::ON_EVENT_TIMEOUT_S, value_parser = time_limit)]
     pub on_event_timeout: f32,
     /// Write a JPEG with box and name into this folder when a person comes
-    #[arg(long, value_name = "DIR", value_parser = path(), value_hint = ValueHint::DirPath)]
+    #[arg(long, env = "CELEBCAM_SNAPSHOT", value_name = "DIR", value_parser = path(), value_hint = ValueHint::DirPath)]
     pub snapshot: Option<PathBuf>,
     /// Bytes these pictures may take, such as 500K, 20M or 1G; the oldest are removed first
-    #[arg(long, value_name = "SIZE", default_value = defaults::SNAPSHOT_LIMIT, value_parser = bytes)]
+    #[arg(long, env = "CELEBCAM_SNAPSHOT_LIMIT", value_name = "SIZE", default_value = defaults::SNAPSHOT_LIMIT, value_parser = bytes)]
     pub snapshot_limit: u64,
 }
 
@@ -119,41 +129,58 @@ pub struct ReactionArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Source")]
 pub struct SourceArgs {
-    /// Camera: its number, its path (also one in /dev/v4l/by-id), a part of its name, or the address
-    /// of one in the network (rtsp://, http:// or https://), which ffmpeg reads; the first one if no
-    /// source is given
-    #[arg(long, value_name = "CAMERA", conflicts_with_all = ["command", "stdin", "pictures"])]
-    pub camera: Option<CameraChoice>,
-    /// Program that writes MJPEG to its standard output; it is started again when it ends, and waited
-    /// for while it cannot be started or gives no pictures
-    #[arg(long, value_name = "PROGRAM ARGS", conflicts_with_all = ["stdin", "pictures"])]
-    pub command: Option<String>,
-    /// Read MJPEG from standard input
-    #[arg(long, conflicts_with = "pictures")]
-    pub stdin: bool,
-    /// Photos, and folders of photos, as if they were frames; every one is worked on
-    #[arg(long, num_args = 1.., value_name = "PHOTO|DIR", value_parser = path(), value_hint = ValueHint::AnyPath)]
-    pub pictures: Vec<PathBuf>,
-    /// The MJPEG is a recording: work on every frame, not on the newest only, end with it, and take
-    /// the time from the frames: their number over --fps
-    #[arg(long)]
-    pub recording: bool,
-    /// Start with the first picture again after the last
-    #[arg(long)]
-    pub repeat: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub kind: SourceKindArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the doc comment would become help text")]
+    pub playback: PlaybackArgs,
     /// Frames a second: those of a recording (25 if not given), to show of pictures (as many as can be
     /// worked on if not given), or to ask of a camera
-    #[arg(long, value_name = "RATE", value_parser = rate)]
+    #[arg(long, env = "CELEBCAM_FPS", value_name = "RATE", value_parser = rate)]
     pub fps: Option<f32>,
     /// Width in pixels to ask of a camera
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, env = "CELEBCAM_WIDTH", value_name = "PIXELS")]
     pub width: Option<u32>,
     /// Height in pixels to ask of a camera
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, env = "CELEBCAM_HEIGHT", value_name = "PIXELS")]
     pub height: Option<u32>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the doc comment would become help text")]
     pub turn: TurnArgs,
+}
+
+/// Which source; the first camera where none is named.
+#[derive(Debug, Clone, Default, Args)]
+#[group(multiple = false)]
+pub struct SourceKindArgs {
+    /// Camera: its number, its path (also one in /dev/v4l/by-id), a part of its name, or the address
+    /// of one in the network (rtsp://, http:// or https://), which ffmpeg reads; the first one if no
+    /// source is given
+    #[arg(long, env = "CELEBCAM_CAMERA", value_name = "CAMERA")]
+    pub camera: Option<CameraChoice>,
+    /// Program that writes MJPEG to its standard output; it is started again when it ends, and waited
+    /// for while it cannot be started or gives no pictures
+    #[arg(long, env = "CELEBCAM_COMMAND", value_name = "PROGRAM ARGS")]
+    pub command: Option<String>,
+    /// Read MJPEG from standard input
+    #[arg(long, env = "CELEBCAM_STDIN")]
+    pub stdin: bool,
+    /// Photos, and folders of photos, as if they were frames; every one is worked on
+    #[arg(long, env = "CELEBCAM_PICTURES", num_args = 1.., value_name = "PHOTO|DIR", value_parser = path(), value_hint = ValueHint::AnyPath)]
+    pub pictures: Vec<PathBuf>,
+}
+
+/// How recordings and pictures are played. Said of one source, it does not count for another.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlaybackArgs {
+    /// The MJPEG is a recording: work on every frame, not on the newest only, end with it, and take
+    /// the time from the frames: their number over --fps
+    #[arg(long, env = "CELEBCAM_RECORDING")]
+    pub recording: bool,
+    /// Start with the first picture again after the last
+    #[arg(long, env = "CELEBCAM_REPEAT")]
+    pub repeat: bool,
 }
 
 /// Arguments of `config`: those of `run`.

@@ -4,19 +4,19 @@ mod gallery;
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use celebcam_engine::{LayerTime, Settings};
 use image::RgbImage;
 use serde_json::{Value, json};
 
-use super::load_observer;
-use crate::cli::{BenchArgs, DecisionArgs, Format, ModelFiles};
+use crate::cli::{BenchArgs, Format};
 use crate::detect::Search;
 use crate::error::Result;
+use crate::exit::Exit;
 use crate::models::Model;
 use crate::observe::Observe;
+use crate::stages::ObserverSpec;
 use crate::{models, picture, shown};
 
 /// For how long the peak of the machine is measured.
@@ -27,16 +27,16 @@ const PEAK_TIME: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// [`Error::Model`] when a model cannot be used, [`Error::Input`] when the photo cannot be read.
-pub fn execute(args: &BenchArgs) -> anyhow::Result<ExitCode> {
+pub fn execute(args: &BenchArgs) -> anyhow::Result<Exit> {
     let settings = models::settings(usize::from(args.threads))?;
     let mut out = io::stdout().lock();
     if let Some(people) = args.gallery {
         gallery::bench(args, people, &settings, &mut out)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Done);
     }
     if let Some(photo) = &args.photo {
         bench_photo(args, photo, &settings, &mut out)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Done);
     }
     let models = match &args.file {
         Some(path) => vec![Model::read(path, &settings)?],
@@ -58,7 +58,7 @@ pub fn execute(args: &BenchArgs) -> anyhow::Result<ExitCode> {
         }
     }
     out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 /// Durations of the same thing, shortest first.
@@ -238,8 +238,7 @@ fn bench_photo(
 ) -> anyhow::Result<()> {
     let reader = picture::Reader::new(picture::Limits::PHOTO);
     let rgb = reader.read(path)?.rgb;
-    let decision = DecisionArgs::default();
-    let observer = load_observer(&ModelFiles::default(), &decision, Search::Whole, settings)?;
+    let observer = ObserverSpec::default().load(Search::Whole, settings)?;
     let mut faces = 0;
     let samples = Samples::measure(args.warmup, args.runs, || {
         faces = observer.observe(&rgb, 1)?.len();

@@ -1,9 +1,8 @@
 //! `celebcam cameras`: lists the cameras and their formats.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
-use crate::cli::CamerasArgs;
+use crate::exit::Exit;
 use crate::shown::write_line;
 use crate::source::{CSI_ADVICE, Device, DeviceKind, Devices, Selector, formats};
 
@@ -12,7 +11,7 @@ use crate::source::{CSI_ADVICE, Device, DeviceKind, Devices, Selector, formats};
 /// # Errors
 ///
 /// [`Error::NoCamera`](crate::error::Error::NoCamera) when there is none.
-pub fn execute(_args: &CamerasArgs) -> anyhow::Result<ExitCode> {
+pub fn execute() -> anyhow::Result<Exit> {
     let system = Devices::of_system();
     let (cameras, others): (Vec<Device>, Vec<Device>) =
         system.list().into_iter().partition(|device| device.kind == DeviceKind::Camera);
@@ -23,7 +22,7 @@ pub fn execute(_args: &CamerasArgs) -> anyhow::Result<ExitCode> {
     print_others(&mut out, &others)?;
     out.flush()?;
     system.resolve(&Selector::First)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn print_camera(out: &mut impl Write, camera: &Device) -> io::Result<()> {

@@ -1,23 +1,20 @@
 //! `celebcam config`: the settings of `run` and where each comes from.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
-use super::run;
-use crate::cli::ConfigArgs;
+use crate::exit::Exit;
 use crate::settings::{Kind, Origin, Setting};
 use crate::shown::{masked, write_line};
 
 /// Column behind which the origins stand.
 const ORIGIN_COLUMN: usize = 35;
 
-/// Prints the settings as a settings file, after checking them as `run` does; secrets are masked.
+/// Prints the settings as a settings file; secrets are masked.
 ///
 /// # Errors
 ///
-/// [`Error::Config`](crate::error::Error::Config) for settings that `run` would refuse.
-pub fn execute(args: &ConfigArgs, settings: &[Setting]) -> anyhow::Result<ExitCode> {
-    run::check(&args.run)?;
+/// An output that cannot be written.
+pub fn execute(settings: &[Setting]) -> anyhow::Result<Exit> {
     let mut out = io::stdout().lock();
     let lines: Vec<String> = settings.iter().map(line).collect();
     if settings.iter().any(holds_secret) {
@@ -27,7 +24,7 @@ pub fn execute(args: &ConfigArgs, settings: &[Setting]) -> anyhow::Result<ExitCo
         write_line(&mut out, line)?;
     }
     out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 /// A line of a settings file; what nobody has set is a comment there, and so is what holds secrets,

@@ -2,18 +2,19 @@
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use image::{ImageFormat, RgbImage};
 
 use super::outputs::Outputs;
-use super::{EXIT_NO_INPUT, load_aligner, load_detector, progress_bar, say};
+use super::{progress_bar, say};
 use crate::align::Aligner;
 use crate::cli::CropArgs;
 use crate::detect::{Detector, Search};
 use crate::error::{Error, Result};
+use crate::exit::Exit;
 use crate::models;
 use crate::picture::{self, Limits, PictureFile, Reader};
+use crate::stages::{load_aligner, load_detector};
 
 /// Writes one PNG of 112x112 pixels for the largest face of each photo, or for all of them.
 ///
@@ -21,7 +22,7 @@ use crate::picture::{self, Limits, PictureFile, Reader};
 ///
 /// Missing inputs, a bad detector, or a folder that cannot be written to or in which a photo would be
 /// replaced.
-pub fn execute(args: &CropArgs) -> anyhow::Result<ExitCode> {
+pub fn execute(args: &CropArgs) -> anyhow::Result<Exit> {
     let found = picture::find(&args.inputs)?;
     found.tell();
     let (files, reader) = (found.files, Reader::new(Limits::PHOTO));
@@ -55,7 +56,7 @@ pub fn execute(args: &CropArgs) -> anyhow::Result<ExitCode> {
         files.len(),
         args.out.display()
     ));
-    Ok(ExitCode::from(if unreadable > 0 { EXIT_NO_INPUT } else { 0 }))
+    Ok(Exit::with_unreadable(unreadable))
 }
 
 struct Cutter<'a> {

@@ -1,31 +1,28 @@
 //! `celebcam enroll`: adds a person to the gallery.
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{load_observer, print, required_gallery_path, say};
-use crate::cli::{DecisionArgs, EnrollArgs};
+use super::{print, say};
 use crate::detect::Search;
 use crate::enroll::fit::Fit;
 use crate::enroll::{Shot, known, mean, same_person_cosine};
 use crate::error::{Error, Result};
+use crate::exit::Exit;
 use crate::gallery::store::{self, ModelKey};
 use crate::gallery::{Gallery, Person, names};
 use crate::models;
 use crate::observe::Observer;
 use crate::recognize::Recognizer;
+use crate::settings::{EnrollConfig, Shots};
 use crate::shown::count;
-use crate::system::service;
+use crate::system::service::{self, Hangup, StatusRequest};
 use crate::types::embedding::unit_cosine;
 use crate::types::identity::{Candidate, Features, Label};
 
 mod camera;
 mod photos;
 mod report;
-
-/// People looked at for the one who is most like a new person.
-const NEAREST: u16 = 16;
 
 /// Adds a person by the mean of what the model makes of some pictures, and says so and what to
 /// expect of it.
@@ -34,43 +31,43 @@ const NEAREST: u16 = 16;
 ///
 /// Missing inputs, pictures that cannot be used, a name or a face that somebody has already, a bad
 /// model or gallery, or a gallery that cannot be written.
-pub fn execute(args: &EnrollArgs) -> anyhow::Result<ExitCode> {
-    if Path::new(&args.name).is_file() {
+pub fn execute(config: &EnrollConfig) -> anyhow::Result<Exit> {
+    if Path::new(&config.name).is_file() {
         return Err(Error::Refused(format!(
             "{} is a file; the name of the person comes first, then the photos",
-            args.name
+            config.name
         ))
         .into());
     }
-    let name = &super::people::cleaned(&args.name)?;
-    let path = required_gallery_path(&args.gallery)?;
-    let search = if args.from_camera { Search::Whole } else { Search::Thorough };
-    let decision =
-        DecisionArgs { rule: args.rule.clone(), top_k: Some(NEAREST), ..DecisionArgs::default() };
-    let observer = load_observer(&args.models, &decision, search, &models::settings(1)?)?;
+    let name = &super::people::cleaned(&config.name)?;
+    let path = config.gallery.as_path();
+    let (search, one, many) = match config.shots {
+        Shots::Photos(_) => (Search::Thorough, "photo", "photos"),
+        Shots::Camera(_) => (Search::Whole, "frame", "frames"),
+    };
+    let observer = config.observer.load(search, &models::settings(1)?)?;
     let recognizer = observer.recognizer();
     let key = recognizer.model_key()?;
     // Said before the work; asked again when the gallery is changed.
-    let gallery = store::load(&path, &key)?;
-    let known = addressee(name, args.add, recognizer, &gallery)?;
+    let gallery = store::load(path, &key)?;
+    let known = addressee(name, config.add, recognizer, &gallery)?;
     let known = known.map(|person| gallery.embedding(person));
-    let Some(taken) = collect(args, &observer, known.as_deref())? else {
+    let Some(taken) = collect(config, &observer, known.as_deref())? else {
         say("stopped; nobody was added");
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Done);
     };
-    let added = record(args, name, recognizer, &key, &path, &taken)?;
-    let of = if args.from_camera { ("frame", "frames") } else { ("photo", "photos") };
-    let pictures = count(taken.len(), of.0, of.1);
+    let added = record(config, name, recognizer, &key, path, &taken)?;
+    let pictures = count(taken.len(), one, many);
     let people = count(added.gallery.people().len(), "person", "people");
     let place = format!("(gallery: {people}, {})", path.display());
-    if args.add {
+    if config.add {
         let Added { name, pictures: all, .. } = &added;
         print(format_args!("{pictures} added to {name}, who has {all} now {place}"))?;
     } else {
         print(format_args!("{} added from {pictures} {place}", added.name))?;
     }
-    report::print_all(&added, !args.add, &taken, recognizer)?;
-    Ok(ExitCode::SUCCESS)
+    report::print_all(&added, !config.add, &taken, recognizer)?;
+    Ok(Exit::Done)
 }
 
 /// A face that is taken.
@@ -87,16 +84,18 @@ fn features(taken: &[Taken]) -> impl Iterator<Item = &Features> {
 /// The faces of the person, who may be `known` by a mean embedding; `None` when it was stopped by a
 /// signal.
 fn collect(
-    args: &EnrollArgs,
+    config: &EnrollConfig,
     observer: &Observer,
     known: Option<&[f32]>,
 ) -> Result<Option<Vec<Taken>>> {
-    if args.from_camera {
-        let stop =
-            service::stop_on_signal(service::Hangup::Stop, service::StatusRequest::default())?;
-        return camera::faces(args, observer, &stop);
+    match &config.shots {
+        Shots::Photos(shots) => photos::faces(config, shots, observer, known).map(Some),
+        Shots::Camera(shots) => {
+            let (hangup, status) = (Hangup::Stop, StatusRequest::default());
+            let stop = service::stop_on_signal(hangup, status, Exit::FORCED.code())?;
+            camera::faces(shots, observer, &stop)
+        }
     }
-    photos::faces(args, observer, known).map(Some)
 }
 
 /// The person of the gallery to whom pictures are added; `None` for a new one.
@@ -144,7 +143,7 @@ struct Added {
 
 /// Writes the person into the gallery.
 fn record(
-    args: &EnrollArgs,
+    config: &EnrollConfig,
     name: &str,
     recognizer: &Recognizer,
     key: &ModelKey,
@@ -158,9 +157,9 @@ fn record(
         path,
         |path| Ok(store::load(path, key)?),
         |gallery| {
-            let addressee = addressee(name, args.add, recognizer, gallery)?;
+            let addressee = addressee(name, config.add, recognizer, gallery)?;
             let alike = known::by_likeness(recognizer, gallery, features(taken));
-            if !args.force {
+            if !config.force {
                 check_face(recognizer, gallery, addressee, &face, &alike)?;
             }
             let known = addressee.map(|person| gallery.embedding(person));

@@ -6,7 +6,6 @@ mod output;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::thread;
@@ -15,17 +14,19 @@ use celebcam_engine::Settings;
 use image::RgbImage;
 
 use super::outputs::Outputs;
-use super::{EXIT_NO_INPUT, load_observer, load_recognizer, open_gallery, progress_bar, say};
+use super::{progress_bar, say};
 use crate::annotate::{Undrawable, annotate, annotate_areas};
-use crate::cli::IdentifyArgs;
 use crate::defaults;
 use crate::detect::{Area, Search};
 use crate::error::{Error, Result};
+use crate::exit::Exit;
 use crate::models;
 use crate::observe::{Observe, Observer};
 use crate::picture::{self, PictureFile, Reader};
 use crate::quality::{self, Limits};
 use crate::recognize::Recognizer;
+use crate::settings::IdentifyConfig;
+use crate::stages::open_gallery;
 use crate::system::heap;
 use crate::types::face::{CROP_SIZE_PX, FaceCrop};
 use output::{Finding, Printer, Summary};
@@ -44,14 +45,14 @@ const OVER: usize = usize::MAX;
 /// # Errors
 ///
 /// Missing inputs, a bad model, or an output that cannot be written or would replace a photo.
-pub fn execute(args: &IdentifyArgs) -> anyhow::Result<ExitCode> {
-    let found = inputs::photos(args)?;
-    let copies = match &args.annotate {
+pub fn execute(config: &IdentifyConfig) -> anyhow::Result<Exit> {
+    let found = inputs::photos(&config.inputs, config.files_from.as_deref())?;
+    let copies = match &config.annotate {
         Some(folder) => Some(Outputs::plan(folder, &found.files, copy_name)?),
         None => None,
     };
-    let examiner = Examiner::load(args, copies)?;
-    let printer = Printer::new(args.format, args.decision.top_k, examiner.recognizer());
+    let examiner = Examiner::load(config, copies)?;
+    let printer = Printer::new(config.format, config.candidates, examiner.recognizer());
     let bar = progress_bar(found.files.len());
     let mut summary = Summary::default();
     found.tell();
@@ -60,7 +61,7 @@ pub fn execute(args: &IdentifyArgs) -> anyhow::Result<ExitCode> {
     let mut stdout = std::io::stdout().lock();
     in_order(
         &files,
-        worker_count(args, files.len()),
+        worker_count(config, files.len()),
         |file| examiner.examine(file),
         |file, result| {
             let findings = match result {
@@ -84,13 +85,13 @@ pub fn execute(args: &IdentifyArgs) -> anyhow::Result<ExitCode> {
     if files.len() > 1 || summary.unreadable() > 0 {
         say(&summary);
     }
-    Ok(ExitCode::from(if summary.unreadable() > 0 { EXIT_NO_INPUT } else { 0 }))
+    Ok(Exit::with_unreadable(summary.unreadable()))
 }
 
-fn worker_count(args: &IdentifyArgs, files: usize) -> usize {
+fn worker_count(config: &IdentifyConfig, files: usize) -> usize {
     let cores = || thread::available_parallelism().map_or(1, usize::from);
     let most = heap::left_bytes().map_or(files, |left| files.min((left / WORKER_BYTES) as usize));
-    args.threads.map_or_else(cores, usize::from).min(most).max(1)
+    config.threads.unwrap_or_else(cores).min(most).max(1)
 }
 
 /// Finds the people in one picture.
@@ -114,9 +115,9 @@ enum Kind {
 }
 
 impl Examiner {
-    fn load(args: &IdentifyArgs, copies: Option<Outputs>) -> Result<Self> {
-        let kind = Kind::load(args, copies, &models::settings(1)?)?;
-        let limits = picture::Limits { turn: args.turn.turn(), ..picture::Limits::PHOTO };
+    fn load(config: &IdentifyConfig, copies: Option<Outputs>) -> Result<Self> {
+        let kind = Kind::load(config, copies, &models::settings(1)?)?;
+        let limits = picture::Limits { turn: config.turn, ..picture::Limits::PHOTO };
         Ok(Self { kind, reader: Reader::new(limits) })
     }
 
@@ -136,20 +137,19 @@ impl Examiner {
 }
 
 impl Kind {
-    fn load(args: &IdentifyArgs, copies: Option<Outputs>, settings: &Settings) -> Result<Self> {
-        if args.crops {
-            let recognizer = load_recognizer(&args.models, &args.decision, settings)?;
-            let recognizer = Box::new(match open_gallery(&args.gallery, &recognizer)? {
+    fn load(config: &IdentifyConfig, copies: Option<Outputs>, settings: &Settings) -> Result<Self> {
+        let (observer, gallery) = (&config.observer, config.gallery.as_deref());
+        if config.crops {
+            let recognizer = observer.recognizer.load(settings)?;
+            let recognizer = Box::new(match open_gallery(gallery, &recognizer)? {
                 Some(gallery) => recognizer.with_gallery(Arc::clone(gallery.shared())),
                 None => recognizer,
             });
-            return Ok(Self::Crops { recognizer, limits: args.decision.limits() });
+            return Ok(Self::Crops { recognizer, limits: observer.limits });
         }
-        let wanted = args.faces.wanted();
-        let ignored = wanted.ignored.clone();
-        let observer = load_observer(&args.models, &args.decision, Search::Thorough, settings)?
-            .with_wanted(wanted);
-        let observer = Box::new(match open_gallery(&args.gallery, observer.recognizer())? {
+        let ignored = observer.wanted.ignored.clone();
+        let observer = observer.load(Search::Thorough, settings)?;
+        let observer = Box::new(match open_gallery(gallery, observer.recognizer())? {
             Some(gallery) => observer.with_gallery(Arc::clone(gallery.shared())),
             None => observer,
         });

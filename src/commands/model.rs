@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::rule_in_words;
 use crate::align::Aligner;
 use crate::cli::{Format, ModelArgs};
 use crate::detect::Detector;
+use crate::exit::Exit;
 use crate::models::{self, Model};
 use crate::recognize::Recognizer;
 use crate::shown;
@@ -23,7 +22,7 @@ const LARGER_GALLERIES: [usize; 4] = [100, 1_000, 10_000, 100_000];
 /// # Errors
 ///
 /// [`Error::Model`](crate::error::Error::Model) when the file is not a model that celebcam runs.
-pub fn execute(args: &ModelArgs) -> anyhow::Result<ExitCode> {
+pub fn execute(args: &ModelArgs) -> anyhow::Result<Exit> {
     let settings = models::settings(1)?;
     let models = match &args.file {
         Some(path) => vec![Model::read(path, &settings)?],
@@ -45,7 +44,7 @@ pub fn execute(args: &ModelArgs) -> anyhow::Result<ExitCode> {
         }
     }
     out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 /// A model that passed the checks of its kind.
@@ -135,10 +134,10 @@ fn print_people(out: &mut impl Write, recognizer: &Recognizer) -> io::Result<()>
 fn print_decision(out: &mut impl Write, recognizer: &Recognizer) -> io::Result<()> {
     let decision = recognizer.decision();
     let own = recognizer.labels().len();
-    line(out, "threshold", &rule_in_words(&recognizer.rule_among(own)))?;
+    line(out, "threshold", &recognizer.rule_among(own).to_string())?;
     if decision.impostors.is_some() {
         for people in LARGER_GALLERIES.into_iter().filter(|&people| people > own) {
-            line(out, "", &rule_in_words(&recognizer.rule_among(people)))?;
+            line(out, "", &recognizer.rule_among(people).to_string())?;
         }
     }
     line(out, "calibration", &decision.calibration)?;

@@ -100,6 +100,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::exit::Exit;
 
     fn files(folder: &Path, names: &[&str]) -> Vec<PictureFile> {
         let file = |name: &&str| {
@@ -116,7 +117,7 @@ mod tests {
 
     fn refusal(folder: &Path, files: &[PictureFile]) -> String {
         let refused = Outputs::plan(folder, files, Path::to_owned).unwrap_err();
-        assert_eq!(refused.exit_code(), 2);
+        assert_eq!(Exit::of(&refused), Exit::Usage);
         refused.to_string()
     }
 
@@ -165,10 +166,16 @@ mod tests {
         fs::hard_link(out.join("x.jpg"), out.join("X.jpg")).unwrap();
         fs::hard_link(&photos[0].path, out.join("y.jpg")).unwrap();
         for name in ["X.jpg", "y.jpg"] {
-            assert_eq!(outputs.write(Path::new(name), b"face").unwrap_err().exit_code(), 2);
+            assert_eq!(
+                Exit::of(&outputs.write(Path::new(name), b"face").unwrap_err()),
+                Exit::Usage
+            );
         }
         symlink(folder.path(), out.join("sub")).unwrap();
-        assert_eq!(outputs.write(Path::new("sub/z.jpg"), b"face").unwrap_err().exit_code(), 1);
+        assert_eq!(
+            Exit::of(&outputs.write(Path::new("sub/z.jpg"), b"face").unwrap_err()),
+            Exit::Failure
+        );
         assert!(!folder.path().join("z.jpg").exists());
         assert_eq!(fs::read(&photos[0].path).unwrap(), b"p/x.jpg");
     }

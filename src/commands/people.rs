@@ -2,17 +2,19 @@
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
-use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{load_recognizer, required_gallery_path, rule_in_words, say};
-use crate::cli::{DecisionArgs, Format, GalleryArgs, ModelFiles, PeopleArgs, PeopleChange};
+use super::say;
+use crate::cli::Format;
 use crate::error::{Error, Result};
+use crate::exit::Exit;
 use crate::gallery::{self, Gallery, Person, names, store};
 use crate::models;
 use crate::recognize::{Recognizer, Rule};
+use crate::settings::{PeopleChange, PeopleConfig};
 use crate::shown::{self, count};
+use crate::stages::RecognizerSpec;
 use crate::types::identity::Label;
 
 /// Version of the JSON lines.
@@ -24,29 +26,26 @@ const SCHEMA: u32 = 1;
 ///
 /// A bad gallery or model, a name that nobody has, a new name that somebody has, or a gallery that cannot be
 /// written.
-pub fn execute(args: &PeopleArgs) -> anyhow::Result<ExitCode> {
-    match &args.change {
-        None => list(args)?,
-        Some(PeopleChange::Rename { old, new, models, gallery }) => {
-            rename(old, new, models, gallery)?;
-        }
-        Some(PeopleChange::Remove { names, models, gallery }) => remove(names, models, gallery)?,
+pub fn execute(config: &PeopleConfig) -> anyhow::Result<Exit> {
+    match &config.change {
+        PeopleChange::List(format) => list(config, *format)?,
+        PeopleChange::Rename { old, new } => rename(old, new, config)?,
+        PeopleChange::Remove(names) => remove(names, config)?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
-fn list(args: &PeopleArgs) -> anyhow::Result<()> {
-    let path = required_gallery_path(&args.gallery)?;
-    let gallery = store::read(&path)?;
+fn list(config: &PeopleConfig, format: Format) -> anyhow::Result<()> {
+    let path = &config.gallery;
+    let gallery = store::read(path)?;
     let people = gallery.as_ref().map_or(&[][..], Gallery::people);
-    let decision = DecisionArgs { rule: args.rule.clone(), ..DecisionArgs::default() };
-    let recognizer = load_recognizer(&args.models, &decision, &models::settings(1)?)?;
+    let recognizer = config.recognizer.load(&models::settings(1)?)?;
     let rule = rule_in_force(&recognizer, gallery.as_ref());
-    print(people, rule.as_ref(), args.format)?;
+    print(people, rule.as_ref(), format)?;
     say(format_args!("{} in {}", count(people.len(), "person", "people"), path.display()));
     let own = count(recognizer.labels().len(), "person", "people");
     match rule {
-        Some(rule) => say(format_args!("with {own} of the model, {}", rule_in_words(&rule))),
+        Some(rule) => say(format_args!("with {own} of the model, {rule}")),
         None => log::warn!(
             "they were added to another model than {}, which does not know them; --model names \
              theirs",
@@ -109,10 +108,9 @@ pub fn cleaned(name: &str) -> Result<String> {
     Ok(clean)
 }
 
-fn rename(old: &str, new: &str, models: &ModelFiles, gallery: &GalleryArgs) -> anyhow::Result<()> {
-    let path = required_gallery_path(gallery)?;
+fn rename(old: &str, new: &str, config: &PeopleConfig) -> anyhow::Result<()> {
     let new = &*cleaned(new)?;
-    let own = own_people(models)?;
+    let own = own_people(&config.recognizer)?;
     if let Some(own) = own_person(&own, new) {
         return Err(Error::Refused(format!(
             "{} is one of the model's own people; choose another name",
@@ -120,7 +118,7 @@ fn rename(old: &str, new: &str, models: &ModelFiles, gallery: &GalleryArgs) -> a
         ))
         .into());
     }
-    let (before, _) = store::update(&path, existing, |gallery| {
+    let (before, _) = store::update(&config.gallery, existing, |gallery| {
         let person = find(gallery, old, &own)?;
         let before = gallery.people()[person].name.clone();
         gallery.rename(person, new)?;
@@ -130,10 +128,10 @@ fn rename(old: &str, new: &str, models: &ModelFiles, gallery: &GalleryArgs) -> a
     Ok(())
 }
 
-fn remove(wanted: &[String], models: &ModelFiles, gallery: &GalleryArgs) -> anyhow::Result<()> {
-    let path = required_gallery_path(gallery)?;
-    let own = own_people(models)?;
-    let (removed, left) = store::update(&path, existing, |gallery| {
+fn remove(wanted: &[String], config: &PeopleConfig) -> anyhow::Result<()> {
+    let path = &config.gallery;
+    let own = own_people(&config.recognizer)?;
+    let (removed, left) = store::update(path, existing, |gallery| {
         let mut people = Vec::new();
         for name in wanted {
             let person = find(gallery, name, &own)?;
@@ -159,9 +157,8 @@ fn existing(path: &Path) -> Result<Gallery> {
     })
 }
 
-fn own_people(models: &ModelFiles) -> Result<Vec<Label>> {
-    let recognizer = load_recognizer(models, &DecisionArgs::default(), &models::settings(1)?)?;
-    Ok(recognizer.labels().to_vec())
+fn own_people(recognizer: &RecognizerSpec) -> Result<Vec<Label>> {
+    Ok(recognizer.load(&models::settings(1)?)?.labels().to_vec())
 }
 
 fn own_person<'a>(own: &'a [Label], name: &str) -> Option<&'a Label> {

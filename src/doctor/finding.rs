@@ -1,5 +1,6 @@
 //! What a check has found.
 
+use crate::exit::Exit;
 use crate::shown;
 
 /// How a check ended, the better first.
@@ -34,13 +35,13 @@ pub struct Finding {
     status: Status,
     found: String,
     advice: Option<String>,
-    exit_code: Option<u8>,
+    exit: Option<Exit>,
 }
 
 impl Finding {
     /// All is well.
     pub fn ok(found: impl Into<String>) -> Self {
-        Self { status: Status::Ok, found: found.into(), advice: None, exit_code: None }
+        Self { status: Status::Ok, found: found.into(), advice: None, exit: None }
     }
 
     /// There is nothing to look at, for this reason.
@@ -54,9 +55,9 @@ impl Finding {
     }
 
     /// A run does not go; `advice` is what to do.
-    pub fn failure(found: impl Into<String>, advice: impl Into<String>, exit_code: u8) -> Self {
-        let exit_code = Some(exit_code);
-        Self { status: Status::Failure, exit_code, ..Self::warning(found, advice) }
+    pub fn failure(found: impl Into<String>, advice: impl Into<String>, exit: Exit) -> Self {
+        let exit = Some(exit);
+        Self { status: Status::Failure, exit, ..Self::warning(found, advice) }
     }
 
     /// Several as one, as bad as the worst. What two of them say is said once.
@@ -75,7 +76,7 @@ impl Finding {
             status: parts.iter().map(|part| part.status).max().unwrap_or(Status::Skipped),
             found: texts(|part| Some(part.found()), "; "),
             advice: (!advice.is_empty()).then_some(advice),
-            exit_code: parts.iter().find_map(|part| part.exit_code),
+            exit: parts.iter().find_map(|part| part.exit),
         }
     }
 
@@ -101,9 +102,9 @@ impl Finding {
         self.advice.as_deref()
     }
 
-    /// Exit code of a run that fails for this.
-    pub fn exit_code(&self) -> Option<u8> {
-        self.exit_code
+    /// How a run ends that fails for this.
+    pub fn exit(&self) -> Option<Exit> {
+        self.exit
     }
 }
 
@@ -116,11 +117,14 @@ mod tests {
         let parts = vec![
             Finding::ok("a"),
             Finding::warning("b", "Do b."),
-            Finding::failure("c", "Do c.", 78),
-            Finding::failure("d", "Do d.", 1),
+            Finding::failure("c", "Do c.", Exit::BadConfiguration),
+            Finding::failure("d", "Do d.", Exit::Failure),
         ];
         let joined = Finding::joined(parts);
-        assert_eq!((joined.status(), joined.exit_code()), (Status::Failure, Some(78)));
+        assert_eq!(
+            (joined.status(), joined.exit()),
+            (Status::Failure, Some(Exit::BadConfiguration))
+        );
         assert_eq!((joined.found(), joined.advice()), ("a; b; c; d", Some("Do b. Do c. Do d.")));
         let twice =
             Finding::joined(vec![Finding::warning("a", "Do."), Finding::warning("b", "Do.")]);

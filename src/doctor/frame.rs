@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-use super::{Finding, System, holder, quoted};
+use super::{Finding, Look, Status, System, holder, upright};
 use crate::error::{Error, Result};
+use crate::exit::Exit;
 use crate::picture::luma::luma;
-use crate::picture::turn::Turn;
 use crate::quality::Limits;
 use crate::shown::count;
-use crate::shown::masked;
-use crate::source::{self, Device, FrameSource, Received, SourceSpec};
+use crate::source::{Device, FrameSource, Received, SourceSpec, Time};
+use crate::system::process::quoted;
 use crate::system::stop::StopFlag;
 use crate::types::frame::Frame;
 
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Frames a second below which whoever walks past may be missed.
 const SLOW: f64 = 2.0;
 
-/// One in that many frames may be corrupt.
+/// Largest share of frames that may be corrupt: 1 in 20.
 const CORRUPT_ONE_IN: u64 = 20;
 
 /// How long to look.
@@ -39,39 +39,38 @@ const TIMES: Times = Times {
     measure_slow: Duration::from_secs(3),
 };
 
-/// What comes from the source that `spec` asks for, the camera `device`, and the last picture, turned
-/// by `turn`.
-pub fn check(
-    spec: &SourceSpec,
-    turn: Turn,
-    device: Option<&Device>,
-    system: &System,
-    stop: &StopFlag,
-) -> (Finding, Option<Frame>) {
-    let times = if is_live(spec) {
-        TIMES
-    } else {
-        Times { measure: Duration::ZERO, measure_slow: Duration::ZERO, ..TIMES }
+pub fn check(look: &Look<'_>) -> Finding {
+    let upright = match (&look.models().detector, look.picture()) {
+        (Ok(detector), Some(picture)) => upright::look(detector, &picture.rgb, look.setup().turn),
+        _ => None,
+    };
+    Finding::joined([Some(look.frame().0.clone()), upright].into_iter().flatten().collect())
+}
+
+/// What comes from the source, and the last picture.
+pub fn look(look: &Look<'_>) -> (Finding, Option<Frame>) {
+    let (source, device) = (look.setup().source.as_ref(), look.device());
+    if source.selector().is_some() && device.is_none() {
+        return (Finding::skipped("there is no camera to look at"), None);
+    }
+    if look.permission().status() >= Status::Warning {
+        return (Finding::skipped("not looked at, see permission"), None);
+    }
+    let times = match source.time() {
+        Time::Live => TIMES,
+        Time::Film | Time::Pictures => {
+            Times { measure: Duration::ZERO, measure_slow: Duration::ZERO, ..TIMES }
+        }
     };
     let opened = Instant::now();
-    let sample = source::open(spec, turn)
-        .map_err(Error::from)
-        .and_then(|mut source| take(source.as_mut(), opened, &times, stop));
-    match sample {
+    let opening = source.open(look.setup().turn).map_err(Error::from);
+    match opening.and_then(|mut source| take(source.as_mut(), opened, &times, &look.stop)) {
         Ok(Some(sample)) => (judge(&sample), Some(sample.frame)),
         Ok(None) => (Finding::skipped("the look was broken off"), None),
         Err(error) => {
-            let advice = advice(spec, device, system);
-            (Finding::failure(error.to_string(), advice, error.exit_code()), None)
+            let advice = advice(source, device, &look.system);
+            (Finding::failure(error.to_string(), advice, Exit::of(&error)), None)
         }
-    }
-}
-
-fn is_live(spec: &SourceSpec) -> bool {
-    match spec {
-        SourceSpec::Camera(_) | SourceSpec::Network(_) => true,
-        SourceSpec::Command { recording, .. } | SourceSpec::Stdin { recording } => !recording,
-        SourceSpec::Pictures { .. } => false,
     }
 }
 
@@ -221,41 +220,17 @@ fn brightness(rgb: &RgbImage) -> f32 {
     luma(sums.map(|sum| sum as f32 / pixels))
 }
 
-/// What to do when no picture comes.
-fn advice(spec: &SourceSpec, device: Option<&Device>, system: &System) -> String {
-    let is_held = matches!(spec, SourceSpec::Camera(_) | SourceSpec::Command { .. });
-    let services = system.running_services();
-    if is_held && !services.is_empty() {
+/// What to do when no picture comes from `source`, the camera `device`.
+fn advice(source: &dyn SourceSpec, device: Option<&Device>, system: &System) -> String {
+    let services = if source.may_be_taken() { system.running_services() } else { Vec::new() };
+    if !services.is_empty() {
         return format!(
             "The service is using the camera; stop it for the time of the look: sudo systemctl stop \
              {}",
             services.join(" ")
         );
     }
-    match spec {
-        SourceSpec::Camera(_) => camera_advice(device, system),
-        SourceSpec::Command { line, .. } => {
-            let line = masked(line);
-            format!("See what the program says: celebcam -v doctor --command {}", quoted(line))
-        }
-        SourceSpec::Network(_) => {
-            "Look whether the camera is on, its address, user and password are right, and this \
-             machine reaches it; `celebcam -v doctor` shows what ffmpeg says."
-                .to_owned()
-        }
-        SourceSpec::Stdin { .. } => {
-            "Give it MJPEG: rpicam-vid -t 0 --codec mjpeg -o - | celebcam doctor --stdin".to_owned()
-        }
-        SourceSpec::Pictures { .. } => {
-            "Name photos that can be read: celebcam doctor --pictures photos/".to_owned()
-        }
-    }
-}
-
-fn camera_advice(device: Option<&Device>, system: &System) -> String {
-    let Some(node) = device.map(|device| &device.node) else {
-        return "Look which cameras there are: celebcam cameras".to_owned();
-    };
+    let Some(Device { node, .. }) = device else { return source.advice() };
     match holder::find(node, system) {
         Some(holder) => {
             format!("The program {} has it open; end it: kill {}", holder.program, holder.process)
@@ -271,9 +246,9 @@ fn camera_advice(device: Option<&Device>, system: &System) -> String {
 mod tests {
     use std::collections::VecDeque;
 
-    use super::super::{Status, tests::system};
+    use super::super::tests::system;
     use super::*;
-    use crate::source::Counters;
+    use crate::source::{self, CommandRequest, Counters};
 
     /// Hardly any time.
     const SHORT: Times = Times {
@@ -365,16 +340,13 @@ mod tests {
 
     #[test]
     fn who_has_the_camera_is_asked_to_let_go_of_it() {
-        let spec = SourceSpec::Command {
-            line: "rpicam-vid -o -".to_owned(),
-            recording: false,
-            wait: false,
-        };
+        let line = "rpicam-vid -o -".to_owned();
+        let source = CommandRequest { line, recording: false, wait: false };
         let group = "sys/fs/cgroup/system.slice/celebcam.service/cgroup.procs";
         let (_service, with_service) = system(&[(group, "7")]);
-        assert!(advice(&spec, None, &with_service).ends_with("sudo systemctl stop celebcam"));
+        assert!(advice(&source, None, &with_service).ends_with("sudo systemctl stop celebcam"));
         let (_nobody, without) = system(&[]);
-        let own = advice(&spec, None, &without);
+        let own = advice(&source, None, &without);
         assert!(own.ends_with("celebcam -v doctor --command 'rpicam-vid -o -'"), "{own}");
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{System, read_trimmed};
+use super::system::{System, read_trimmed};
 
 /// Another process.
 #[derive(Debug, PartialEq, Eq)]

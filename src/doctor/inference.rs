@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::Finding;
-use super::files::Models;
+use super::{Finding, Look, Models};
 use crate::align::Aligner;
 use crate::defaults;
 use crate::detect::{Detector, Wanted};
 use crate::error::Result;
+use crate::exit::Exit;
 use crate::picture;
 use crate::recognize::Recognizer;
 use crate::shown::count;
@@ -22,23 +22,23 @@ const TIME: Duration = Duration::from_millis(500);
 /// Size of a picture where the source has none.
 const PICTURE_PX: (u32, u32) = (640, 480);
 
-/// What the models take for a picture of the source, or for a made-up one, in which the faces that are
-/// `wanted` count.
-pub fn check(models: &Models, picture: Option<&Frame>, wanted: &Wanted, threads: usize) -> Finding {
-    let (Ok(detector), Ok(aligner), Ok(recognizer)) =
-        (&models.detector, &models.aligner, &models.recognizer)
-    else {
+/// What the models take for a picture of the source, or for a made-up one.
+pub fn check(look: &Look<'_>) -> Finding {
+    let Models { detector, aligner, recognizer, .. } = look.models();
+    let (picture, wanted) = (look.picture(), &look.setup().observer.wanted);
+    let (Ok(detector), Ok(aligner), Ok(recognizer)) = (detector, aligner, recognizer) else {
         return Finding::skipped("there are no models to run");
     };
     match measure(detector, aligner, recognizer, picture, wanted) {
-        Ok(measured) => Finding::joined(
-            [speed(&measured, threads)].into_iter().chain(unwanted(&measured)).collect(),
-        ),
+        Ok(measured) => {
+            let speed = speed(&measured, look.processor().0.threads());
+            Finding::joined([speed].into_iter().chain(unwanted(&measured)).collect())
+        }
         Err(error) => Finding::failure(
             error.to_string(),
             "Take the built-in models: they run where celebcam does. `celebcam config` shows who \
              named others.",
-            error.exit_code(),
+            Exit::of(&error),
         ),
     }
 }

@@ -9,52 +9,31 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{getgroups, getuid};
 
-use super::{Finding, System, camera, quoted, within};
-use crate::error::Error;
-use crate::source::{Device, READER, READER_ADVICE, SourceSpec, check_reader};
-use crate::system::process;
+use super::system::within;
+use super::{Finding, System};
+use crate::exit::Exit;
+use crate::source::{Device, Program, SourceSpec};
+use crate::system::process::quoted;
 
 /// Longest time for a driver to open its device.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
 
-/// Exit code when the camera cannot be used.
-const EXIT_NO_CAMERA: u8 = 69;
-
-/// Whether the source that `spec` asks for, the camera `device`, may be used.
-pub fn check(spec: &SourceSpec, device: Option<&Device>, system: &System) -> Finding {
-    match (spec, device) {
-        (SourceSpec::Camera(_), Some(device)) => open(&device.node, system),
-        (SourceSpec::Camera(_), None) => Finding::skipped("there is no camera to open"),
-        (SourceSpec::Command { line, .. }, _) => start(line),
-        (SourceSpec::Network(_), _) => reader(),
-        _ => Finding::ok(format!("none needed for {}", camera::origin(spec))),
+/// Whether what `source` needs, the camera `device` or a program, may be used.
+pub fn look(source: &dyn SourceSpec, device: Option<&Device>, system: &System) -> Finding {
+    match (device, source.program()) {
+        (Some(device), _) => open(&device.node, system),
+        (None, Some(program)) => start(program),
+        (None, None) if source.selector().is_some() => {
+            Finding::skipped("there is no camera to open")
+        }
+        (None, None) => Finding::ok(format!("none needed for {}", source.origin())),
     }
 }
 
-fn start(line: &str) -> Finding {
-    let checked = process::split(line).map_err(Error::from).and_then(|argv| {
-        process::check_program(&argv[0])?;
-        Ok(argv)
-    });
-    match checked {
-        Ok(argv) => Finding::ok(format!("{} can be started", argv[0])),
-        Err(error) => Finding::failure(
-            error.to_string(),
-            "For a CSI camera of a Raspberry Pi: sudo apt install rpicam-apps-lite",
-            error.exit_code(),
-        ),
-    }
-}
-
-/// Whether the program that reads network cameras can be started.
-fn reader() -> Finding {
-    match check_reader().map_err(Error::from) {
-        Ok(()) => Finding::ok(format!("{READER} can be started")),
-        Err(error) => Finding::failure(
-            error.to_string(),
-            format!("Install it: {READER_ADVICE}"),
-            error.exit_code(),
-        ),
+fn start(program: Program) -> Finding {
+    match program.name {
+        Ok(name) => Finding::ok(format!("{name} can be started")),
+        Err(error) => Finding::failure(error.to_string(), program.advice, Exit::of(&error.into())),
     }
 }
 
@@ -73,12 +52,12 @@ fn open(node: &Path, system: &System) -> Finding {
             format!("{node_name} cannot be opened: {error}"),
             "Unplug the camera and plug it in again; `sudo dmesg | tail` shows what the system \
              says of it.",
-            EXIT_NO_CAMERA,
+            Exit::NoCamera,
         ),
         None => Finding::failure(
             format!("the driver of {node_name} does not return"),
             "Unplug the camera and plug it in again; if that does not help: sudo reboot",
-            EXIT_NO_CAMERA,
+            Exit::NoCamera,
         ),
     }
 }
@@ -87,14 +66,14 @@ fn denied(node: &Path, who: &str, system: &System) -> Finding {
     let found = format!("the user {who} may not open {}", node.display());
     let Ok(metadata) = node.metadata() else {
         let advice = format!("See whose it is: ls -l {}", quoted(node));
-        return Finding::failure(found, advice, EXIT_NO_CAMERA);
+        return Finding::failure(found, advice, Exit::NoCamera);
     };
     let group = Group::with(metadata.gid(), system);
     let owner = Owner { group: &group, group_may: may_join(&metadata) };
     let in_force =
         getgroups().is_ok_and(|groups| groups.iter().any(|group| group.as_raw() == metadata.gid()));
     let advice = remedy(node, who, &owner, getuid().is_root() || (in_force && owner.group_may));
-    Finding::failure(found, advice, EXIT_NO_CAMERA)
+    Finding::failure(found, advice, Exit::NoCamera)
 }
 
 /// Whether the group of a device node has the rights to it, and is not the administrator's own.
@@ -164,6 +143,7 @@ fn fields_of(text: &str, id: u32) -> Option<Vec<String>> {
 mod tests {
     use super::super::{Status, tests::system};
     use super::*;
+    use crate::source::CommandRequest;
 
     #[test]
     fn the_advice_names_the_group_and_the_user() {
@@ -187,15 +167,21 @@ mod tests {
         let (folder, system) = system(&[("dev/video0", "")]);
         assert_eq!(open(&folder.path().join("dev/video0"), &system).status(), Status::Ok);
         let gone = open(&folder.path().join("dev/video1"), &system);
-        assert_eq!((gone.status(), gone.exit_code()), (Status::Failure, Some(69)));
+        assert_eq!((gone.status(), gone.exit()), (Status::Failure, Some(Exit::NoCamera)));
     }
 
     #[test]
     fn a_program_has_to_be_there() {
-        assert_eq!(start("sh -c 'exit 0'"), Finding::ok("sh can be started"));
-        for (line, code) in [("no-such-program -o -", 1), ("open 'quote", 78)] {
-            let finding = start(line);
-            assert_eq!((finding.status(), finding.exit_code()), (Status::Failure, Some(code)));
+        let look = |line: &str| {
+            let source = CommandRequest { line: line.to_owned(), recording: false, wait: false };
+            look(&source, None, &System::default())
+        };
+        assert_eq!(look("sh -c 'exit 0'"), Finding::ok("sh can be started"));
+        for (line, exit) in
+            [("no-such-program -o -", Exit::Failure), ("open 'quote", Exit::BadConfiguration)]
+        {
+            let finding = look(line);
+            assert_eq!((finding.status(), finding.exit()), (Status::Failure, Some(exit)));
         }
     }
 }

@@ -6,6 +6,7 @@ use celebcam_engine::{Isa, Settings};
 
 use super::{Finding, System};
 use crate::error::Error;
+use crate::exit::Exit;
 use crate::models::{self, ISA_VARIABLE};
 use crate::shown::count;
 
@@ -21,7 +22,7 @@ pub fn check(threads: usize, system: &System) -> (Settings, Finding) {
         }
         Err(error) => {
             let advice = format!("Leave the choice to celebcam: unset {ISA_VARIABLE}");
-            let finding = Finding::failure(error.to_string(), advice, error.exit_code());
+            let finding = Finding::failure(error.to_string(), advice, Exit::of(&error));
             (best, finding)
         }
     }

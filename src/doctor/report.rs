@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{Finding, Status};
 use crate::cli::Format;
+use crate::exit::Exit;
 use crate::shown::{self, count};
 
 /// Version of the JSON lines.
@@ -21,7 +22,7 @@ const CHECK_COLUMN: usize = 13;
 /// What has been found so far.
 pub struct Report {
     format: Format,
-    outcomes: Vec<(&'static str, Status, Option<u8>)>,
+    outcomes: Vec<(&'static str, Status, Option<Exit>)>,
 }
 
 #[derive(Serialize)]
@@ -53,7 +54,7 @@ impl Report {
     /// Those of standard output.
     pub fn add(&mut self, check: &'static str, finding: Finding) -> io::Result<()> {
         let finding = finding.masked();
-        self.outcomes.push((check, finding.status(), finding.exit_code()));
+        self.outcomes.push((check, finding.status(), finding.exit()));
         let mut out = anstream::stdout().lock();
         match self.format {
             Format::Text => write_text(&mut out, check, &finding)?,
@@ -62,26 +63,13 @@ impl Report {
         out.flush()
     }
 
-    /// A sign on standard error that something takes its time, where that is a terminal.
-    pub fn wait(&self, what: &'static str) -> ProgressBar {
-        if self.format == Format::Json {
-            return ProgressBar::hidden();
-        }
-        let bar = ProgressBar::new_spinner().with_message(what);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}, {elapsed}") {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(100));
-        bar
-    }
-
-    /// Prints the sum of all; gives the exit code.
+    /// Prints the sum of all; gives how the process ends.
     ///
     /// # Errors
     /// Those of standard output.
-    pub fn finish(self) -> io::Result<u8> {
+    pub fn finish(self) -> io::Result<Exit> {
         let (status, found) = self.sum();
-        let code = self.outcomes.iter().find_map(|(_, _, code)| *code).unwrap_or(0);
+        let exit = self.outcomes.iter().find_map(|(_, _, exit)| *exit).unwrap_or(Exit::Done);
         let mut out = anstream::stdout().lock();
         match self.format {
             Format::Text => {
@@ -89,12 +77,12 @@ impl Report {
                 writeln!(out, "\n{style}{found}{style:#}")?;
             }
             Format::Json => {
-                let (found, exit_code) = (found.as_str(), Some(code));
+                let (found, exit_code) = (found.as_str(), Some(exit.code()));
                 write_json(&mut out, &Line { status, exit_code, ..Line::of("summary", found) })?;
             }
         }
         out.flush()?;
-        Ok(code)
+        Ok(exit)
     }
 
     fn sum(&self) -> (Status, String) {
@@ -116,6 +104,19 @@ impl Report {
             }
         }
     }
+}
+
+/// A sign on standard error that something takes its time, where that is a terminal.
+pub fn wait(format: Format, what: &'static str) -> ProgressBar {
+    if format == Format::Json {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_message(what);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}, {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
 }
 
 fn style(status: Status) -> Style {
@@ -144,7 +145,7 @@ fn line<'a>(check: &'a str, finding: &'a Finding) -> Line<'a> {
     Line {
         status: finding.status(),
         advice: finding.advice(),
-        exit_code: finding.exit_code(),
+        exit_code: finding.exit().map(Exit::code),
         ..Line::of(check, finding.found())
     }
 }
@@ -163,7 +164,7 @@ mod tests {
         anstream::adapter::strip_str(&String::from_utf8(out).unwrap()).to_string()
     }
 
-    fn report(outcomes: &[(&'static str, Status, Option<u8>)]) -> Report {
+    fn report(outcomes: &[(&'static str, Status, Option<Exit>)]) -> Report {
         Report { format: Format::Text, outcomes: outcomes.to_vec() }
     }
 
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_json_line_has_every_field() {
-        let finding = Finding::failure("none", "Plug one in.", 69);
+        let finding = Finding::failure("none", "Plug one in.", Exit::NoCamera);
         let text = written(|out| write_json(out, &line("cameras", &finding)));
         let expected = r#"{"schema":1,"check":"cameras","status":"failure","found":"none","#
             .to_owned()
@@ -194,12 +195,12 @@ mod tests {
         let warned = [("space", Status::Warning, None), ("clock", Status::Warning, None)];
         assert_eq!(report(&warned).sum().1, "Ready to run, with 2 warnings (space, clock).");
         let failed = [
-            ("cameras", Status::Failure, Some(69)),
+            ("cameras", Status::Failure, Some(Exit::NoCamera)),
             ("space", Status::Warning, None),
-            ("models", Status::Failure, Some(78)),
+            ("models", Status::Failure, Some(Exit::BadConfiguration)),
         ];
         let text = "Not ready to run: 2 failures (cameras, models), 1 warning (space).";
         assert_eq!(report(&failed).sum().1, text);
-        assert_eq!(report(&failed).finish().unwrap(), 69);
+        assert_eq!(report(&failed).finish().unwrap(), Exit::NoCamera);
     }
 }

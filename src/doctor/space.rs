@@ -6,27 +6,30 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 use rustix::io::Errno;
 
-use super::{Finding, amount, quoted};
-use crate::cli::{GalleryArgs, ReactionArgs};
-use crate::commands::gallery_path;
+use super::system::amount;
+use super::{Finding, Look};
+use crate::exit::Exit;
+use crate::settings::Snapshots;
 use crate::sink;
+use crate::system::process::quoted;
 
 /// Free bytes below which a gallery may not find the room to be written anew.
 const GALLERY_NEEDS_BYTES: u64 = 50_000_000;
 
-/// Exit code of a run that cannot write its snapshots.
-const EXIT_FAILURE: u8 = 1;
+pub fn check(look: &Look<'_>) -> Finding {
+    judge(look.setup().gallery.as_deref(), look.setup().snapshots.as_ref())
+}
 
 /// The room in the folders of the gallery and of snapshots.
-pub fn check(gallery: &GalleryArgs, reactions: &ReactionArgs) -> Finding {
+fn judge(gallery: Option<&Path>, snapshots: Option<&Snapshots>) -> Finding {
     let mut parts = Vec::new();
-    if let Some(path) = gallery_path(gallery) {
-        let folder = path.parent().unwrap_or(&path);
-        parts.push(look("the gallery", folder, GALLERY_NEEDS_BYTES));
+    if let Some(path) = gallery {
+        let folder = path.parent().unwrap_or(path);
+        parts.push(room("the gallery", folder, GALLERY_NEEDS_BYTES));
     }
-    if let Some(folder) = &reactions.snapshot {
+    if let Some(Snapshots { folder, limit_bytes }) = snapshots {
         let taken = sink::snapshot_bytes(folder).unwrap_or(0);
-        parts.push(look("snapshots", folder, reactions.snapshot_limit.saturating_sub(taken)));
+        parts.push(room("snapshots", folder, limit_bytes.saturating_sub(taken)));
         parts.extend(not_writable(folder));
     }
     if parts.is_empty() {
@@ -42,12 +45,12 @@ pub fn existing(path: &Path) -> PathBuf {
     there.to_owned()
 }
 
-fn look(what: &str, folder: &Path, needed_bytes: u64) -> Finding {
+fn room(what: &str, folder: &Path, needed_bytes: u64) -> Finding {
     match statvfs(existing(folder)) {
         Ok(disk) => {
             let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
             let is_read_only = disk.f_flag.contains(StatVfsMountFlags::RDONLY);
-            judge(what, folder, free_bytes, needed_bytes, is_read_only)
+            judge_room(what, folder, free_bytes, needed_bytes, is_read_only)
         }
         Err(error) => Finding::ok(format!("not told for {what}: {error}")),
     }
@@ -62,7 +65,7 @@ fn mount_point(folder: &Path) -> PathBuf {
     highest.unwrap_or(&folder).to_owned()
 }
 
-fn judge(
+fn judge_room(
     what: &str,
     folder: &Path,
     free_bytes: u64,
@@ -90,7 +93,7 @@ fn judge(
 }
 
 /// A run does not start with a folder for snapshots that is none, or of others. Of a read-only file
-/// system [`look`] tells.
+/// system [`room`] tells.
 fn not_writable(folder: &Path) -> Option<Finding> {
     let there = existing(folder);
     let is_folder = !folder.exists() || folder.is_dir();
@@ -104,7 +107,7 @@ fn not_writable(folder: &Path) -> Option<Finding> {
     } else {
         "That is no folder; name another with --snapshot.".to_owned()
     };
-    Some(Finding::failure(found, advice, EXIT_FAILURE))
+    Some(Finding::failure(found, advice, Exit::Failure))
 }
 
 #[cfg(test)]
@@ -115,16 +118,16 @@ mod tests {
     #[test]
     fn little_room_and_read_only_disks_are_warned_of() {
         let folder = Path::new("/no/such/folder");
-        let fine = judge("the gallery", folder, 2_000_000_000, 50_000_000, false);
+        let fine = judge_room("the gallery", folder, 2_000_000_000, 50_000_000, false);
         assert_eq!(fine, Finding::ok("2.0 GB free for the gallery in /no/such/folder"));
-        let full = judge("snapshots", folder, 20_000_000, 100_000_000, false);
+        let full = judge_room("snapshots", folder, 20_000_000, 100_000_000, false);
         assert_eq!(full.status(), Status::Warning);
         assert!(full.found().starts_with("20 MB free for snapshots"), "{full:?}");
         assert!(full.found().ends_with("100 MB wanted"), "{full:?}");
-        let read_only = judge("snapshots", folder, 2_000_000_000, 1, true);
+        let read_only = judge_room("snapshots", folder, 2_000_000_000, 1, true);
         assert_eq!(read_only.status(), Status::Warning);
         assert!(read_only.advice().is_some_and(|advice| advice.ends_with("remount,rw /")));
-        let joined = Finding::joined(vec![read_only, judge("snapshots", folder, 1, 1, true)]);
+        let joined = Finding::joined(vec![read_only, judge_room("snapshots", folder, 1, 1, true)]);
         let advice = joined.advice().unwrap_or_default();
         assert_eq!(advice.matches("Name another place").count(), 1, "{advice}");
     }
@@ -132,23 +135,20 @@ mod tests {
     #[test]
     fn snapshots_that_are_there_count_as_room() {
         let folder = tempfile::tempdir().unwrap();
-        let gallery = GalleryArgs { gallery: Some(folder.path().join("below/gallery")) };
-        let reactions = |snapshot: &Path, snapshot_limit| ReactionArgs {
-            on_event: None,
-            on_event_timeout: 1.0,
-            snapshot: Some(snapshot.to_owned()),
-            snapshot_limit,
+        let gallery = folder.path().join("below/gallery");
+        let check = |folder: &Path, limit_bytes| {
+            judge(Some(&gallery), Some(&Snapshots { folder: folder.to_owned(), limit_bytes }))
         };
         let snapshot = folder.path().join("2026-11-24T10-15-30.123Z_3_tom-hanks.jpg");
         std::fs::write(snapshot, [0; 1000]).unwrap();
-        let found = check(&gallery, &reactions(folder.path(), 1000));
+        let found = check(folder.path(), 1000);
         assert!(!found.found().contains("wanted"), "{found:?}");
-        let too_much = check(&gallery, &reactions(folder.path(), u64::MAX));
+        let too_much = check(folder.path(), u64::MAX);
         assert!(too_much.status() == Status::Warning && too_much.found().contains("wanted"));
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let no_folder = check(&gallery, &reactions(&file, 1));
-        assert_eq!((no_folder.status(), no_folder.exit_code()), (Status::Failure, Some(1)));
+        let no_folder = check(&file, 1);
+        assert_eq!((no_folder.status(), no_folder.exit()), (Status::Failure, Some(Exit::Failure)));
     }
 
     #[test]

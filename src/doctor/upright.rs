@@ -3,7 +3,6 @@
 use image::RgbImage;
 
 use super::Finding;
-use crate::cli::TurnArgs;
 use crate::detect::Detector;
 use crate::error::Result;
 use crate::picture::turn::Turn;
@@ -18,11 +17,11 @@ const CLEARLY_MORE: f32 = 1.5;
 /// Least sum of confidences: a face that is there is found in more than one turned picture.
 const LEAST: f32 = 1.2;
 
-/// A warning where the faces of the picture, which was turned as `args` say, stand upright only when it
-/// is turned further.
-pub fn check(detector: &Detector, picture: &RgbImage, args: TurnArgs) -> Option<Finding> {
+/// A warning where the faces of the picture, which had this `turn`, stand upright only when it is turned
+/// further.
+pub fn look(detector: &Detector, picture: &RgbImage, turn: Turn) -> Option<Finding> {
     match votes(detector, picture) {
-        Ok(votes) => needed_quarters(votes).map(|quarters| warning(quarters, args)),
+        Ok(votes) => needed_quarters(votes).map(|quarters| warning(quarters, turn)),
         // Why the detector fails is told by the check of the models.
         Err(error) => {
             log::debug!("cannot look whether faces stand upright: {error}");
@@ -64,11 +63,11 @@ fn quarters_to_upright(landmarks: &Landmarks) -> usize {
     }
 }
 
-fn warning(quarters: usize, args: TurnArgs) -> Finding {
+fn warning(quarters: usize, turn: Turn) -> Finding {
     let degrees = 90 * quarters as u16;
     // The picture was mirrored after it was turned, which changes the sense of a turn.
-    let further = if args.flip { 360 - degrees } else { degrees };
-    let rotate = (args.rotate + further) % 360;
+    let further = if turn.is_mirrored() { 360 - degrees } else { degrees };
+    let rotate = (turn.degrees() + further) % 360;
     Finding::warning(
         format!("faces stand upright only when it is turned by {degrees} degrees"),
         format!("Turn the camera, or its pictures: celebcam run --rotate {rotate}"),
@@ -107,7 +106,7 @@ mod tests {
     #[test]
     fn the_advice_adds_to_what_is_set() {
         let advice = |quarters, rotate, flip| {
-            let warning = warning(quarters, TurnArgs { rotate, flip });
+            let warning = warning(quarters, Turn::new(rotate, flip));
             warning.advice().map(|advice| advice.rsplit(' ').next().unwrap_or("").to_owned())
         };
         assert_eq!(advice(2, 0, false).as_deref(), Some("180"));

@@ -38,6 +38,16 @@ impl Turn {
         self == Self::NONE
     }
 
+    /// Degrees by which pictures are turned clockwise.
+    pub fn degrees(self) -> u16 {
+        90 * self.quarters
+    }
+
+    /// Whether left and right change places after that.
+    pub fn is_mirrored(self) -> bool {
+        self.is_mirrored
+    }
+
     /// What `orientation` and then this turn come to.
     pub fn after(self, orientation: Orientation) -> Orientation {
         let places = (0..4).flat_map(|quarters| [(quarters, 0), (quarters, 1)]);

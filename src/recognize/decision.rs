@@ -1,7 +1,10 @@
 //! When a face is given a name: the open-set rule that a model carries.
 
+use std::fmt;
+
 use super::impostors::Impostors;
 use crate::defaults;
+use crate::shown::count;
 use crate::types::identity::Reason;
 
 /// What the model's logits are.
@@ -97,6 +100,26 @@ pub struct Rule {
     /// Confidence is the logistic function of `slope * similarity + intercept`.
     slope: f32,
     intercept: f32,
+}
+
+/// From when on a face is named, and what that promises.
+impl fmt::Display for Rule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "among {}: named from confidence {:.3} (similarity {:.3}) and a lead of {:.3} on",
+            count(self.people, "person", "people"),
+            self.threshold,
+            self.similarity,
+            self.margin
+        )?;
+        match self.false_accepts {
+            Some(share) => {
+                write!(formatter, "; {:.2} % of strangers' faces get a name", share * 100.0)
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 impl Rule {

@@ -7,7 +7,7 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use toml::{Table, Value};
 
-use crate::error::{Error, Result};
+use super::error::{Error, FileFault, Result};
 use crate::system::bounded;
 
 /// Where the file is looked for below a folder of settings.
@@ -32,28 +32,28 @@ impl SettingsFile {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// [`Error::Config`] when it cannot be read, is no regular file, has more than 64 kB, is not TOML,
+    /// [`Error::File`] when it cannot be read, is no regular file, has more than 64 kB, is not TOML,
     /// or holds more than keys with values.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = bounded::read(path, MOST_BYTES).map_err(|error| {
-            let reason =
-                if error.is_missing() { "no such file".to_owned() } else { error.to_string() };
-            wrong(path, &reason)
+            let fault =
+                if error.is_missing() { FileFault::Missing } else { FileFault::Unreadable(error) };
+            wrong(path, fault)
         })?;
-        let text = String::from_utf8(bytes).map_err(|_| wrong(path, "it is not UTF-8 text"))?;
+        let text = String::from_utf8(bytes).map_err(|_| wrong(path, FileFault::NotText))?;
         Self::parse(path, &text)
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self> {
         let table: Table = text.parse().map_err(|error: toml::de::Error| {
             let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-            wrong(path, &format!("line {line}: {}", error.message()))
+            wrong(path, FileFault::NotToml { line, reason: error.message().to_owned() })
         })?;
         let settings = table
             .into_iter()
             .map(|(key, value)| match values(&value) {
                 Some(values) => Ok((key, values)),
-                None => Err(wrong(path, &format!("{key} has to be a value or a list of values"))),
+                None => Err(wrong(path, FileFault::NotAValue { key })),
             })
             .collect::<Result<_>>()?;
         Ok(Self { path: path.to_owned(), settings })
@@ -62,14 +62,14 @@ impl SettingsFile {
     /// Checks that every key is among `known`.
     ///
     /// # Errors
-    /// [`Error::Config`] with the first one that is not, and the one that was likely meant.
+    /// [`Error::File`] with the first one that is not, and the one that was likely meant.
     pub fn check_keys(&self, known: &[&str]) -> Result<()> {
         for key in self.settings.keys() {
             if known.contains(&key.as_str()) {
                 continue;
             }
-            let advice = likely_meant(key, known);
-            return Err(wrong(&self.path, &format!("there is no setting {key}; {advice}")));
+            let (key, advice) = (key.clone(), likely_meant(key, known));
+            return Err(wrong(&self.path, FileFault::Unknown { key, advice }));
         }
         Ok(())
     }
@@ -111,8 +111,8 @@ fn may_be_read(path: &Path) -> bool {
 }
 
 /// An error in the file at `path`.
-pub fn wrong(path: &Path, reason: &str) -> Error {
-    Error::Config(format!("settings {}: {reason}", path.display()))
+pub fn wrong(path: &Path, fault: FileFault) -> Error {
+    Error::File { path: path.to_owned(), fault }
 }
 
 fn values(value: &Value) -> Option<Vec<String>> {

@@ -2,7 +2,10 @@ use std::collections::HashMap;
 use std::fs;
 
 use super::*;
-use crate::cli::{Command as Subcommand, RunArgs};
+use crate::cli::{Command as Subcommand, NEEDS, RunArgs};
+use crate::defaults;
+use crate::recognize::Demand;
+use crate::source::Time;
 
 /// A user with environment variables and a settings file.
 struct User {
@@ -21,7 +24,7 @@ impl User {
         Self { variables, folder }
     }
 
-    fn parse(&self, line: &str) -> Result<(Cli, Vec<Setting>), Failure> {
+    fn parse(&self, line: &str) -> Result<(Cli, Said), Failure> {
         let args: Vec<OsString> =
             format!("celebcam {line}").split_whitespace().map(OsString::from).collect();
         parse(&args, &|name| self.variables.get(name).map(OsString::from))
@@ -34,9 +37,16 @@ impl User {
         }
     }
 
+    /// What a command goes by.
+    fn config(&self, line: &str) -> Result<Config> {
+        let (cli, said) = self.parse(line).unwrap();
+        let environment = |name: &str| self.variables.get(name).map(OsString::from);
+        Config::new(cli, said, vec!["CELEBCAM_X".to_owned()], &environment)
+    }
+
     fn setting(&self, line: &str, key: &str) -> Setting {
-        let (_, settings) = self.parse(line).unwrap();
-        settings.into_iter().find(|setting| setting.key == key).unwrap()
+        let (_, said) = self.parse(line).unwrap();
+        said.settings.into_iter().find(|setting| setting.key == key).unwrap()
     }
 
     fn refusal(&self, line: &str) -> String {
@@ -68,6 +78,16 @@ fn flags_come_before_the_environment_before_the_file_before_defaults() {
 
 #[test]
 fn every_flag_of_run_is_a_setting() {
+    let run = Cli::command().find_subcommand("run").cloned().unwrap();
+    for arg in run.get_arguments().filter(|arg| !arg.is_global_set()) {
+        let key = arg.get_long().unwrap();
+        let variable = format!("CELEBCAM_{}", key.replace('-', "_").to_uppercase());
+        assert_eq!(arg.get_env(), Some(OsString::from(variable).as_os_str()), "{key}");
+    }
+    let all: Vec<&str> = run.get_arguments().filter_map(Arg::get_long).collect();
+    let unknown = NEEDS.iter().flat_map(|(key, needed)| [*key, *needed]);
+    assert!(unknown.filter(|key| !all.contains(key)).count() == 0);
+
     let file = r#"
         format = "json"
         command = "rpicam-vid -o -"
@@ -79,8 +99,8 @@ fn every_flag_of_run_is_a_setting() {
     "#;
     let args = User::new(file, &[]).run("");
     assert_eq!(args.format, crate::cli::Format::Json);
-    assert_eq!(args.source.command.as_deref(), Some("rpicam-vid -o -"));
-    assert!(args.source.recording && args.decision.any_quality);
+    assert_eq!(args.source.kind.command.as_deref(), Some("rpicam-vid -o -"));
+    assert!(args.source.playback.recording && args.decision.any_quality);
     assert_eq!(args.reactions.on_event.as_deref(), Some("greet 'the guest'"));
     assert_eq!(args.reactions.snapshot_limit, 1_000_000_000);
 }
@@ -89,15 +109,15 @@ fn every_flag_of_run_is_a_setting() {
 fn the_nearest_of_alternatives_silences_the_others() {
     let user = User::new("command = \"rpicam-vid\"\nrecording = true\nthreshold = 0.5", &[]);
     let args = user.run("--camera 1 --max-false-accepts 0.01");
-    assert!(args.source.command.is_none() && !args.source.recording);
+    assert!(args.source.kind.command.is_none() && !args.source.playback.recording);
     assert!(args.decision.rule.threshold.is_none());
     let user = User::new("camera = \"C920\"", &[("CELEBCAM_PICTURES", "photos")]);
     let args = user.run("");
-    assert!(args.source.camera.is_none());
-    assert_eq!(args.source.pictures, [PathBuf::from("photos")]);
+    assert!(args.source.kind.camera.is_none());
+    assert_eq!(args.source.kind.pictures, [PathBuf::from("photos")]);
     let error = User::new("camera = 0\nstdin = true", &[]).refusal("run");
     assert!(error.contains("camera") && error.contains("exclude each other"), "{error}");
-    assert!(User::new("camera = 0\nstdin = false", &[]).run("").source.camera.is_some());
+    assert!(User::new("camera = 0\nstdin = false", &[]).run("").source.kind.camera.is_some());
 }
 
 #[test]
@@ -251,4 +271,65 @@ fn photos_are_not_turned_as_the_camera_of_the_file_is() {
     assert_eq!(user.run("--command cat").source.turn.rotate, 180);
     let file = "pictures = [\"a.jpg\"]\nrotate = 180";
     assert_eq!(User::new(file, &[]).run("").source.turn.rotate, 180, "said beside the photos");
+}
+
+#[test]
+fn a_wrong_run_is_refused_and_looked_at_by_the_doctor() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("photos").display().to_string();
+    let among = format!("--snapshot {} --pictures {photos}", folder.path().display());
+    let user = User::new("", &[]);
+    for (line, words) in [
+        ("--recording", "a camera gives no film"),
+        ("--recording --camera rtsp://cam/1", "a camera gives no film"),
+        ("--confirm 0", "--confirm has to be from 1 to 5"),
+        ("--confirm 6", "--confirm has to be from 1 to 5"),
+        ("--absence=-1", "--absence -1: "),
+        ("--on-event no-such-program", "--on-event: there is no program no-such-program"),
+        (&among, "lie in one another"),
+    ] {
+        for command in ["run", "config"] {
+            let error = user.config(&format!("{command} {line}")).unwrap_err().to_string();
+            assert!(error.contains(words), "{command} {line}: {error}");
+        }
+        let Ok(Config::Doctor(config)) = user.config(&format!("doctor {line}")) else {
+            panic!("doctor {line}")
+        };
+        assert!(config.checked.is_err_and(|error| error.to_string().contains(words)), "{line}");
+        assert_eq!(config.unknown_variables, ["CELEBCAM_X"]);
+    }
+    assert!(user.config("run --recording --stdin").is_ok());
+    let line = "enroll Ann --from-camera --gallery g --timeout=-1";
+    let timeout = user.config(line).unwrap_err().to_string();
+    assert!(timeout.starts_with("--timeout -1: "), "{timeout}");
+}
+
+#[test]
+fn a_run_goes_by_what_was_said() {
+    let user = User::new("max-false-accepts = 0.01\nmin-face = 40", &[("HOME", "/home/ann")]);
+    let run = |line: &str| match user.config(&format!("run {line}")) {
+        Ok(Config::Run(config)) => config,
+        other => panic!("{other:?}"),
+    };
+    let config = run("");
+    assert_eq!(config.setup.observer.recognizer.demand, Demand::FalseAccepts(0.01));
+    assert_eq!(config.setup.observer.recognizer.top_k, defaults::TOP_K);
+    assert_eq!(config.setup.observer.wanted.narrowest_px, 40.0);
+    let gallery = PathBuf::from("/home/ann/.local/share/celebcam/gallery");
+    assert_eq!(config.setup.gallery, Some(gallery));
+    assert!(config.setup.source.selector().is_some());
+    for (line, time, origin) in [
+        ("--command cat", Time::Live, "the command `cat`"),
+        ("--command cat --recording", Time::Film, "the command `cat`"),
+        ("--stdin", Time::Live, "standard input"),
+        ("--pictures a --recording", Time::Pictures, "files"),
+        ("--camera http://cam/", Time::Live, "the network camera http://cam/"),
+    ] {
+        let source = run(line).setup.source;
+        assert_eq!((source.time(), source.origin().as_str()), (time, origin), "{line}");
+    }
+    let homeless = User::new("", &[]);
+    assert!(homeless.config("run").is_ok());
+    let refused = homeless.config("people").unwrap_err().to_string();
+    assert!(refused.contains("name a file with --gallery"), "{refused}");
 }

@@ -23,8 +23,10 @@ use super::handover::{Giver, Keep};
 use super::live::{Ending, Feed, Link, LiveSource, Manner};
 use super::raw::{PixelForm, RawFrame};
 use super::spare::Spare;
-use super::{Error, Failure, Loss, Result};
+use super::turned::turned;
+use super::{Error, Failure, FrameSource, Loss, Result, SourceSpec, Time};
 use crate::picture::jpeg::markers;
+use crate::picture::turn::Turn;
 use crate::system;
 
 /// Time between two looks for a camera that is gone.
@@ -51,17 +53,39 @@ pub struct CameraRequest {
 /// Wakes a camera's thread that waits for a frame; nobody else sends it.
 const WAKE: Signal = Signal::SIGURG;
 
-/// Opens the camera.
-pub fn open(request: &CameraRequest) -> Result<LiveSource<CameraFeed>> {
-    // A signal without a handler does not end a wait.
-    signal_hook::flag::register(WAKE as i32, Arc::new(AtomicBool::new(false)))
-        .map_err(system::Error::Signals)?;
-    LiveSource::open(CameraFeed {
-        request: request.clone(),
-        devices: Devices::of_system(),
-        name: request.selector.to_string(),
-        thread: None,
-    })
+impl SourceSpec for CameraRequest {
+    fn open(&self, turn: Turn) -> Result<Box<dyn FrameSource>> {
+        // A signal without a handler does not end a wait.
+        signal_hook::flag::register(WAKE as i32, Arc::new(AtomicBool::new(false)))
+            .map_err(system::Error::Signals)?;
+        let source = LiveSource::open(CameraFeed {
+            request: self.clone(),
+            devices: Devices::of_system(),
+            name: self.selector.to_string(),
+            thread: None,
+        })?;
+        Ok(turned(Box::new(source), turn))
+    }
+
+    fn origin(&self) -> String {
+        self.selector.to_string()
+    }
+
+    fn time(&self) -> Time {
+        Time::Live
+    }
+
+    fn selector(&self) -> Option<&Selector> {
+        Some(&self.selector)
+    }
+
+    fn may_be_taken(&self) -> bool {
+        true
+    }
+
+    fn advice(&self) -> String {
+        "Look which cameras there are: celebcam cameras".to_owned()
+    }
 }
 
 /// The formats of camera `number` that can be decoded, one text for each encoding and size.

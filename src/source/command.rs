@@ -11,12 +11,13 @@ use super::backoff::Backoff;
 use super::handover::{Giver, Keep};
 use super::live::{Ending, Feed, Link, LiveSource, Manner};
 use super::mjpeg::Splitter;
-use super::network::{NetworkRequest, check_reader};
 use super::raw::RawFrame;
 use super::spare::Spare;
 use super::stoppable::Stopper;
-use super::{Error, Failure, Loss, Result};
-use crate::shown::{Secrets, program_name};
+use super::turned::turned;
+use super::{Error, Failure, FrameSource, Loss, Program, Result, SourceSpec, Time};
+use crate::picture::turn::Turn;
+use crate::shown::{Secrets, masked, program_name};
 use crate::system::process::{self, GRACE, Group};
 
 /// Longest time without a frame; libcamera takes some seconds to start.
@@ -35,23 +36,85 @@ const MESSAGE_LIMIT_BYTES: usize = 2048;
 /// Bytes of a program's line that are looked at for secrets, the last of which may be cut.
 const LINE_LIMIT_BYTES: u64 = 2 * MESSAGE_LIMIT_BYTES as u64;
 
-/// Starts the program of `line`. One that is not a `recording` is waited for where `wait` says so.
-pub fn open(line: &str, recording: bool, wait: bool) -> Result<LiveSource<CommandFeed>> {
-    let argv = process::split(line)?;
-    let (name, kind) = (program_name(&argv), Role::Program { recording });
-    LiveSource::open(CommandFeed { argv, name, kind, wait: wait && !recording })
+/// A program that writes MJPEG to its standard output.
+#[derive(Debug, Clone)]
+pub struct CommandRequest {
+    /// The program and its arguments, quoted as in a shell; no shell runs it.
+    pub line: String,
+    /// Every frame counts and the end of the stream is the end of the source.
+    pub recording: bool,
+    /// Waits for a program that is not there or gives no pictures; not for a recording.
+    pub wait: bool,
 }
 
-/// Starts the program that reads a camera in the network.
-pub fn open_network(request: &NetworkRequest) -> Result<LiveSource<CommandFeed>> {
-    check_reader()?;
-    let (argv, name) = (request.argv(), request.address.to_string());
-    LiveSource::open(CommandFeed { argv, name, kind: Role::Network, wait: request.wait })
+impl SourceSpec for CommandRequest {
+    fn open(&self, turn: Turn) -> Result<Box<dyn FrameSource>> {
+        let (recording, argv) = (self.recording, process::split(&self.line)?);
+        let (name, kind) = (program_name(&argv), Role::Program { recording });
+        let feed = CommandFeed { argv, name, kind, wait: self.wait && !recording };
+        Ok(turned(Box::new(LiveSource::open(feed)?), turn))
+    }
+
+    fn origin(&self) -> String {
+        format!("the command `{}`", masked(&self.line))
+    }
+
+    fn time(&self) -> Time {
+        if self.recording { Time::Film } else { Time::Live }
+    }
+
+    fn program(&self) -> Option<Program> {
+        let name = process::split(&self.line).map_err(Error::from).and_then(|argv| {
+            process::check_program(&argv[0])?;
+            Ok(argv[0].clone())
+        });
+        let advice = "For a CSI camera of a Raspberry Pi: sudo apt install rpicam-apps-lite";
+        Some(Program { name, advice: advice.to_owned() })
+    }
+
+    fn may_be_taken(&self) -> bool {
+        true
+    }
+
+    fn advice(&self) -> String {
+        let line = process::quoted(masked(&self.line));
+        format!("See what the program says: celebcam -v doctor --command {line}")
+    }
 }
 
-/// Reads standard input.
-pub fn open_stdin(recording: bool) -> Result<LiveSource<StdinFeed>> {
-    LiveSource::open(StdinFeed { recording })
+/// MJPEG on standard input.
+#[derive(Debug, Clone)]
+pub struct StdinRequest {
+    /// Every frame counts.
+    pub recording: bool,
+}
+
+impl SourceSpec for StdinRequest {
+    fn open(&self, turn: Turn) -> Result<Box<dyn FrameSource>> {
+        let feed = StdinFeed { recording: self.recording };
+        Ok(turned(Box::new(LiveSource::open(feed)?), turn))
+    }
+
+    fn origin(&self) -> String {
+        "standard input".to_owned()
+    }
+
+    fn time(&self) -> Time {
+        if self.recording { Time::Film } else { Time::Live }
+    }
+
+    fn advice(&self) -> String {
+        "Give it MJPEG: rpicam-vid -t 0 --codec mjpeg -o - | celebcam doctor --stdin".to_owned()
+    }
+}
+
+/// Starts the program `argv` that reads the camera in the network called `name`.
+pub fn open_network(
+    argv: Vec<String>,
+    name: String,
+    wait: bool,
+) -> Result<LiveSource<CommandFeed>> {
+    LiveSource::open(CommandFeed { argv, name, kind: Role::Network, wait })
 }
 
 fn keep(recording: bool) -> Keep {

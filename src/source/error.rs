@@ -57,6 +57,9 @@ pub enum Error {
     /// The program that reads network cameras is missing.
     #[error("network cameras are read by {READER}, which is not installed: {READER_ADVICE}")]
     NoReader(#[source] NotStartable),
+    /// A program that cannot be started.
+    #[error(transparent)]
+    Program(#[from] NotStartable),
     /// A program does not start.
     #[error("cannot start {program}: {source}")]
     Start {

@@ -3,11 +3,42 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Counters, Error, FrameSource, Received, Result};
+use super::{Counters, Error, FrameSource, Received, Result, SourceSpec, Time};
 use crate::picture::turn::Turn;
 use crate::picture::{self, Limits, Reader};
 use crate::system::throttle::Throttle;
 use crate::types::frame::Frame;
+
+/// Picture files, and folders of them, in the order given.
+#[derive(Debug, Clone)]
+pub struct PicturesRequest {
+    /// Files and folders.
+    pub paths: Vec<PathBuf>,
+    /// Pictures a second, `None` as fast as they are worked on.
+    pub rate: Option<f32>,
+    /// Starts again after the last one.
+    pub repeat: bool,
+}
+
+impl SourceSpec for PicturesRequest {
+    fn open(&self, turn: Turn) -> Result<Box<dyn FrameSource>> {
+        // Files are turned while they are read, as their EXIF data asks for turns too.
+        let Self { paths, rate, repeat } = self;
+        Ok(Box::new(PictureFiles::open(paths, turn, *rate, *repeat)?))
+    }
+
+    fn origin(&self) -> String {
+        "files".to_owned()
+    }
+
+    fn time(&self) -> Time {
+        Time::Pictures
+    }
+
+    fn advice(&self) -> String {
+        "Name photos that can be read: celebcam doctor --pictures photos/".to_owned()
+    }
+}
 
 /// Picture files, one frame each.
 #[derive(Debug)]

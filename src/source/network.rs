@@ -3,16 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Error, Result};
+use super::turned::turned;
+use super::{Error, FrameSource, Program, Result, SourceSpec, Time, command};
 use crate::defaults;
+use crate::picture::turn::Turn;
 use crate::shown::masked;
 use crate::system::process;
 
 /// The program that reads them.
-pub const READER: &str = "ffmpeg";
+pub(super) const READER: &str = "ffmpeg";
 
 /// What to do where it is missing.
-pub const READER_ADVICE: &str = "sudo apt install ffmpeg";
+pub(super) const READER_ADVICE: &str = "sudo apt install ffmpeg";
 
 /// What the address of a camera may start with.
 const SCHEMES: [&str; 7] = ["rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt"];
@@ -103,6 +105,33 @@ pub struct NetworkRequest {
     pub wait: bool,
 }
 
+impl SourceSpec for NetworkRequest {
+    fn open(&self, turn: Turn) -> Result<Box<dyn FrameSource>> {
+        check_reader()?;
+        let source = command::open_network(self.argv(), self.address.to_string(), self.wait)?;
+        Ok(turned(Box::new(source), turn))
+    }
+
+    fn origin(&self) -> String {
+        format!("the network camera {}", self.address)
+    }
+
+    fn time(&self) -> Time {
+        Time::Live
+    }
+
+    fn program(&self) -> Option<Program> {
+        let name = check_reader().map(|()| READER.to_owned());
+        Some(Program { name, advice: format!("Install it: {READER_ADVICE}") })
+    }
+
+    fn advice(&self) -> String {
+        "Look whether the camera is on, its address, user and password are right, and this machine \
+         reaches it; `celebcam -v doctor` shows what ffmpeg says."
+            .to_owned()
+    }
+}
+
 impl NetworkRequest {
     /// The program that reads the camera and writes MJPEG, with its arguments.
     pub fn argv(&self) -> Vec<String> {
@@ -157,7 +186,7 @@ impl NetworkRequest {
 ///
 /// # Errors
 /// [`Error::NoReader`] with what to install.
-pub fn check_reader() -> Result<()> {
+fn check_reader() -> Result<()> {
     process::check_program(READER).map_err(Error::NoReader)
 }
 

@@ -67,6 +67,12 @@ pub enum NotStartable {
     NotOnPath(String),
 }
 
+/// A path, or another word, as it is written in a command line.
+pub fn quoted(word: impl AsRef<Path>) -> String {
+    let text = word.as_ref().to_string_lossy();
+    shlex::try_quote(&text).map_or_else(|_| text.to_string(), |quoted| quoted.into_owned())
+}
+
 /// Checks that `program` can be started: as a path if it holds a slash, otherwise on `PATH`.
 ///
 /// # Errors

@@ -18,9 +18,6 @@ const STOP_WITHIN: Duration = Duration::from_millis(1900);
 /// process and to its group.
 const ONE_SIGNAL: Duration = Duration::from_millis(200);
 
-/// Exit code when the process is ended before it could stop by itself.
-const FORCED_EXIT_CODE: i32 = 1;
-
 /// What a hangup (SIGHUP) means. The hangup of the terminal that the process writes to asks it to
 /// stop in any case.
 pub enum Hangup {
@@ -47,13 +44,13 @@ impl StatusRequest {
 }
 
 /// The flag that Ctrl-C, SIGTERM and, as `hangup` says, SIGHUP set. A second signal to stop ends
-/// the process at once, and so does the time when it takes too long. SIGUSR1 asks `status`. To be
-/// called once.
+/// the process at once with the code `forced`, and so does the time when it takes too long. SIGUSR1
+/// asks `status`. To be called once.
 ///
 /// # Errors
 /// [`Error::Signals`] when the signals cannot be caught.
-pub fn stop_on_signal(hangup: Hangup, status: StatusRequest) -> Result<StopFlag> {
-    let asked = Asked::default();
+pub fn stop_on_signal(hangup: Hangup, status: StatusRequest, forced: u8) -> Result<StopFlag> {
+    let asked = Asked { forced, ..Asked::default() };
     let flag = asked.flag.clone();
     let mut signals = Signals::new([SIGTERM, SIGHUP, SIGUSR1]).map_err(Error::Signals)?;
     let at_terminal = asked.clone();
@@ -94,6 +91,8 @@ fn terminals() -> [bool; 3] {
 struct Asked {
     flag: StopFlag,
     first: Arc<Mutex<Option<Instant>>>,
+    /// Exit code where the process is ended before it could stop by itself.
+    forced: u8,
 }
 
 impl Asked {
@@ -105,21 +104,22 @@ impl Asked {
             Some(first) if first.elapsed() < ONE_SIGNAL => return,
             Some(_) => {
                 log::warn!("second signal, ending at once");
-                end_now();
+                end_now(self.forced);
             }
         }
         log::info!("stopping");
         self.flag.set();
-        std::thread::spawn(|| {
+        let forced = self.forced;
+        std::thread::spawn(move || {
             std::thread::sleep(STOP_WITHIN);
             log::warn!("still not stopped, ending now");
-            end_now();
+            end_now(forced);
         });
     }
 }
 
 /// Ends the process with all that it has started.
-fn end_now() -> ! {
+fn end_now(code: u8) -> ! {
     process::kill_all();
-    std::process::exit(FORCED_EXIT_CODE)
+    std::process::exit(i32::from(code))
 }

@@ -3,14 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::Taken;
-use crate::cli::EnrollArgs;
-use crate::commands::run::spec;
 use crate::commands::say;
 use crate::enroll::guide::{Guide, Hold};
 use crate::enroll::same_person_cosine;
 use crate::error::{Error, Result};
 use crate::observe::{Observe, Observer};
-use crate::source::{self, Received};
+use crate::settings::CameraShots;
+use crate::source::Received;
 use crate::system::stop::StopFlag;
 
 /// How long to wait for a frame before signals are looked at again.
@@ -18,16 +17,15 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The face in good frames; `None` when `stop` was set.
 pub fn faces(
-    args: &EnrollArgs,
+    shots: &CameraShots,
     observer: &Observer,
     stop: &StopFlag,
 ) -> Result<Option<Vec<Taken>>> {
-    let time = Duration::try_from_secs_f32(args.timeout)
-        .map_err(|error| Error::Config(format!("--timeout {}: {error}", args.timeout)))?;
-    let mut source = source::open(&spec(&args.source, false), args.source.turn.turn())?;
+    let CameraShots { source, turn, frames, timeout } = shots;
+    let (frames, mut source) = (*frames, source.open(*turn)?);
     let same = same_person_cosine(observer.recognizer());
-    let mut guide = Guide::new(usize::from(args.frames), same, Instant::now());
-    let until = Instant::now() + time;
+    let mut guide = Guide::new(frames, same, Instant::now());
+    let until = Instant::now() + *timeout;
     let mut said = Said::default();
     said.say_prompt(guide.prompt(Instant::now()));
     while !guide.is_done() {
@@ -35,14 +33,14 @@ pub fn faces(
             return Ok(None);
         }
         if Instant::now() >= until {
-            return Err(too_few(&guide, args, &format!("in {:.0} s", args.timeout)));
+            return Err(too_few(&guide, frames, &format!("in {:.0} s", timeout.as_secs_f32())));
         }
         match source.next(PATIENCE)? {
             Received::Frame(frame) => {
                 let observations = observer.observe(&frame.rgb, frame.reduction)?;
                 let now = Instant::now();
                 match guide.offer(now, observations) {
-                    Ok(()) => said.count(guide.taken().len(), args.frames),
+                    Ok(()) => said.count(guide.taken().len(), frames),
                     Err(Hold::Pose) => said.say(guide.prompt(now)),
                     Err(hold) => said.say(hold.advice()),
                 }
@@ -54,7 +52,7 @@ pub fn faces(
             Received::Nothing | Received::Restored => {}
             Received::End => {
                 let name = source.name().to_owned();
-                return Err(too_few(&guide, args, &format!("when {name} ended")));
+                return Err(too_few(&guide, frames, &format!("when {name} ended")));
             }
         }
     }
@@ -63,12 +61,11 @@ pub fn faces(
     Ok(Some(taken.map(take).collect()))
 }
 
-fn too_few(guide: &Guide, args: &EnrollArgs, when: &str) -> Error {
+fn too_few(guide: &Guide, frames: usize, when: &str) -> Error {
     let why = guide.commonest_hold().map_or_else(String::new, |why| format!(" (mostly: {why})"));
     Error::Refused(format!(
-        "there were only {} of {} good frames {when}{why}; nobody was added",
-        guide.taken().len(),
-        args.frames
+        "there were only {} of {frames} good frames {when}{why}; nobody was added",
+        guide.taken().len()
     ))
 }
 
@@ -94,7 +91,7 @@ impl Said {
         }
     }
 
-    fn count(&mut self, taken: usize, wanted: u16) {
+    fn count(&mut self, taken: usize, wanted: usize) {
         self.say(&format!("{taken} of {wanted}"));
     }
 }

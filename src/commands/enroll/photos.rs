@@ -1,13 +1,14 @@
 //! Faces from photos of one person.
 
 use super::Taken;
-use crate::cli::EnrollArgs;
-use crate::commands::{count, progress_bar};
+use crate::commands::progress_bar;
 use crate::enroll::sift::{Sifted, Torn, sift};
 use crate::enroll::{Flaw, Shot, faces as usable_faces, same_person_cosine, widths_px};
 use crate::error::{Error, Result};
 use crate::observe::{Observe, Observer};
 use crate::picture::{self, Limits, PictureFile, Reader};
+use crate::settings::{EnrollConfig, PhotoShots};
+use crate::shown::count;
 
 /// Fewest photos from which somebody is recognized well; fewer are taken with a warning.
 const ENOUGH: usize = 3;
@@ -18,21 +19,26 @@ const NAMED_OF_EACH: usize = 3;
 /// The person's face in each photo: where there are several, the one that fits the other photos, or
 /// the mean embedding of those that are `known`. Copies count once. Photos that cannot be used are
 /// left out and named; when they are most of the photos, nobody is added unless that is asked for.
-pub fn faces(args: &EnrollArgs, observer: &Observer, known: Option<&[f32]>) -> Result<Vec<Taken>> {
-    let found = picture::find(&args.inputs)?;
+pub fn faces(
+    config: &EnrollConfig,
+    shots: &PhotoShots,
+    observer: &Observer,
+    known: Option<&[f32]>,
+) -> Result<Vec<Taken>> {
+    let found = picture::find(&shots.inputs)?;
     found.left_out.tell();
     let files = found.files;
     let mut rejects = Rejects::default();
     found.unreadable.into_iter().for_each(|error| rejects.add_folder(&error));
-    let mut photos = look_at(args, &files, observer, &mut rejects)?;
-    if args.largest {
+    let mut photos = look_at(shots, &files, observer, &mut rejects)?;
+    if shots.largest {
         photos.iter_mut().for_each(|photo| photo.faces.truncate(1));
     }
     let faces: Vec<Vec<Shot>> = photos.iter_mut().map(|p| std::mem::take(&mut p.faces)).collect();
     let sifted = match sift(&faces, known, same_person_cosine(observer.recognizer())) {
         Ok(sifted) => sifted,
-        Err(_) if args.force => whoever_is_alone(&faces),
-        Err(torn) => return Err(two_people(&args.name, &photos, &torn)),
+        Err(_) if config.force => whoever_is_alone(&faces),
+        Err(torn) => return Err(two_people(&config.name, &photos, &torn)),
     };
     let path = |photo: usize| photos[photo].file.path.display();
     for &(copy, taken) in &sifted.copies {
@@ -44,7 +50,7 @@ pub fn faces(args: &EnrollArgs, observer: &Observer, known: Option<&[f32]>) -> R
     }
     let mut taken = sifted.taken;
     for (other, cosine) in sifted.others {
-        if args.force {
+        if config.force {
             taken.push((other, 0));
         } else {
             rejects.add(photos[other].file, Reject::Flaw(Flaw::OtherPerson(cosine)));
@@ -54,8 +60,8 @@ pub fn faces(args: &EnrollArgs, observer: &Observer, known: Option<&[f32]>) -> R
         let widths_px = photos[photo].widths_px.clone();
         rejects.add(photos[photo].file, Reject::Flaw(Flaw::SeveralFaces(widths_px)));
     }
-    rejects.judge(args, taken.len())?;
-    if taken.len() < ENOUGH && !args.add {
+    rejects.judge(shots, taken.len())?;
+    if taken.len() < ENOUGH && !config.add {
         log::warn!("{} is little to go by; 5 are better", count(taken.len(), "photo", "photos"));
     }
     let take = |(photo, face): (usize, usize)| Taken {
@@ -76,7 +82,7 @@ struct Photo<'a> {
 
 /// Finds the faces of each photo.
 fn look_at<'a>(
-    args: &EnrollArgs,
+    shots: &PhotoShots,
     files: &'a [PictureFile],
     observer: &Observer,
     rejects: &mut Rejects,
@@ -87,7 +93,7 @@ fn look_at<'a>(
     for file in files {
         match reader.read(&file.path) {
             Err(error) => {
-                let is_named = args.inputs.contains(&file.path);
+                let is_named = shots.inputs.contains(&file.path);
                 bar.suspend(|| rejects.add(file, Reject::Unreadable { error, is_named }));
             }
             Ok(picture) => {
@@ -177,14 +183,14 @@ impl Rejects {
     }
 
     /// Refuses to add somebody from the `taken` photos when too many others had to be left out.
-    fn judge(self, args: &EnrollArgs, taken: usize) -> Result<()> {
+    fn judge(self, shots: &PhotoShots, taken: usize) -> Result<()> {
         let largest = if self.several_faces { ", --largest takes the largest face" } else { "" };
         if taken == 0 {
             return Err(Error::Refused(format!(
                 "none of the photos can be used; nobody was added{largest}"
             )));
         }
-        if args.skip || self.count == 0 {
+        if shots.skip || self.count == 0 {
             return Ok(());
         }
         if let Some(picture::Error { path, reason }) = self.unreadable {

@@ -2,11 +2,12 @@
 //! a name will be.
 
 use super::{Added, Taken};
-use crate::commands::{count, print};
+use crate::commands::print;
 use crate::enroll::Shot;
 use crate::enroll::fit::{Fit, all_frontal};
 use crate::error::Result;
 use crate::recognize::{Recognizer, Rule};
+use crate::shown::count;
 use crate::types::identity::Candidate;
 
 /// Shares of further pictures named from which on a name is sure, and mostly right.

@@ -6,7 +6,6 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::cli::IdentifyArgs;
 use crate::error::{Error, Result};
 use crate::picture::{self, Found, Picture, PictureFile, Reader};
 
@@ -25,27 +24,26 @@ const MAX_LIST_BYTES: u64 = 64 << 20;
 /// Photos of the longest list: each takes some memory until all are done.
 const MOST_PHOTOS: usize = 1_000_000;
 
-/// The photos that are named, in their order, and then those of the list.
+/// The photos that are named by `inputs`, in their order, and then those of the list in `files_from`.
 ///
 /// # Errors
 ///
 /// [`Error::Input`] for what is named and is missing, and for a list that cannot be read. What a list
 /// names is looked for when its turn comes.
-pub fn photos(args: &IdentifyArgs) -> Result<Found> {
-    let is_stdin = |path: &&PathBuf| path.as_os_str() == STDIN;
-    let lists_stdin = args.files_from.iter().filter(is_stdin).count();
-    if args.inputs.iter().filter(is_stdin).count() + lists_stdin > 1 {
+pub fn photos(inputs: &[PathBuf], files_from: Option<&Path>) -> Result<Found> {
+    let named = inputs.iter().map(PathBuf::as_path).chain(files_from);
+    if named.filter(|path| path.as_os_str() == STDIN).count() > 1 {
         return Err(wrong(STDIN_NAME, "is named twice and can be read once".to_owned()));
     }
     let mut photos = Found::default();
-    for input in &args.inputs {
+    for input in inputs {
         if input.as_os_str() == STDIN {
             photos.files.push(PictureFile { path: STDIN.into(), relative: STDIN_COPY.into() });
         } else {
             photos.take(picture::find(std::slice::from_ref(input))?);
         }
     }
-    if let Some(list) = &args.files_from {
+    if let Some(list) = files_from {
         let before = photos.files.len();
         add_list(&mut photos, &read_list(list)?, MOST_PHOTOS)
             .map_err(|reason| wrong(&list_name(list), reason))?;

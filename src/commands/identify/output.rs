@@ -46,14 +46,13 @@ impl Finding {
 /// Prints findings in one format.
 pub struct Printer {
     format: Format,
-    /// Candidates to print in text, if any.
+    /// Candidates to print in text.
     shown: usize,
     model: String,
 }
 
 impl Printer {
-    pub fn new(format: Format, top_k: Option<u16>, recognizer: &Recognizer) -> Self {
-        let shown = top_k.map_or(0, usize::from);
+    pub fn new(format: Format, shown: usize, recognizer: &Recognizer) -> Self {
         Self { format, shown, model: recognizer.model().fingerprint().to_owned() }
     }
 

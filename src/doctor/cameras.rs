@@ -2,41 +2,31 @@
 
 use std::time::Duration;
 
-use super::{Finding, within};
+use super::Finding;
+use super::system::within;
 use crate::error::Error;
-use crate::shown::masked;
+use crate::exit::Exit;
 use crate::source::{CSI_ADVICE, Device, DeviceKind, Devices, Selector, SourceSpec, formats};
 
 /// Longest time for a camera to list its formats.
 const LIST_WITHIN: Duration = Duration::from_secs(5);
 
-/// What there is, and the camera that `spec` asks for.
-pub fn check(spec: &SourceSpec) -> (Finding, Option<Device>) {
+/// What there is, and the camera that `source` reads.
+pub fn look(source: &dyn SourceSpec) -> (Finding, Option<Device>) {
     let system = Devices::of_system();
     let devices = system.list();
-    let SourceSpec::Camera(request) = spec else {
-        let found = format!("none needed: pictures come from {}", origin(spec));
+    let Some(selector) = source.selector() else {
+        let found = format!("none needed: pictures come from {}", source.origin());
         return (Finding::ok(found + &also(&devices, None)), None);
     };
-    match system.resolve(&request.selector) {
+    match system.resolve(selector) {
         Ok(device) => {
             let number = device.number;
             let listed = within(LIST_WITHIN, move || formats(number));
             let encodings = listed.and_then(Result::ok).map_or_else(Vec::new, |it| encodings(&it));
             (chosen(&device, &encodings, &devices), Some(device))
         }
-        Err(error) => (missing(&error.into(), &request.selector, &devices), None),
-    }
-}
-
-/// Where the pictures of a source come from.
-pub fn origin(spec: &SourceSpec) -> String {
-    match spec {
-        SourceSpec::Camera(request) => request.selector.to_string(),
-        SourceSpec::Network(request) => format!("the network camera {}", request.address),
-        SourceSpec::Pictures { .. } => "files".to_owned(),
-        SourceSpec::Command { line, .. } => format!("the command `{}`", masked(line)),
-        SourceSpec::Stdin { .. } => "standard input".to_owned(),
+        Err(error) => (missing(&error.into(), selector, &devices), None),
     }
 }
 
@@ -70,7 +60,7 @@ fn missing(error: &Error, selector: &Selector, devices: &[Device]) -> Finding {
              {CSI_ADVICE}"
         )
     };
-    Finding::failure(wrong.to_owned() + &also(devices, None), advice, error.exit_code())
+    Finding::failure(wrong.to_owned() + &also(devices, None), advice, Exit::of(error))
 }
 
 fn has(devices: &[Device], kind: DeviceKind) -> bool {
@@ -158,7 +148,7 @@ mod tests {
         ];
         for (selector, devices, words) in cases {
             let finding = missing(&error, &selector, &devices);
-            assert_eq!((finding.status(), finding.exit_code()), (Status::Failure, Some(69)));
+            assert_eq!((finding.status(), finding.exit()), (Status::Failure, Some(Exit::NoCamera)));
             assert!(finding.found().starts_with("there is no /dev/video7"), "{finding:?}");
             assert!(!finding.found().contains("connected"), "{finding:?}");
             assert!(finding.advice().is_some_and(|advice| advice.contains(words)), "{finding:?}");

@@ -1,12 +1,10 @@
-//! How the board is: memory, temperature, power and clock.
+//! How hot the board is, and whether it is held back by heat or a weak power supply.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use jiff::tz::TimeZone;
-
-use super::{Finding, System, amount, read_trimmed};
-use crate::system::process;
+use super::system::read_trimmed;
+use super::{Finding, Look, System};
 
 /// Degrees Celsius from which on boards slow down.
 const HOT: f64 = 80.0;
@@ -14,33 +12,11 @@ const HOT: f64 = 80.0;
 /// Degrees that a sensor may honestly say.
 const PLAUSIBLE: std::ops::RangeInclusive<f64> = -40.0..=150.0;
 
-/// First second of 2025; celebcam is younger.
-const EARLIEST_UNIX_S: i64 = 1_735_689_600;
-
-/// Memory that is left, against what this process has taken for the same models and pictures.
-pub fn memory(system: &System) -> Finding {
-    let text = system.text("proc/meminfo").unwrap_or_default();
-    let needed = process::memory_bytes("VmHWM");
-    match (process::amount_bytes(&text, "MemAvailable"), needed) {
-        (Some(available), Some(needed)) => {
-            judge_memory(available, process::amount_bytes(&text, "MemTotal"), needed)
-        }
-        _ => Finding::skipped("not told by this machine"),
-    }
+pub fn check(look: &Look<'_>) -> Finding {
+    temperature(&look.system)
 }
 
-fn judge_memory(available: u64, total: Option<u64>, needed: u64) -> Finding {
-    let of = total.map_or_else(String::new, |total| format!(" of {}", amount(total)));
-    let found =
-        format!("{} available{of}; a run takes about {}", amount(available), amount(needed));
-    if available >= needed {
-        return Finding::ok(found);
-    }
-    Finding::warning(found, "End other programs; this shows the largest: ps aux --sort=-rss | head")
-}
-
-/// How hot the board is, and whether it is held back by heat or a weak power supply.
-pub fn temperature(system: &System) -> Finding {
+fn temperature(system: &System) -> Finding {
     let mut parts = Vec::new();
     parts.extend(hottest(system).map(judge_temperature));
     parts.extend(throttling(system));
@@ -86,7 +62,7 @@ fn throttling(system: &System) -> Option<Finding> {
     })
 }
 
-fn is_named(path: &std::path::Path, start: &str) -> bool {
+fn is_named(path: &Path, start: &str) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start))
 }
 
@@ -124,24 +100,6 @@ fn judge_throttling(bits: u32) -> Finding {
     Finding::warning(found.join(", "), advice)
 }
 
-/// Whether the clock can be right: events carry the time, lines for people that of `zone`.
-pub fn clock(now: jiff::Timestamp, zone: &TimeZone) -> Finding {
-    let here = now.to_zoned(zone.clone());
-    let found = format!(
-        "{}, {}",
-        now.strftime("%Y-%m-%d %H:%M:%S UTC"),
-        here.strftime("%H:%M:%S %:z here")
-    );
-    if now.as_second() >= EARLIEST_UNIX_S {
-        return Finding::ok(found);
-    }
-    Finding::warning(
-        format!("{found}, which cannot be; the times of events would be wrong"),
-        "Set it from the network, sudo timedatectl set-ntp true, or by hand: sudo date -s '2026-11-24 \
-         10:15'. A board without a network needs a clock with a battery.",
-    )
-}
-
 /// What is in a folder, by name.
 fn entries(folder: PathBuf) -> impl Iterator<Item = PathBuf> {
     let mut paths: Vec<PathBuf> =
@@ -155,24 +113,12 @@ mod tests {
     use super::super::{Status, tests::system};
     use super::*;
 
-    const MEMINFO: &str = "MemTotal:         948280 kB\nMemFree:  1 kB\nMemAvailable:  421108 kB\n";
     const THROTTLED: &str = "sys/devices/platform/soc/soc:firmware/get_throttled";
 
     #[test]
-    fn memory_is_compared_with_what_this_process_took() {
-        let (_folder, system) = system(&[("proc/meminfo", MEMINFO)]);
-        let found = memory(&system);
-        assert!(found.found().starts_with("431 MB available of 971 MB"), "{found:?}");
-        assert_eq!(judge_memory(30_000_000, None, 60_000_000).status(), Status::Warning);
-        assert_eq!(judge_memory(60_000_000, None, 60_000_000).status(), Status::Ok);
-    }
-
-    #[test]
     fn a_machine_that_tells_nothing_is_no_failure() {
-        let (_folder, system) = system(&[("proc/meminfo", "nonsense")]);
-        let silent = Finding::skipped("not told by this machine");
-        assert_eq!(memory(&system), silent);
-        assert_eq!(temperature(&system), silent);
+        let (_folder, system) = system(&[]);
+        assert_eq!(temperature(&system), Finding::skipped("not told by this machine"));
     }
 
     #[test]
@@ -211,15 +157,5 @@ mod tests {
         };
         assert_eq!(temperature(&system(&files("1\n")).1).found(), "power too low now");
         assert_eq!(temperature(&system(&files("0\n")).1).status(), Status::Ok);
-    }
-
-    #[test]
-    fn a_clock_before_its_time_is_warned_of() {
-        let zone = TimeZone::posix("CET-1").unwrap();
-        let at = |text: &str| clock(text.parse().unwrap(), &zone);
-        let found = "2026-11-24 10:15:30 UTC, 11:15:30 +01:00 here";
-        assert_eq!(at("2026-11-24T10:15:30Z"), Finding::ok(found));
-        assert_eq!(at("1970-01-01T00:00:07Z").status(), Status::Warning);
-        assert_eq!(at("2024-12-31T23:59:59Z").status(), Status::Warning);
     }
 }

@@ -1,0 +1,112 @@
+//! Loads the stages that look at a picture: which models, which people, and from when on a name.
+
+use std::path::{Path, PathBuf};
+
+use celebcam_engine::Settings;
+
+use crate::align::Aligner;
+use crate::defaults;
+use crate::detect::{Detector, Search, Wanted};
+use crate::error::Result;
+use crate::gallery::live::GalleryFile;
+use crate::models;
+use crate::observe::Observer;
+use crate::quality::Limits;
+use crate::recognize::{Demand, Recognizer};
+
+/// Which recognizer to load.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecognizerSpec {
+    /// Its file; the model built in if `None`.
+    pub model: Option<PathBuf>,
+    /// What its threshold has to keep.
+    pub demand: Demand,
+    /// Candidates that it keeps of each face.
+    pub top_k: usize,
+}
+
+impl Default for RecognizerSpec {
+    fn default() -> Self {
+        Self { model: None, demand: Demand::Model, top_k: defaults::TOP_K }
+    }
+}
+
+impl RecognizerSpec {
+    /// Loads it.
+    ///
+    /// # Errors
+    /// [`Error::Model`](crate::error::Error::Model) for a file that is no recognizer, and
+    /// [`Error::Rate`](crate::error::Error::Rate) for a demand that it cannot keep.
+    pub fn load(&self, settings: &Settings) -> Result<Recognizer> {
+        let model = models::recognizer(self.model.as_deref(), settings)?;
+        Ok(Recognizer::new(model, self.top_k)?.with_demand(self.demand)?)
+    }
+}
+
+/// Which observer to load.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObserverSpec {
+    /// The detector's file; the model built in if `None`.
+    pub detector: Option<PathBuf>,
+    /// The recognizer.
+    pub recognizer: RecognizerSpec,
+    /// From where on a face shows enough to be recognized.
+    pub limits: Limits,
+    /// Faces that are looked at.
+    pub wanted: Wanted,
+}
+
+impl Default for ObserverSpec {
+    fn default() -> Self {
+        Self {
+            detector: None,
+            recognizer: RecognizerSpec::default(),
+            limits: Limits::DEFAULT,
+            wanted: Wanted::default(),
+        }
+    }
+}
+
+impl ObserverSpec {
+    /// Loads it.
+    ///
+    /// # Errors
+    /// Those of [`load_detector`], [`RecognizerSpec::load`] and [`load_aligner`].
+    pub fn load(&self, search: Search, settings: &Settings) -> Result<Observer> {
+        let detector = load_detector(self.detector.as_deref(), search, settings)?;
+        let recognizer = self.recognizer.load(settings)?;
+        let observer = Observer::new(detector, load_aligner(settings)?, recognizer, self.limits);
+        Ok(observer.with_wanted(self.wanted.clone()))
+    }
+}
+
+/// Loads the detector in the file at `path`, or the one built in.
+///
+/// # Errors
+/// [`Error::Model`](crate::error::Error::Model) for a file that is no detector.
+pub fn load_detector(path: Option<&Path>, search: Search, settings: &Settings) -> Result<Detector> {
+    Ok(Detector::new(models::detector(path, settings)?)?.with_search(search))
+}
+
+/// Loads the aligner, which is built in.
+///
+/// # Errors
+/// [`Error::Model`](crate::error::Error::Model) for settings that it does not run with.
+pub fn load_aligner(settings: &Settings) -> Result<Aligner> {
+    Ok(Aligner::new(models::aligner(settings)?)?)
+}
+
+/// Opens the gallery in the file at `path` for this recognizer; `None` where there is no place for one,
+/// or nobody can be added to the model and nobody was.
+///
+/// # Errors
+/// [`Error::Gallery`](crate::error::Error::Gallery) for a file that cannot be used or is another model's.
+pub fn open_gallery(path: Option<&Path>, recognizer: &Recognizer) -> Result<Option<GalleryFile>> {
+    let Some(path) = path else { return Ok(None) };
+    let key = match recognizer.model_key() {
+        Ok(key) => key,
+        Err(_) if !path.exists() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(GalleryFile::open(path.to_owned(), key)?))
+}
