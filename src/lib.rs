@@ -43,8 +43,6 @@ pub mod error;
 pub mod exit;
 pub mod models;
 pub mod picture;
-#[cfg(test)]
-mod random;
 pub mod settings;
 pub mod shown;
 pub mod stages;

@@ -1,12 +1,12 @@
 use std::fs::File;
 use std::io::{Cursor, Write};
 
+use celebcam_engine::internals::Random;
 use image::{DynamicImage, ImageFormat};
 
 use super::jpeg::samples::{progressive_jpeg, sample_jpeg, with_orientation};
 use super::reader::MAX_FILE_BYTES;
 use super::*;
-use crate::random;
 
 /// A palette of four bytes, which is no multiple of three.
 const ODD_PALETTE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\x03\0\0\0\x28\xcb\
@@ -344,14 +344,14 @@ fn survives_damage() {
     let formats = [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp];
     let reader = Reader::new(Limits { pixels: 100_000, bytes: 20_000_000, ..Limits::PHOTO });
     let before = own_panics();
-    let mut random = random::numbers(7);
+    let mut random = Random(7);
     for format in formats {
         let bytes = encoded(&rgb, format);
         for _ in 0..300 {
             let mut damaged = bytes.clone();
-            for _ in 0..1 + random() % 4 {
-                let at = random() as usize % damaged.len();
-                damaged[at] = random() as u8;
+            for _ in 0..1 + random.bits() % 4 {
+                let at = random.bits() as usize % damaged.len();
+                damaged[at] = random.bits() as u8;
             }
             if let Ok(read) = reader.decode(&damaged) {
                 assert!(u64::from(read.rgb.width()) * u64::from(read.rgb.height()) <= 100_000);

@@ -83,6 +83,7 @@ fn median(values: &mut [f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use celebcam_engine::internals::Random;
     use image::{Rgb, RgbImage};
 
     use super::*;
@@ -91,7 +92,7 @@ mod tests {
     struct Room {
         motion: Motion,
         noise: f32,
-        random: u32,
+        random: Random,
         start: Instant,
         frames: u32,
         looks: u32,
@@ -100,13 +101,13 @@ mod tests {
     impl Room {
         fn new(noise: f32) -> Self {
             let (motion, start) = (Motion::default(), Instant::now());
-            Self { motion, noise, random: 1, start, frames: 0, looks: 0 }
+            Self { motion, noise, random: Random(1), start, frames: 0, looks: 0 }
         }
 
         /// Shows a picture; whether it was looked at.
         fn shows(&mut self, luma: impl Fn(f32, f32) -> f32) -> bool {
             let picture = RgbImage::from_fn(320, 240, |x, y| {
-                let sum: f32 = (0..4).map(|_| self.random()).sum();
+                let sum: f32 = self.random.floats(4).iter().sum();
                 let value = luma(x as f32, y as f32) + sum * self.noise;
                 Rgb([value.clamp(0.0, 255.0) as u8; 3])
             });
@@ -118,12 +119,6 @@ mod tests {
                 self.looks += 1;
             }
             looked
-        }
-
-        /// From -1 to 1.
-        fn random(&mut self) -> f32 {
-            self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (self.random >> 8) as f32 / (1 << 23) as f32 - 1.0
         }
 
         fn rests(&mut self, frames: u32) {

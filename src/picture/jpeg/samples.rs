@@ -1,16 +1,16 @@
 //! Pictures for tests.
 
+use celebcam_engine::internals::Random;
 use image::codecs::jpeg::JpegEncoder;
 use image::{Rgb, RgbImage};
 
 use super::markers::{DHT, layout};
-use crate::random;
 
 /// A picture with detail, as a baseline JPEG file.
 pub fn sample_jpeg(width: u32, height: u32) -> Vec<u8> {
-    let mut random = random::numbers(u64::from(width * height));
+    let mut random = Random(u64::from(width * height));
     let picture = RgbImage::from_fn(width, height, |x, y| {
-        Rgb([(x * 3) as u8, (y * 4) as u8, 100 + (random() % 32) as u8])
+        Rgb([(x * 3) as u8, (y * 4) as u8, 100 + (random.bits() % 32) as u8])
     });
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, 90)

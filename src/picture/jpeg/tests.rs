@@ -1,8 +1,8 @@
+use celebcam_engine::internals::Random;
 use image::RgbImage;
 
 use super::samples::*;
 use super::*;
-use crate::random;
 
 const SMALL: Limits = Limits { pixels: u64::MAX, bytes: 1 << 30, ..Limits::PHOTO };
 
@@ -255,13 +255,13 @@ fn advice_is_about_what_takes_the_memory() {
 
 #[test]
 fn survives_damage() {
-    let mut random = random::numbers(1);
+    let mut random = Random(1);
     for bytes in [sample_jpeg(48, 32), progressive_jpeg()] {
         for _ in 0..2000 {
             let mut damaged = bytes.clone();
-            for _ in 0..1 + random() % 4 {
-                let at = random() as usize % damaged.len();
-                damaged[at] = random() as u8;
+            for _ in 0..1 + random.bits() % 4 {
+                let at = random.bits() as usize % damaged.len();
+                damaged[at] = random.bits() as u8;
             }
             let limits = Limits { pixels: 1_000_000, bytes: 10_000_000, ..SMALL };
             if let Ok(rgb) = decode_within(&damaged, &limits) {

@@ -1,7 +1,8 @@
+use celebcam_engine::internals::Random;
+
 use super::*;
 use crate::picture::jpeg::markers::{DHT, EOI, SOS};
 use crate::picture::jpeg::samples::*;
-use crate::random;
 
 fn pictures(splitter: &mut Splitter) -> Vec<Vec<u8>> {
     std::iter::from_fn(|| splitter.next_picture()).collect()
@@ -55,14 +56,14 @@ fn finds_the_next_picture_after_garbage_and_after_a_truncated_one() {
 
 #[test]
 fn random_bytes_are_survived_in_bounded_memory() {
-    let mut random = random::numbers(3);
+    let mut random = Random(3);
     let mut splitter = Splitter::default();
     for _ in 0..2000 {
         let bytes: Vec<u8> = (0..1024)
-            .map(|_| match random() % 8 {
+            .map(|_| match random.bits() % 8 {
                 0 => 0xFF,
-                1 => [SOI, EOI, SOS, DHT, 0x00, 0xD0, 0x01, 0x02][random() as usize % 8],
-                _ => random() as u8,
+                1 => [SOI, EOI, SOS, DHT, 0x00, 0xD0, 0x01, 0x02][random.bits() as usize % 8],
+                _ => random.bits() as u8,
             })
             .collect();
         splitter.push(&bytes);
