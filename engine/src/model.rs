@@ -302,9 +302,17 @@ mod tests {
 
     #[test]
     fn a_picture_of_another_size_is_refused() {
-        let model = load(&with("Relu")).expect("it is lowered");
-        let error = model.run(&[0; 5]).expect_err("too short");
+        let mut example = Example::new();
+        let picture = example.picture();
+        let conv = example.conv(&picture, [4, 3, 3, 3], 1, [1; 4]);
+        let output = example.quantized(&conv, 0.02, 0);
+        let whole = load(&example.finish(&[&output])).expect("it is lowered");
+        let error = whole.run(&[0; 5]).expect_err("too short");
         assert!(matches!(error, Error::Run(RunError::Input)), "{error:?}");
-        assert!(model.kernel_names().is_some() && model.macs() > Some(0));
+        assert!(whole.kernel_names().is_some() && whole.macs() > Some(0));
+        let in_part = load(&with("Tanh")).expect("tract has it");
+        let error = in_part.run(&[0; 5]).expect_err("too short");
+        assert!(matches!(error, Error::Run(RunError::Tract(_))), "{error:?}");
+        assert!(in_part.kernel_names().is_none() && in_part.macs().is_none());
     }
 }

@@ -109,8 +109,8 @@ pub fn fit_32_bits(convolution: &Convolution) -> Cow<'_, Convolution> {
 }
 
 impl Epilogue {
-    /// Prepares the epilogue of `convolution`, whose weights of channel `c` are
-    /// `weights(c)`.
+    /// The epilogue of `convolution`, whose input and output are quantized like this and lie in memory in
+    /// this encoding.
     ///
     /// # Errors
     ///

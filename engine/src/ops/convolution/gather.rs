@@ -6,8 +6,8 @@ use super::Context;
 use crate::graph::Window;
 use crate::kernels::MOST_WINDOW_ROWS;
 
-/// Copies the window of the first input around each output position of `rows` behind each other, row by row of the
-/// window, each padded to `depth` bytes.
+/// Copies the window of the first input around each output position of `rows` behind each other, row by
+/// row of the window, each padded to `depth` bytes.
 pub fn windows(
     context: &Context<'_>,
     window: Window,
