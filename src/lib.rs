@@ -42,6 +42,8 @@ pub mod enroll;
 pub mod error;
 pub mod models;
 pub mod picture;
+#[cfg(test)]
+mod random;
 pub mod settings;
 pub mod shown;
 pub mod system;

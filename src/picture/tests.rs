@@ -3,9 +3,10 @@ use std::io::{Cursor, Write};
 
 use image::{DynamicImage, ImageFormat};
 
-use super::jpeg::samples::{progressive_jpeg, random_numbers, sample_jpeg, with_orientation};
+use super::jpeg::samples::{progressive_jpeg, sample_jpeg, with_orientation};
 use super::reader::MAX_FILE_BYTES;
 use super::*;
+use crate::random;
 
 /// A palette of four bytes, which is no multiple of three.
 const ODD_PALETTE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01\x08\x03\0\0\0\x28\xcb\
@@ -343,7 +344,7 @@ fn survives_damage() {
     let formats = [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp];
     let reader = Reader::new(Limits { pixels: 100_000, bytes: 20_000_000, ..Limits::PHOTO });
     let before = own_panics();
-    let mut random = random_numbers(7);
+    let mut random = random::numbers(7);
     for format in formats {
         let bytes = encoded(&rgb, format);
         for _ in 0..300 {

@@ -86,12 +86,13 @@ mod tests {
     use image::{Rgb, RgbImage};
 
     use super::*;
+    use crate::random;
 
     /// A room with a camera of that much noise, five pictures a second.
     struct Room {
         motion: Motion,
         noise: f32,
-        random: u32,
+        random: Box<dyn FnMut() -> u64>,
         start: Instant,
         frames: u32,
         looks: u32,
@@ -100,7 +101,8 @@ mod tests {
     impl Room {
         fn new(noise: f32) -> Self {
             let (motion, start) = (Motion::default(), Instant::now());
-            Self { motion, noise, random: 1, start, frames: 0, looks: 0 }
+            let random = Box::new(random::numbers(1));
+            Self { motion, noise, random, start, frames: 0, looks: 0 }
         }
 
         /// Shows a picture; whether it was looked at.
@@ -122,8 +124,7 @@ mod tests {
 
         /// From -1 to 1.
         fn random(&mut self) -> f32 {
-            self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (self.random >> 8) as f32 / (1 << 23) as f32 - 1.0
+            ((self.random)() >> 29) as f32 / (1 << 23) as f32 - 1.0
         }
 
         fn rests(&mut self, frames: u32) {

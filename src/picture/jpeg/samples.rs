@@ -4,10 +4,11 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{Rgb, RgbImage};
 
 use super::markers::{DHT, layout};
+use crate::random;
 
 /// A picture with detail, as a baseline JPEG file.
 pub fn sample_jpeg(width: u32, height: u32) -> Vec<u8> {
-    let mut random = random_numbers(u64::from(width * height));
+    let mut random = random::numbers(u64::from(width * height));
     let picture = RgbImage::from_fn(width, height, |x, y| {
         Rgb([(x * 3) as u8, (y * 4) as u8, 100 + (random() % 32) as u8])
     });
@@ -44,15 +45,4 @@ pub fn without_huffman_tables(picture: &[u8]) -> Vec<u8> {
 pub fn with_orientation(picture: &[u8], orientation: u8) -> Vec<u8> {
     let exif = b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0";
     [&picture[..2], exif, &[orientation, 0, 0, 0, 0, 0, 0], &picture[2..]].concat()
-}
-
-/// Reproducible random numbers (xorshift).
-pub fn random_numbers(seed: u64) -> impl FnMut() -> u64 {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state >> 11
-    }
 }

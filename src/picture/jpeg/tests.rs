@@ -2,6 +2,7 @@ use image::RgbImage;
 
 use super::samples::*;
 use super::*;
+use crate::random;
 
 const SMALL: Limits = Limits { pixels: u64::MAX, bytes: 1 << 30, ..Limits::PHOTO };
 
@@ -254,7 +255,7 @@ fn advice_is_about_what_takes_the_memory() {
 
 #[test]
 fn survives_damage() {
-    let mut random = random_numbers(1);
+    let mut random = random::numbers(1);
     for bytes in [sample_jpeg(48, 32), progressive_jpeg()] {
         for _ in 0..2000 {
             let mut damaged = bytes.clone();

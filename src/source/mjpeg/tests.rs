@@ -1,6 +1,7 @@
 use super::*;
 use crate::picture::jpeg::markers::{DHT, EOI, SOS};
 use crate::picture::jpeg::samples::*;
+use crate::random;
 
 fn pictures(splitter: &mut Splitter) -> Vec<Vec<u8>> {
     std::iter::from_fn(|| splitter.next_picture()).collect()
@@ -54,7 +55,7 @@ fn finds_the_next_picture_after_garbage_and_after_a_truncated_one() {
 
 #[test]
 fn random_bytes_are_survived_in_bounded_memory() {
-    let mut random = random_numbers(3);
+    let mut random = random::numbers(3);
     let mut splitter = Splitter::default();
     for _ in 0..2000 {
         let bytes: Vec<u8> = (0..1024)
