@@ -131,6 +131,8 @@ impl Tally {
             most_bytes / 1_000_000,
             PANICS.swap(0, Ordering::Relaxed),
         );
+        assert!(read > 0 && refused > 0, "{what}: {read} were read and {refused} refused");
+        assert!(most_bytes > 0, "memory is counted");
         let own_panics = OWN_PANICS.load(Ordering::Relaxed);
         assert_eq!(escaped_panics + hangs + over_memory + own_panics, 0);
     }

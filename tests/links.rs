@@ -52,6 +52,7 @@ fn a_link_that_was_dropped_leaves_no_thread_and_no_open_file() {
     // A deadline for frames of some seconds would be waited for: the end of the program is enough.
     let spec = SourceSpec::Command { line, recording: false, wait: false };
     let mut source = source::open(&spec, Turn::default()).expect("the program starts");
+    wait_until("the first link", || held().0 == 2);
     lose(&mut *source, 1);
     wait_until("one link", || held().0 <= 2);
     let (_, files_of_one) = held();

@@ -246,8 +246,8 @@ fn a_second_camera_takes_fifteen_megabytes_at_most() {
         child
     });
     let kilobytes = private_kilobytes(&second).expect("the system says what memory is used");
-    println!("a second run takes {kilobytes} kB");
-    assert!(kilobytes <= 15_000, "{kilobytes}");
+    // Less than a megabyte would be the memory of something else.
+    assert!((1_000..=15_000).contains(&kilobytes), "{kilobytes}");
     for child in [&mut first, &mut second] {
         signal(child, Signal::TERM);
         ends_within(child, STOP_WITHIN);

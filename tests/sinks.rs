@@ -97,6 +97,7 @@ fn what_a_command_leaves_behind_ends_with_it() {
     let output = run_json(&film).args(NEVER_ABSENT).args(["--on-event", &hook]).output();
     assert_eq!(output.expect("celebcam runs").status.code(), Some(0));
     let pids = fs::read_to_string(folder.path().join("pids")).expect("the command was run");
+    assert!(!pids.is_empty(), "a process was left behind");
     for pid in pids.lines() {
         let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         assert!(state.is_empty() || state.contains(") Z "), "{pid} is alive: {state}");
