@@ -7,7 +7,7 @@ use image::RgbImage;
 
 use crate::align::Aligner;
 use crate::detect::{Detector, Wanted};
-use crate::gallery::live::Shared;
+use crate::gallery::live::SharedGallery;
 use crate::models::Result;
 use crate::quality::{self, Limits};
 use crate::recognize::Recognizer;
@@ -67,7 +67,7 @@ impl Observer {
     }
 
     /// Recognizes the people of a gallery as well.
-    pub fn with_gallery(mut self, gallery: Arc<Shared>) -> Self {
+    pub fn with_gallery(mut self, gallery: Arc<SharedGallery>) -> Self {
         self.recognizer = self.recognizer.with_gallery(gallery);
         self
     }

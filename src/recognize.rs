@@ -12,7 +12,7 @@ use std::sync::Arc;
 use celebcam_engine::int8::kernels::Kernels;
 
 use crate::gallery::Gallery;
-use crate::gallery::live::Shared;
+use crate::gallery::live::SharedGallery;
 use crate::gallery::store::ModelKey;
 use crate::models::{Model, Result};
 use crate::picture::resample::resize;
@@ -29,7 +29,7 @@ pub struct Recognizer {
     logits: usize,
     embedding: Option<(usize, usize)>,
     top_k: usize,
-    gallery: Arc<Shared>,
+    gallery: Arc<SharedGallery>,
 }
 
 /// Somebody who can be recognized, by number.
@@ -74,14 +74,14 @@ impl Recognizer {
         }
         let embedding = model.output("embedding");
         let top_k = top_k.max(1);
-        let gallery = Arc::new(Shared::new(Gallery::new(model.fingerprint(), 0, 0)));
+        let gallery = Arc::new(SharedGallery::new(Gallery::new(model.fingerprint(), 0, 0)));
         let demand = Demand::Model;
         Ok(Self { model, labels, decision, demand, logits, embedding, top_k, gallery })
     }
 
     /// Recognizes the people of a gallery as well, which was made for this model; see
     /// [`model_key`](Self::model_key).
-    pub fn with_gallery(mut self, gallery: Arc<Shared>) -> Self {
+    pub fn with_gallery(mut self, gallery: Arc<SharedGallery>) -> Self {
         self.gallery = gallery;
         self
     }

@@ -6,15 +6,15 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::picture::PictureFile;
-use crate::system::files::{Folder, Identity};
+use crate::system::files::{FileId, Folder};
 
 /// A folder for pictures.
 #[derive(Debug)]
 pub struct Outputs {
     folder: PathBuf,
-    inputs: HashSet<Identity>,
+    inputs: HashSet<FileId>,
     /// What was written, by what it is: on some file systems two names are one.
-    written: Mutex<HashMap<Identity, PathBuf>>,
+    written: Mutex<HashMap<FileId, PathBuf>>,
 }
 
 impl Outputs {
@@ -27,12 +27,12 @@ impl Outputs {
         files: &[PictureFile],
         name: impl Fn(&Path) -> PathBuf,
     ) -> Result<Self> {
-        let inputs = files.iter().flat_map(|file| Identity::all_at(&file.path)).collect();
+        let inputs = files.iter().flat_map(|file| FileId::all_at(&file.path)).collect();
         let outputs = Self { folder: folder.to_owned(), inputs, written: Mutex::default() };
         let mut named: HashMap<PathBuf, &PictureFile> = HashMap::with_capacity(files.len());
         for file in files {
             let relative = name(&file.relative);
-            outputs.check(&relative, Identity::all_at(&folder.join(&relative)))?;
+            outputs.check(&relative, FileId::all_at(&folder.join(&relative)))?;
             match named.get(&relative) {
                 Some(other) if !is_same(&other.path, &file.path) => {
                     return Err(Error::Usage(format!(
@@ -50,7 +50,7 @@ impl Outputs {
     }
 
     /// Refuses what would replace a photo, or the picture of another one.
-    fn check(&self, relative: &Path, there: impl Iterator<Item = Identity>) -> Result<()> {
+    fn check(&self, relative: &Path, there: impl Iterator<Item = FileId>) -> Result<()> {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         for identity in there {
             let path = self.folder.join(relative);
@@ -81,17 +81,17 @@ impl Outputs {
         let above = relative.parent().unwrap_or(Path::new(""));
         let folder = Folder::open(&self.folder).and_then(|it| it.below(above)).map_err(failed)?;
         let name = relative.file_name().unwrap_or_default();
-        self.check(relative, folder.identities(name))?;
+        self.check(relative, folder.file_ids(name))?;
         folder.write(name, bytes, None).map_err(failed)?;
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        written.extend(folder.identities(name).map(|identity| (identity, relative.to_owned())));
+        written.extend(folder.file_ids(name).map(|identity| (identity, relative.to_owned())));
         Ok(path)
     }
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
-    let ones: Vec<Identity> = Identity::all_at(one).collect();
-    Identity::all_at(other).any(|identity| ones.contains(&identity))
+    let ones: Vec<FileId> = FileId::all_at(one).collect();
+    FileId::all_at(other).any(|identity| ones.contains(&identity))
 }
 
 #[cfg(test)]

@@ -14,9 +14,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The gallery of the moment.
 #[derive(Debug)]
-pub struct Shared(Mutex<Arc<Gallery>>);
+pub struct SharedGallery(Mutex<Arc<Gallery>>);
 
-impl Shared {
+impl SharedGallery {
     /// Starts with this one.
     pub fn new(gallery: Gallery) -> Self {
         Self(Mutex::new(Arc::new(gallery)))
@@ -67,7 +67,7 @@ impl Bell {
     }
 }
 
-/// Keeps a [`Shared`] gallery like its [`GalleryFile`] until it is dropped.
+/// Keeps a [`SharedGallery`] gallery like its [`GalleryFile`] until it is dropped.
 #[derive(Debug)]
 pub struct Watch {
     bell: Bell,
@@ -97,7 +97,7 @@ impl Stamp {
 pub struct GalleryFile {
     path: PathBuf,
     model: ModelKey,
-    shared: Arc<Shared>,
+    shared: Arc<SharedGallery>,
     stamp: Stamp,
 }
 
@@ -109,12 +109,12 @@ impl GalleryFile {
     /// Those of [`store::load`].
     pub fn open(path: PathBuf, model: ModelKey) -> Result<Self> {
         let stamp = Stamp::of(&path);
-        let shared = Arc::new(Shared::new(store::load(&path, &model)?));
+        let shared = Arc::new(SharedGallery::new(store::load(&path, &model)?));
         Ok(Self { path, model, shared, stamp })
     }
 
     /// The gallery.
-    pub fn shared(&self) -> &Arc<Shared> {
+    pub fn shared(&self) -> &Arc<SharedGallery> {
         &self.shared
     }
 

@@ -81,7 +81,8 @@ pub fn read(path: &Path) -> Result<Option<Gallery>> {
         Err(error) => return Err(wrong(error.into())),
     };
     let metadata = file.metadata().map_err(|error| wrong(error.into()))?;
-    let reader = Reader { file: BufReader::with_capacity(BUFFER_BYTES, file), sum: Sha256::new() };
+    let reader =
+        SummingReader { file: BufReader::with_capacity(BUFFER_BYTES, file), sum: Sha256::new() };
     parse(reader, metadata.len()).map(Some).map_err(wrong)
 }
 
@@ -135,7 +136,7 @@ fn beside(path: &Path) -> (PathBuf, String) {
 
 fn write(gallery: &Gallery, out: &mut dyn Write) -> io::Result<()> {
     let mut out =
-        BufWriter::with_capacity(BUFFER_BYTES, Summing { inner: out, sum: Sha256::new() });
+        BufWriter::with_capacity(BUFFER_BYTES, SummingWriter { inner: out, sum: Sha256::new() });
     writeln!(out, "{MAGIC}{VERSION}")?;
     let header = Header {
         model: gallery.model().to_owned(),
@@ -153,17 +154,17 @@ fn write(gallery: &Gallery, out: &mut dyn Write) -> io::Result<()> {
     for person in 0..gallery.people().len() {
         out.write_all(gallery.index.codes(person))?;
     }
-    let Summing { inner, sum } = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    let SummingWriter { inner, sum } = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     inner.write_all(&sum.finalize())
 }
 
 /// Sums up what is written.
-struct Summing<'a> {
+struct SummingWriter<'a> {
     inner: &'a mut dyn Write,
     sum: Sha256,
 }
 
-impl Write for Summing<'_> {
+impl Write for SummingWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
         self.sum.update(&bytes[..written]);
@@ -176,12 +177,12 @@ impl Write for Summing<'_> {
 }
 
 /// Sums up what is read.
-struct Reader<R> {
+struct SummingReader<R> {
     file: R,
     sum: Sha256,
 }
 
-impl<R: BufRead> Reader<R> {
+impl<R: BufRead> SummingReader<R> {
     /// The next line without its end.
     fn line<'a>(&mut self, buffer: &'a mut Vec<u8>) -> Result<&'a str, Defect> {
         buffer.clear();
@@ -200,7 +201,7 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-fn parse(mut reader: Reader<impl BufRead>, size: u64) -> Result<Gallery, Defect> {
+fn parse(mut reader: SummingReader<impl BufRead>, size: u64) -> Result<Gallery, Defect> {
     let Header { model, embedding, people } = parse_header(&mut reader, size)?;
     let mut gallery = Gallery::new(&model, embedding, people);
     parse_people(&mut reader, people, &mut gallery)?;
@@ -226,7 +227,7 @@ fn parse(mut reader: Reader<impl BufRead>, size: u64) -> Result<Gallery, Defect>
 }
 
 /// The first two lines; `size` is that of the file, which bounds the memory.
-fn parse_header(reader: &mut Reader<impl BufRead>, size: u64) -> Result<Header, Defect> {
+fn parse_header(reader: &mut SummingReader<impl BufRead>, size: u64) -> Result<Header, Defect> {
     let mut line = Vec::new();
     let first = reader.line(&mut line).map_err(|_| Defect::NotAGallery)?;
     match first.strip_prefix(MAGIC) {
@@ -246,7 +247,7 @@ fn parse_header(reader: &mut Reader<impl BufRead>, size: u64) -> Result<Header, 
 }
 
 fn parse_people(
-    reader: &mut Reader<impl BufRead>,
+    reader: &mut SummingReader<impl BufRead>,
     people: usize,
     gallery: &mut Gallery,
 ) -> Result<(), Defect> {

@@ -23,7 +23,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::{Limits, Unreadable};
 use crate::picture::turn::swaps_sides;
-use header::Frame;
+use header::FrameHeader;
 use markers::Layout;
 use scans::Coefficients;
 
@@ -61,7 +61,7 @@ pub struct Plan<'a> {
     /// The segment of Huffman tables that it lacks, or nothing.
     tables: Vec<u8>,
     layout: Layout,
-    frame: Frame,
+    frame: FrameHeader,
     orientation: Orientation,
     side: usize,
     /// The decoder of this crate reads it in full size too.
@@ -120,7 +120,7 @@ impl<'a> Plan<'a> {
     /// # Errors
     /// When there are more than `most` pixels.
     pub fn check_pixels(&self, most: u64) -> Result<(), Unreadable> {
-        let Frame { width, height, .. } = self.frame;
+        let FrameHeader { width, height, .. } = self.frame;
         if self.frame.pixels() > most {
             return Err(Unreadable::TooManyPixels { width, height, most });
         }
@@ -246,7 +246,7 @@ impl<'a> Plan<'a> {
 
 /// Whether zune-jpeg knows the form. Of components in scans of their own, and of colours that are finer
 /// than the brightness, it makes nonsense.
-fn is_common(frame: &Frame, layout: &Layout, bytes: &[u8]) -> bool {
+fn is_common(frame: &FrameHeader, layout: &Layout, bytes: &[u8]) -> bool {
     let [first, rest @ ..] = frame.components.as_slice() else { return false };
     let is_finest = [first.h, first.v] == [frame.h_max, frame.v_max];
     let others_are_coarsest = rest.iter().all(|other| [other.h, other.v] == [1, 1]);

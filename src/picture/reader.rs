@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use image::RgbImage;
 
 use super::budget::{Budget, Permit};
-use super::jpeg::markers::{Step, Walk};
+use super::jpeg::markers::{Outcome, Walk};
 use super::kind::{self, HEAD_BYTES, Kind};
 use super::{
     Decoded, Error, Limits, MOST_METADATA_BYTES, Unreadable, guarded, jpeg, large, png, too_large,
@@ -260,7 +260,7 @@ fn read_jpeg(source: &mut impl Read, length: u64, limits: &Limits) -> Result<Vec
     loop {
         let read =
             source.by_ref().take(READ_BYTES).read_to_end(&mut bytes).map_err(Unreadable::System)?;
-        if read == 0 || !matches!(walk.go(&bytes), Step::Incomplete) {
+        if read == 0 || !matches!(walk.go(&bytes), Outcome::Incomplete) {
             return Ok(bytes);
         }
         if bytes.len() as u64 > MAX_JPEG_BYTES {

@@ -87,7 +87,7 @@ pub fn warp(rgb: &RgbImage, to_square: &Similarity, side: u32, outside: u8) -> R
     }
     let factor = (back.scale().floor() as u32).max(1);
     let (source, back) = if factor > 1 {
-        let region = Region::under(rgb, &back, side, factor);
+        let region = Covered::under(rgb, &back, side, factor);
         let Some(averaged) = region.averaged(rgb, factor) else { return square };
         (Some(averaged), region.shrink(&back, factor))
     } else {
@@ -237,14 +237,14 @@ impl<'a> Sampler<'a> {
 
 /// A rectangle of a picture in whole pixels, its sides multiples of a shrink factor where the
 /// picture's edge allows.
-struct Region {
+struct Covered {
     left: u32,
     top: u32,
     right: u32,
     bottom: u32,
 }
 
-impl Region {
+impl Covered {
     /// What of `rgb` the square of `side` pixels covers, with `margin` pixels around.
     fn under(rgb: &RgbImage, back: &Similarity, side: u32, margin: u32) -> Self {
         let side = side as f32;

@@ -38,7 +38,7 @@ const LINE_LIMIT_BYTES: u64 = 2 * MESSAGE_LIMIT_BYTES as u64;
 /// Starts the program of `line`. One that is not a `recording` is waited for where `wait` says so.
 pub fn open(line: &str, recording: bool, wait: bool) -> Result<LiveSource<CommandFeed>> {
     let argv = process::split(line)?;
-    let (name, kind) = (program_name(&argv), Kind::Program { recording });
+    let (name, kind) = (program_name(&argv), Role::Program { recording });
     LiveSource::open(CommandFeed { argv, name, kind, wait: wait && !recording })
 }
 
@@ -46,7 +46,7 @@ pub fn open(line: &str, recording: bool, wait: bool) -> Result<LiveSource<Comman
 pub fn open_network(request: &NetworkRequest) -> Result<LiveSource<CommandFeed>> {
     check_reader()?;
     let (argv, name) = (request.argv(), request.address.to_string());
-    LiveSource::open(CommandFeed { argv, name, kind: Kind::Network, wait: request.wait })
+    LiveSource::open(CommandFeed { argv, name, kind: Role::Network, wait: request.wait })
 }
 
 /// Reads standard input.
@@ -62,13 +62,13 @@ fn keep(recording: bool) -> Keep {
 pub struct CommandFeed {
     argv: Vec<String>,
     name: String,
-    kind: Kind,
+    kind: Role,
     wait: bool,
 }
 
 /// What a program stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Role {
     /// Itself.
     Program {
         /// Every frame counts and its end is the end of the source.
@@ -113,14 +113,14 @@ impl Feed for CommandFeed {
     fn failure(&self, failure: Failure) -> Error {
         let name = self.name.clone();
         match self.kind {
-            Kind::Program { .. } => Error::Command { name, failure },
-            Kind::Network => Error::Network { name, failure },
+            Role::Program { .. } => Error::Command { name, failure },
+            Role::Network => Error::Network { name, failure },
         }
     }
 
     fn manner(&self) -> Manner {
-        let recording = self.kind == Kind::Program { recording: true };
-        let opening = if self.kind == Kind::Network { NETWORK_DEADLINE } else { FRAME_DEADLINE };
+        let recording = self.kind == Role::Program { recording: true };
+        let opening = if self.kind == Role::Network { NETWORK_DEADLINE } else { FRAME_DEADLINE };
         Manner {
             opening_deadline: (!recording).then_some(opening),
             frame_deadline: (!recording).then_some(FRAME_DEADLINE),

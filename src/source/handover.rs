@@ -30,7 +30,7 @@ pub enum Taken<T> {
 
 /// What both ends see of each other.
 #[derive(Debug)]
-struct Slot<T> {
+struct Held<T> {
     generation: u64,
     item: Option<(u64, T)>,
     /// The consumer has asked for an item and has not got one yet.
@@ -42,35 +42,35 @@ struct Slot<T> {
 }
 
 #[derive(Debug)]
-struct Place<T> {
+struct Slot<T> {
     keep: Keep,
-    slot: Mutex<Slot<T>>,
+    held: Mutex<Held<T>>,
     changed: Condvar,
 }
 
-impl<T> Place<T> {
-    fn lock(&self) -> MutexGuard<'_, Slot<T>> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+impl<T> Slot<T> {
+    fn lock(&self) -> MutexGuard<'_, Held<T>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The consumer's end.
 #[derive(Debug)]
 pub struct Handover<T> {
-    place: Arc<Place<T>>,
+    slot: Arc<Slot<T>>,
 }
 
 /// The producer's end. Dropping it ends the stream.
 #[derive(Debug)]
 pub struct Giver<T> {
-    place: Arc<Place<T>>,
+    slot: Arc<Slot<T>>,
     generation: u64,
 }
 
 impl<T> Handover<T> {
     /// An empty place.
     pub fn new(keep: Keep) -> Self {
-        let slot = Slot {
+        let held = Held {
             generation: 0,
             item: None,
             awaited: false,
@@ -79,47 +79,47 @@ impl<T> Handover<T> {
             broken: 0,
             ended: None,
         };
-        Self { place: Arc::new(Place { keep, slot: Mutex::new(slot), changed: Condvar::new() }) }
+        Self { slot: Arc::new(Slot { keep, held: Mutex::new(held), changed: Condvar::new() }) }
     }
 
     /// An end for a new producer. What an earlier one gives from now on is refused.
     pub fn giver(&self) -> Giver<T> {
         self.refuse_producer();
-        let generation = self.place.lock().generation;
-        Giver { place: Arc::clone(&self.place), generation }
+        let generation = self.slot.lock().generation;
+        Giver { slot: Arc::clone(&self.slot), generation }
     }
 
     /// Refuses what the present producer gives from now on and forgets what it gave.
     pub fn refuse_producer(&self) {
-        let mut slot = self.place.lock();
-        slot.generation += 1;
-        slot.dropped += u64::from(slot.item.take().is_some());
-        slot.ended = None;
-        self.place.changed.notify_all();
+        let mut held = self.slot.lock();
+        held.generation += 1;
+        held.dropped += u64::from(held.item.take().is_some());
+        held.ended = None;
+        self.slot.changed.notify_all();
     }
 
     /// Waits for an item, `timeout` at most. Items come before the end.
     pub fn take(&self, timeout: Duration) -> Taken<T> {
         let until = Instant::now() + timeout;
-        let mut slot = self.place.lock();
+        let mut held = self.slot.lock();
         loop {
-            if let Some((number, item)) = slot.item.take() {
-                slot.awaited = false;
-                self.place.changed.notify_all();
+            if let Some((number, item)) = held.item.take() {
+                held.awaited = false;
+                self.slot.changed.notify_all();
                 return Taken::Item(number, item);
             }
-            slot.awaited = true;
-            if let Some(loss) = &slot.ended {
+            held.awaited = true;
+            if let Some(loss) = &held.ended {
                 return Taken::Ended(loss.clone());
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Taken::Nothing;
             }
-            slot = self
-                .place
+            held = self
+                .slot
                 .changed
-                .wait_timeout(slot, left)
+                .wait_timeout(held, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
@@ -127,12 +127,12 @@ impl<T> Handover<T> {
 
     /// How many items were replaced or forgotten before they were taken.
     pub fn dropped(&self) -> u64 {
-        self.place.lock().dropped
+        self.slot.lock().dropped
     }
 
     /// How many items the producers noted as broken.
     pub fn broken(&self) -> u64 {
-        self.place.lock().broken
+        self.slot.lock().broken
     }
 }
 
@@ -145,47 +145,47 @@ impl<T> Drop for Handover<T> {
 impl<T> Giver<T> {
     /// Gives an item; `false` when nobody wants any more of this producer.
     pub fn give(&self, item: T) -> bool {
-        let mut slot = self.place.lock();
-        while self.place.keep == Keep::Every
-            && slot.item.is_some()
-            && slot.generation == self.generation
+        let mut held = self.slot.lock();
+        while self.slot.keep == Keep::Every
+            && held.item.is_some()
+            && held.generation == self.generation
         {
-            slot = self.place.changed.wait(slot).unwrap_or_else(PoisonError::into_inner);
+            held = self.slot.changed.wait(held).unwrap_or_else(PoisonError::into_inner);
         }
-        if slot.generation != self.generation {
+        if held.generation != self.generation {
             return false;
         }
-        let number = slot.given;
-        slot.given += 1;
-        let replaced = slot.item.replace((number, item));
-        slot.dropped += u64::from(replaced.is_some());
-        self.place.changed.notify_all();
+        let number = held.given;
+        held.given += 1;
+        let replaced = held.item.replace((number, item));
+        held.dropped += u64::from(replaced.is_some());
+        self.slot.changed.notify_all();
         true
     }
 
     /// Gives what `make` makes if the consumer waits for an item, otherwise counts it as dropped;
     /// `false` when nobody wants any more of this producer.
     pub fn give_if_awaited(&self, make: impl FnOnce() -> T) -> bool {
-        let mut slot = self.place.lock();
-        if slot.generation == self.generation && !(slot.awaited && slot.item.is_none()) {
-            slot.given += 1;
-            slot.dropped += 1;
+        let mut held = self.slot.lock();
+        if held.generation == self.generation && !(held.awaited && held.item.is_none()) {
+            held.given += 1;
+            held.dropped += 1;
             return true;
         }
-        drop(slot);
+        drop(held);
         self.give(make())
     }
 
     /// Whether what this producer gives is still taken.
     pub fn is_wanted(&self) -> bool {
-        self.place.lock().generation == self.generation
+        self.slot.lock().generation == self.generation
     }
 
     /// Notes `count` items that were too broken to be given; they have numbers too.
     pub fn note_broken(&self, count: u64) {
-        let mut slot = self.place.lock();
-        slot.broken += count;
-        slot.given += count;
+        let mut held = self.slot.lock();
+        held.broken += count;
+        held.given += count;
     }
 
     /// Ends the stream.
@@ -194,10 +194,10 @@ impl<T> Giver<T> {
     }
 
     fn set_end(&self, loss: Loss) {
-        let mut slot = self.place.lock();
-        if slot.generation == self.generation && slot.ended.is_none() {
-            slot.ended = Some(loss);
-            self.place.changed.notify_all();
+        let mut held = self.slot.lock();
+        if held.generation == self.generation && held.ended.is_none() {
+            held.ended = Some(loss);
+            self.slot.changed.notify_all();
         }
     }
 }

@@ -4,7 +4,7 @@
 //! bytes behind its start are looked at again, for another picture may start there; how often that is
 //! done, the length of the stream allows.
 
-use crate::picture::jpeg::markers::{SOI, Step, Walk};
+use crate::picture::jpeg::markers::{Outcome, SOI, Walk};
 
 /// Largest picture in a stream; more than any camera here gives.
 const PICTURE_LIMIT_BYTES: usize = 10 << 20;
@@ -58,12 +58,12 @@ impl Splitter {
             let step = walk.go(data);
             self.work_bytes += (walk.at() - before) as u64;
             match step {
-                Step::Complete(layout) => {
+                Outcome::Complete(layout) => {
                     self.walk = None;
                     return Some(self.take_bytes(layout.behind()));
                 }
-                Step::Incomplete if data.len() <= PICTURE_LIMIT_BYTES => return None,
-                Step::Incomplete | Step::Broken => self.give_up_picture(),
+                Outcome::Incomplete if data.len() <= PICTURE_LIMIT_BYTES => return None,
+                Outcome::Incomplete | Outcome::Broken => self.give_up_picture(),
             }
         }
     }

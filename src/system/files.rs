@@ -24,12 +24,12 @@ const UNFINISHED: (&str, &str) = (".celebcam-", ".part");
 
 /// What is the same for all names of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Identity {
+pub struct FileId {
     device: u64,
     inode: u64,
 }
 
-impl Identity {
+impl FileId {
     /// Of the file at `path` and, where that is a link, of the link.
     pub fn all_at(path: &Path) -> impl Iterator<Item = Self> {
         let of = |file: std::fs::Metadata| Self { device: file.dev(), inode: file.ino() };
@@ -141,13 +141,13 @@ impl Folder {
     }
 
     /// The file `name` in it, and what a link of that name leads to.
-    pub fn identities(&self, name: impl AsRef<OsStr>) -> impl Iterator<Item = Identity> {
+    pub fn file_ids(&self, name: impl AsRef<OsStr>) -> impl Iterator<Item = FileId> {
         [AtFlags::empty(), AtFlags::SYMLINK_NOFOLLOW]
             .map(|flags| statat(&self.handle, name.as_ref(), flags))
             .into_iter()
             .flatten()
             // The width of these differs between systems.
-            .map(|file| Identity { device: file.st_dev as _, inode: file.st_ino as _ })
+            .map(|file| FileId { device: file.st_dev as _, inode: file.st_ino as _ })
     }
 }
 

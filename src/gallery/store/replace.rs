@@ -15,7 +15,7 @@ use crate::system::files::{FILE_MODE, create_folder, unfinished_name};
 
 /// What is about to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
+pub(super) enum WriteStep {
     /// Making the temporary file.
     Create,
     /// Writing to it.
@@ -84,25 +84,25 @@ fn open_lock(path: &Path) -> Result<File, NotWritten> {
 pub(super) fn replace(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    mut about_to: impl FnMut(Step) -> io::Result<()>,
+    mut about_to: impl FnMut(WriteStep) -> io::Result<()>,
 ) -> io::Result<()> {
     remove_leftovers(path);
     let (_, start) = beside(path);
     let new = path.with_file_name(start + &unfinished_name());
     let result = (|| {
-        about_to(Step::Create)?;
+        about_to(WriteStep::Create)?;
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&new)?;
         take_over_rights(path, &file);
-        about_to(Step::Write)?;
+        about_to(WriteStep::Write)?;
         write(&mut file)?;
-        about_to(Step::Sync)?;
+        about_to(WriteStep::Sync)?;
         file.sync_all()?;
-        about_to(Step::Rename)?;
+        about_to(WriteStep::Rename)?;
         fs::rename(&new, path)?;
-        about_to(Step::SyncFolder)?;
+        about_to(WriteStep::SyncFolder)?;
         File::open(folder(path))?.sync_all()?;
-        about_to(Step::Done)
+        about_to(WriteStep::Done)
     })();
     if result.is_err() {
         // It may not be there, and the error that came before is the one to report.

@@ -3,11 +3,17 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::replace::{PATIENCE, Step, lock, replace};
+use super::replace::{PATIENCE, WriteStep, lock, replace};
 use super::*;
 
-const STEPS: [Step; 6] =
-    [Step::Create, Step::Write, Step::Sync, Step::Rename, Step::SyncFolder, Step::Done];
+const STEPS: [WriteStep; 6] = [
+    WriteStep::Create,
+    WriteStep::Write,
+    WriteStep::Sync,
+    WriteStep::Rename,
+    WriteStep::SyncFolder,
+    WriteStep::Done,
+];
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder can be made")
@@ -148,7 +154,7 @@ fn at_every_step_there_is_the_old_gallery_or_the_new() {
         Ok(())
     };
     replace(&path, |file| write(&new, file), look).expect("it can be written");
-    let expected = STEPS.map(|step| (step, if step > Step::Rename { 5 } else { 3 }));
+    let expected = STEPS.map(|step| (step, if step > WriteStep::Rename { 5 } else { 3 }));
     assert_eq!(seen, expected);
 }
 
@@ -160,7 +166,7 @@ fn a_write_that_fails_leaves_the_old_gallery_and_nothing_else() {
     save(&path, &old);
     let files = || fs::read_dir(folder.path()).expect("a folder").count();
     let before = files();
-    for failing in STEPS.into_iter().filter(|&step| step <= Step::Rename) {
+    for failing in STEPS.into_iter().filter(|&step| step <= WriteStep::Rename) {
         let fail = |step| if step == failing { Err(ErrorKind::StorageFull.into()) } else { Ok(()) };
         assert!(replace(&path, |file| write(&new, file), fail).is_err());
         assert_eq!(load(&path, &key()).expect("it is whole").people().len(), 3, "{failing:?}");

@@ -5,7 +5,7 @@ use super::bits::Table;
 
 /// What a picture is made of.
 #[derive(Debug, Clone)]
-pub struct Frame {
+pub struct FrameHeader {
     /// Several scans, each of which makes the picture finer.
     pub is_progressive: bool,
     /// Width in pixels, at least 1.
@@ -37,7 +37,7 @@ pub struct Component {
     pub stored: [usize; 2],
 }
 
-impl Frame {
+impl FrameHeader {
     /// From the body of a start-of-frame segment of the marker `code`.
     pub fn parse(code: u8, body: &[u8]) -> Result<Self, Damage> {
         let &[precision, h1, h0, w1, w0, count, ref rest @ ..] = body else {
@@ -186,10 +186,10 @@ impl Tables {
 }
 
 /// The one frame header among the segments from the start of the picture to `scan_start`.
-pub fn find_frame(picture: &[u8], scan_start: usize) -> Result<Frame, Damage> {
+pub fn find_frame(picture: &[u8], scan_start: usize) -> Result<FrameHeader, Damage> {
     let mut frames = segments(&picture[..scan_start]).filter(|&(code, _)| is_frame(code));
     match (frames.next(), frames.next()) {
-        (Some((code, body)), None) => Frame::parse(code, body),
+        (Some((code, body)), None) => FrameHeader::parse(code, body),
         _ => Err(Damage::Data),
     }
 }

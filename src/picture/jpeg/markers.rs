@@ -52,9 +52,9 @@ impl Layout {
 pub fn layout(data: &[u8]) -> Result<Layout, Damage> {
     let mut walk = Walk::lenient();
     let layout = match walk.go(data) {
-        Step::Complete(layout) => layout,
-        Step::Incomplete => walk.without_end_marker().ok_or(Damage::Cut)?,
-        Step::Broken => return Err(Damage::Data),
+        Outcome::Complete(layout) => layout,
+        Outcome::Incomplete => walk.without_end_marker().ok_or(Damage::Cut)?,
+        Outcome::Broken => return Err(Damage::Data),
     };
     let end = if layout.has_end_marker { layout.end } else { end_of_data(&data[..layout.end]) };
     Ok(Layout { end, ..layout })
@@ -96,7 +96,7 @@ pub fn end_of_compressed(data: &[u8], mut at: usize) -> Result<usize, usize> {
 
 /// What a [`Walk`] came to.
 #[derive(Debug)]
-pub enum Step {
+pub enum Outcome {
     /// More data is needed.
     Incomplete,
     /// The picture has ended: at its end marker, or where the next picture starts.
@@ -146,32 +146,32 @@ impl Walk {
 
     /// Goes on through `data`, which starts with the start-of-image marker and is longer than at
     /// the last call.
-    pub fn go(&mut self, data: &[u8]) -> Step {
+    pub fn go(&mut self, data: &[u8]) -> Outcome {
         if data.len() < 2 {
-            return Step::Incomplete;
+            return Outcome::Incomplete;
         }
         if data[..2] != [0xFF, SOI] {
-            return Step::Broken;
+            return Outcome::Broken;
         }
         loop {
             if self.in_scan && !self.skip_compressed(data) {
-                return Step::Incomplete;
+                return Outcome::Incomplete;
             }
             let Some(&[prefix, code]) = data.get(self.at..self.at + 2) else {
-                return Step::Incomplete;
+                return Outcome::Incomplete;
             };
             match (prefix, code) {
                 (0xFF, EOI) => return self.complete(true),
                 (0xFF, SOI) if self.scan_start.is_some() => return self.complete(false),
-                (0xFF, SOI | 0x00 | 0x01 | 0xD0..=0xD7) => return Step::Broken,
+                (0xFF, SOI | 0x00 | 0x01 | 0xD0..=0xD7) => return Outcome::Broken,
                 (0xFF, 0xFF) => self.at += 1,
                 (0xFF, _) => match self.skip_segment(data, code) {
                     Some(true) => {}
-                    Some(false) => return Step::Broken,
-                    None => return Step::Incomplete,
+                    Some(false) => return Outcome::Broken,
+                    None => return Outcome::Incomplete,
                 },
                 _ if self.is_lenient => self.at += 1,
-                _ => return Step::Broken,
+                _ => return Outcome::Broken,
             }
         }
     }
@@ -179,7 +179,7 @@ impl Walk {
     /// The parts of a picture whose data has ended without an end marker.
     pub fn without_end_marker(&self) -> Option<Layout> {
         match self.complete(false) {
-            Step::Complete(layout) if self.in_scan => Some(layout),
+            Outcome::Complete(layout) if self.in_scan => Some(layout),
             _ => None,
         }
     }
@@ -217,9 +217,9 @@ impl Walk {
         Some(true)
     }
 
-    fn complete(&self, has_end_marker: bool) -> Step {
+    fn complete(&self, has_end_marker: bool) -> Outcome {
         match self.scan_start {
-            Some(scan_start) => Step::Complete(Layout {
+            Some(scan_start) => Outcome::Complete(Layout {
                 scan_start,
                 scans: self.scans,
                 has_huffman_tables: self.has_huffman_tables,
@@ -227,7 +227,7 @@ impl Walk {
                 end: self.at,
                 has_end_marker,
             }),
-            None => Step::Broken,
+            None => Outcome::Broken,
         }
     }
 }

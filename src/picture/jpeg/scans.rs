@@ -5,7 +5,7 @@
 //! not zero: a bit for each. Every bit that is taken has to be there.
 
 use super::bits::Bits;
-use super::header::{Component, Frame, Tables, is_frame, segment};
+use super::header::{Component, FrameHeader, Tables, is_frame, segment};
 use super::markers::end_of_compressed;
 use super::{Damage, header};
 use crate::picture::large;
@@ -49,7 +49,7 @@ pub struct Plane {
 #[derive(Debug)]
 pub struct Coefficients {
     /// What they belong to.
-    pub frame: Frame,
+    pub frame: FrameHeader,
     /// Coefficients of each block that are kept, each way: 0, 1, 2, 4 or 8.
     pub side: usize,
     /// One for each component.
@@ -61,7 +61,7 @@ pub struct Coefficients {
 }
 
 /// Bytes that the coefficients of a picture take.
-pub fn bytes(frame: &Frame, side: usize) -> u64 {
+pub fn bytes(frame: &FrameHeader, side: usize) -> u64 {
     let mask = if frame.is_progressive { 8 } else { 0 };
     frame.blocks() * ((side * side * 2) as u64 + mask)
 }
@@ -78,7 +78,7 @@ struct Scan {
 }
 
 impl Scan {
-    fn parse(body: &[u8], frame: &Frame) -> Result<Self, Damage> {
+    fn parse(body: &[u8], frame: &FrameHeader) -> Result<Self, Damage> {
         let (&count, rest) = body.split_first().ok_or(Damage::Data)?;
         let (named, rest) = rest.split_at_checked(2 * usize::from(count)).ok_or(Damage::Data)?;
         let mut parts = Vec::new();
@@ -128,7 +128,7 @@ impl Coefficients {
                 if read.is_some() {
                     return Err(Damage::Data);
                 }
-                read = Some(Self::new(header::Frame::parse(code, body)?, side));
+                read = Some(Self::new(header::FrameHeader::parse(code, body)?, side));
             } else if code == 0xDA {
                 let coefficients = read.as_mut().ok_or(Damage::Data)?;
                 let scan = Scan::parse(body, &coefficients.frame)?;
@@ -143,7 +143,7 @@ impl Coefficients {
         if read.is_whole(has_end_marker) { Ok(read) } else { Err(Damage::Cut) }
     }
 
-    fn new(frame: Frame, side: usize) -> Self {
+    fn new(frame: FrameHeader, side: usize) -> Self {
         let planes = frame.components.iter().map(|component| {
             let blocks = component.stored[0] * component.stored[1];
             Plane {
