@@ -147,9 +147,9 @@ fn takes_at_most(most_bytes: u64, code: i32, what: &str, command: &mut Command) 
     said.into_owned()
 }
 
-/// Large frames, some of whose files are large as well.
+/// Large frames, some of whose files are nearly as large as a picture of a stream may be.
 fn frames(files: &Files) {
-    let comments = [10_300_000, 0, 10_300_000];
+    let comments = [10_200_000, 0, 10_200_000];
     let film = files.write("film.mjpeg", |file| {
         comments.iter().try_for_each(|&bytes| write_progressive(file, 2700, bytes))
     });
