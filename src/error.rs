@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::recognize::UnknownRate;
-use crate::{gallery, models, picture, pipeline, settings, sink, source, system};
+use crate::{gallery, models, picture, pipeline, settings, sink, source, stages, system};
 
 /// Result with the library's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -63,4 +63,14 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl From<stages::Error> for Error {
+    fn from(error: stages::Error) -> Self {
+        match error {
+            stages::Error::Model(error) => Self::Model(error),
+            stages::Error::Rate(error) => Self::Rate(error),
+            stages::Error::Gallery(error) => Self::Gallery(error),
+        }
+    }
 }

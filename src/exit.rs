@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::error::Error;
 use crate::recognize::UnknownRate;
-use crate::{gallery, models, picture, pipeline, settings, sink, source, system};
+use crate::{gallery, models, picture, pipeline, settings, sink, source, stages, system};
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,25 +51,48 @@ impl Exit {
         match error {
             Error::System(error) => of_system(error),
             Error::Picture(_) | Error::Input { .. } => Self::NoInput,
-            Error::Model(error) | Error::Pipeline(pipeline::Error::Look(error)) => of_model(error),
-            Error::Source(error) | Error::Pipeline(pipeline::Error::Source(error)) => {
-                of_source(error)
-            }
+            Error::Model(error) => of_model(error),
+            Error::Source(error) => of_source(error),
             Error::Gallery(error) => of_gallery(error),
-            Error::Sink(sink::Error::Words(_) | sink::Error::Program(_)) => Self::BadConfiguration,
+            Error::Pipeline(error) => of_pipeline(error),
+            Error::Sink(error) => of_sink(error),
             Error::Usage(_) => Self::Usage,
             Error::Settings(_) | Error::Rate(_) => Self::BadConfiguration,
-            Error::Pipeline(pipeline::Error::Sink(_))
-            | Error::Sink(_)
-            | Error::Refused(_)
-            | Error::NoFrame(_)
-            | Error::Output { .. } => Self::Failure,
+            Error::Refused(_) | Error::NoFrame(_) | Error::Output { .. } => Self::Failure,
+        }
+    }
+
+    /// As [`of`](Self::of) for a stage that cannot be loaded.
+    pub fn of_stages(error: &stages::Error) -> Self {
+        match error {
+            stages::Error::Model(error) => of_model(error),
+            stages::Error::Rate(_) => Self::BadConfiguration,
+            stages::Error::Gallery(error) => of_gallery(error),
         }
     }
 
     /// As [`of`](Self::of) for an error that may hold one of the library's, however deep.
     pub fn of_any(error: &anyhow::Error) -> Self {
         error.chain().find_map(of_ours).unwrap_or(Self::Failure)
+    }
+}
+
+fn of_pipeline(error: &pipeline::Error) -> Exit {
+    match error {
+        pipeline::Error::Source(error) => of_source(error),
+        pipeline::Error::Look(error) => of_model(error),
+        pipeline::Error::Sink(_) => Exit::Failure,
+    }
+}
+
+/// Of a sink that does not start to work.
+fn of_sink(error: &sink::Error) -> Exit {
+    match error {
+        sink::Error::Words(_) | sink::Error::Program(_) => Exit::BadConfiguration,
+        sink::Error::ReaderGone
+        | sink::Error::Write { .. }
+        | sink::Error::Start(_)
+        | sink::Error::Folder { .. } => Exit::Failure,
     }
 }
 
@@ -136,6 +159,9 @@ fn of_ours(error: &(dyn StdError + 'static)) -> Option<Exit> {
         .or_else(|| error.downcast_ref().map(|_: &settings::Error| Exit::BadConfiguration))
         .or_else(|| error.downcast_ref().map(of_source))
         .or_else(|| error.downcast_ref().map(of_gallery))
+        .or_else(|| error.downcast_ref().map(Exit::of_stages))
+        .or_else(|| error.downcast_ref().map(of_pipeline))
+        .or_else(|| error.downcast_ref().map(of_sink))
 }
 
 /// What went wrong, with its causes. An error of the library tells its own in its message; of other
@@ -167,6 +193,10 @@ mod tests {
     use std::io;
 
     use super::*;
+
+    fn unknown_isa() -> celebcam_engine::Error {
+        celebcam_engine::Error::UnknownIsa { name: "quantum".to_owned(), available: Vec::new() }
+    }
 
     fn full() -> io::Error {
         io::ErrorKind::StorageFull.into()
@@ -202,6 +232,9 @@ mod tests {
             (source::Error::NoCamera(source::Present::Nothing).into(), 69),
             (source::Error::Stuck.into(), 1),
             (gallery::Error::Full.into(), 1),
+            (stages::Error::from(models::Error::Settings(unknown_isa())).into(), 78),
+            (pipeline::Error::from(source::Error::NoPicture("a".into())).into(), 66),
+            (sink::Error::Start(full()).into(), 1),
         ];
         for (error, code) in codes {
             assert_eq!(Exit::of_any(&error).code(), code, "{error}");

@@ -7,12 +7,28 @@ use celebcam_engine::Settings;
 use crate::align::Aligner;
 use crate::defaults;
 use crate::detect::{Detector, Search, Wanted};
-use crate::error::Result;
-use crate::gallery::live::GalleryFile;
+use crate::gallery::{self, live::GalleryFile};
 use crate::models;
 use crate::observe::Observer;
 use crate::quality::Limits;
-use crate::recognize::{Demand, Recognizer};
+use crate::recognize::{Demand, Recognizer, UnknownRate};
+
+/// Why a stage cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A model cannot be used.
+    #[error(transparent)]
+    Model(#[from] models::Error),
+    /// The model cannot keep the rate of false accepts that is asked for.
+    #[error(transparent)]
+    Rate(#[from] UnknownRate),
+    /// The gallery cannot be used.
+    #[error(transparent)]
+    Gallery(#[from] gallery::Error),
+}
+
+/// Result with this room's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Which recognizer to load.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,8 +51,7 @@ impl RecognizerSpec {
     /// Loads it.
     ///
     /// # Errors
-    /// [`Error::Model`](crate::error::Error::Model) for a file that is no recognizer, and
-    /// [`Error::Rate`](crate::error::Error::Rate) for a demand that it cannot keep.
+    /// [`Error::Model`] for a file that is no recognizer, [`Error::Rate`] for a demand that it cannot keep.
     pub fn load(&self, settings: &Settings) -> Result<Recognizer> {
         let model = models::recognizer(self.model.as_deref(), settings)?;
         Ok(Recognizer::new(model, self.top_k)?.with_demand(self.demand)?)
@@ -83,7 +98,7 @@ impl ObserverSpec {
 /// Loads the detector in the file at `path`, or the one built in.
 ///
 /// # Errors
-/// [`Error::Model`](crate::error::Error::Model) for a file that is no detector.
+/// [`Error::Model`] for a file that is no detector.
 pub fn load_detector(path: Option<&Path>, search: Search, settings: &Settings) -> Result<Detector> {
     Ok(Detector::new(models::detector(path, settings)?)?.with_search(search))
 }
@@ -91,7 +106,7 @@ pub fn load_detector(path: Option<&Path>, search: Search, settings: &Settings) -
 /// Loads the aligner, which is built in.
 ///
 /// # Errors
-/// [`Error::Model`](crate::error::Error::Model) for settings that it does not run with.
+/// [`Error::Model`] for settings that it does not run with.
 pub fn load_aligner(settings: &Settings) -> Result<Aligner> {
     Ok(Aligner::new(models::aligner(settings)?)?)
 }
@@ -100,7 +115,7 @@ pub fn load_aligner(settings: &Settings) -> Result<Aligner> {
 /// or nobody can be added to the model and nobody was.
 ///
 /// # Errors
-/// [`Error::Gallery`](crate::error::Error::Gallery) for a file that cannot be used or is another model's.
+/// [`Error::Gallery`] for a file that cannot be used or is another model's.
 pub fn open_gallery(path: Option<&Path>, recognizer: &Recognizer) -> Result<Option<GalleryFile>> {
     let Some(path) = path else { return Ok(None) };
     let key = match recognizer.model_key() {

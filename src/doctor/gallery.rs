@@ -23,11 +23,13 @@ fn judge(path: Option<&Path>, recognizer: Option<&Recognizer>) -> Finding {
         return Finding::ok("none: HOME is not set, and --gallery names no file");
     };
     let people = match recognizer {
-        Some(recognizer) => open_gallery(Some(path), recognizer).map(|gallery| {
-            let gallery = gallery?.shared().get();
-            let rule = recognizer.rule(&gallery);
-            Some((gallery.people().len(), format!("; {rule}")))
-        }),
+        Some(recognizer) => {
+            open_gallery(Some(path), recognizer).map_err(Error::from).map(|gallery| {
+                let gallery = gallery?.shared().get();
+                let rule = recognizer.rule(&gallery);
+                Some((gallery.people().len(), format!("; {rule}")))
+            })
+        }
         None => store::read(path).map_err(Error::from).map(|gallery| {
             let people = gallery.map_or(0, |gallery| gallery.people().len());
             Some((people, " for some model".to_owned()))

@@ -8,11 +8,10 @@ use celebcam_engine::Settings;
 use super::{Finding, Look};
 use crate::align::Aligner;
 use crate::detect::{Detector, Search};
-use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::recognize::Recognizer;
 use crate::shown::count;
-use crate::stages::{ObserverSpec, load_aligner, load_detector};
+use crate::stages::{Error, ObserverSpec, Result, load_aligner, load_detector};
 
 pub fn check(look: &Look<'_>) -> Finding {
     look.models().finding(&look.setup().observer)
@@ -77,5 +76,5 @@ fn unusable(error: &Error, path: Option<&Path>) -> Finding {
         }
         _ => "Install celebcam again: this one is damaged.".to_owned(),
     };
-    Finding::failure(error.to_string(), advice, Exit::of(error))
+    Finding::failure(error.to_string(), advice, Exit::of_stages(error))
 }
