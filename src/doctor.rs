@@ -37,9 +37,12 @@ use system::System;
 #[cfg(test)]
 use system::tests;
 
+/// What is looked at, and how.
+type Check = (&'static str, fn(&Look<'_>) -> Finding);
+
 /// The checks, in the order of their lines. The models are measured on a picture of the source, which is
 /// taken before it is told of.
-const CHECKS: [(&str, fn(&Look<'_>) -> Finding); 12] = [
+const CHECKS: [Check; 12] = [
     ("settings", settings::check),
     ("models", models::check),
     ("gallery", gallery::check),

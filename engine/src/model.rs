@@ -215,7 +215,7 @@ mod tests {
 
     /// A model whose picture goes through a layer and then `operation`.
     fn with(operation: &str) -> ModelProto {
-        let mut example = Example::new();
+        let mut example = Example::default();
         let picture = example.picture();
         let conv = example.conv(&picture, [4, 3, 3, 3], 1, [1; 4]);
         let codes = example.quantized(&conv, 0.02, 0);
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_picture_of_another_size_is_refused() {
-        let mut example = Example::new();
+        let mut example = Example::default();
         let picture = example.picture();
         let conv = example.conv(&picture, [4, 3, 3, 3], 1, [1; 4]);
         let output = example.quantized(&conv, 0.02, 0);

@@ -26,7 +26,7 @@ const PEAK_TIME: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 ///
-/// [`Error::Model`] when a model cannot be used, [`Error::Input`] when the photo cannot be read.
+/// When a model cannot be used, and when the photo cannot be read.
 pub fn execute(args: &BenchArgs) -> anyhow::Result<Exit> {
     let settings = models::settings(usize::from(args.threads))?;
     let mut out = io::stdout().lock();

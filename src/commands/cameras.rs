@@ -10,7 +10,7 @@ use crate::source::{CSI_ADVICE, Device, DeviceKind, Devices, Selector, formats};
 ///
 /// # Errors
 ///
-/// [`Error::NoCamera`](crate::error::Error::NoCamera) when there is none.
+/// [`source::Error::NoCamera`](crate::source::Error::NoCamera) when there is none.
 pub fn execute() -> anyhow::Result<Exit> {
     let system = Devices::of_system();
     let (cameras, others): (Vec<Device>, Vec<Device>) =

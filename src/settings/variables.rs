@@ -8,13 +8,14 @@ use super::file;
 use crate::cli::Cli;
 
 /// Variables for other things than settings: how it is run and tested, and what commands are told.
-const OTHER_VARIABLES: [&str; 12] = [
+const OTHER_VARIABLES: [&str; 13] = [
     "CONFIG",
     "ISA",
     "DATA",
     "RUNNER",
     "VM",
     "UPDATE_GOLDEN",
+    "EXPECT_ISA",
     "GROUP",
     "EVENT",
     "TRACK",

@@ -133,7 +133,7 @@ pub fn changed(chance: &mut Chance<'_>) -> Vec<u8> {
 
 /// A recognizer of one person, of a few layers.
 fn small(chance: &mut Chance<'_>) -> ModelProto {
-    let mut model = Model::new();
+    let mut model = Model::default();
     let sizes = [1, 6, 17, 64, 200];
     let [height, width] = [sizes[chance(5)], sizes[chance(5)]];
     model.graph.input[0] = example::picture(height, width);

@@ -50,14 +50,16 @@ pub fn picture(height: usize, width: usize) -> ValueInfoProto {
     info("image", DataType::Uint8, &[1, height, width, 3])
 }
 
-impl Model {
+impl Default for Model {
     /// One that takes a picture.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let image = picture(SIZE[0], SIZE[1]);
         let graph = GraphProto { input: vec![image], name: "test".into(), ..GraphProto::default() };
         Self { graph, opset: 13, random: Random(7) }
     }
+}
 
+impl Model {
     /// A number from 0 to `end` - 1 that looks random.
     pub fn random(&mut self, end: usize) -> usize {
         self.random.below(end)

@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn activations_behind_a_convolution() {
         for activation in ["Relu", "Clip", "PRelu", "LeakyRelu"] {
-            let mut model = Model::new();
+            let mut model = Model::default();
             let conv = conv(&mut model);
             let constants = match activation {
                 "Clip" => vec![model.scalar(-0.3), model.scalar(0.4)],

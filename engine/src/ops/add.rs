@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn residual_pooling_and_channel_padding() {
-        let mut model = Model::new();
+        let mut model = Model::default();
         let picture = model.picture();
         let square = |values: Vec<i64>| Attribute::Integers(values);
         let attributes = [("kernel_shape", square(vec![2, 2])), ("strides", square(vec![2, 2]))];

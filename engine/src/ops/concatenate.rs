@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn heads_of_a_detector() {
-        let mut model = Model::new();
+        let mut model = Model::default();
         let conv = conv(&mut model);
         let codes = model.quantized(&conv, 0.02, 0);
         let perm = [("perm", Attribute::Integers(vec![0, 2, 3, 1]))];

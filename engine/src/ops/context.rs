@@ -15,6 +15,9 @@ pub trait Work: Send + Sync {
     fn run(&self, context: &Context<'_>);
 }
 
+/// Computes rows of the output into their bytes, as the thread of this number.
+type ThreadWork<'a> = dyn Fn(usize, Range<usize>, &mut [u8]) + Sync + 'a;
+
 /// Works on a band: rows of the output, and their bytes.
 type BandWork<'a> = dyn Fn(Range<usize>, &mut [u8]) + Sync + 'a;
 
@@ -84,7 +87,7 @@ impl Context<'_> {
         });
     }
 
-    fn each_band(&self, bands: usize, work: &(dyn Fn(usize, Range<usize>, &mut [u8]) + Sync)) {
+    fn each_band(&self, bands: usize, work: &ThreadWork<'_>) {
         let height = self.output.tensor.shape.height;
         let row_bytes = self.output.row_bytes();
         self.pool.run(bands, &|thread, band| {

@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn convolution() {
         for (stride, pads) in [(1, [1, 1, 1, 1]), (2, [0, 0, 1, 1]), (1, [0, 0, 0, 0])] {
-            let mut model = Model::new();
+            let mut model = Model::default();
             let picture = model.picture();
             let conv = model.conv(&picture, [4, 3, 3, 3], stride, pads);
             let output = model.quantized(&conv, STEP, 5);
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn depthwise_convolution() {
-        let mut model = Model::new();
+        let mut model = Model::default();
         let picture = model.picture();
         let conv = model.conv(&picture, [3, 1, 3, 3], 2, [1, 1, 1, 1]);
         let output = model.quantized(&conv, STEP, 0);
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn convolution_with_float_bias_and_one_weight_scale() {
-        let mut model = Model::new();
+        let mut model = Model::default();
         let picture = model.picture();
         let codes: Vec<i8> = (0..24).map(|at| (at * 11 % 200 - 100) as i8).collect();
         let codes = model.codes(&[8, 3, 1, 1], &codes);
@@ -303,7 +303,7 @@ mod tests {
     fn fully_connected_layers() {
         let inputs = 3 * SIZE[0] * SIZE[1];
         for (spelling, across) in [("Gemm", 1), ("Gemm", 0), ("MatMul", 0)] {
-            let mut model = Model::new();
+            let mut model = Model::default();
             let picture = model.picture();
             let flat = model.node("Flatten", &[&picture], &[]);
             let flat = model.quantized(&flat, PICTURE, 0);

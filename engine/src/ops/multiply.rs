@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn squeeze_and_excite() {
         for spelling in ["GlobalAveragePool", "ReduceMean"] {
-            let mut model = Model::new();
+            let mut model = Model::default();
             let conv = conv(&mut model);
             let codes = model.quantized(&conv, 0.03, 0);
             let axes = [("axes", Attribute::Integers(vec![2, 3]))];

@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn an_embedding_and_logits() {
-        let mut model = Model::new();
+        let mut model = Model::default();
         let conv = conv(&mut model);
         let codes = model.quantized(&conv, 0.02, 0);
         let mean = model.node("GlobalAveragePool", &[&codes], &[]);

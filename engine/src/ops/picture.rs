@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn picture_with_channels_last_and_division() {
-        let mut model = Model::new();
+        let mut model = Model::default();
         let perm = [("perm", Attribute::Integers(vec![0, 3, 1, 2]))];
         let planes = model.node("Transpose", &["image"], &perm);
         let floats = model.node("Cast", &[&planes], &[("to", Attribute::Integer(1))]);

@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn unsigned_codes() {
-        let mut model = Model::new();
+        let mut model = Model::default();
         let conv = conv(&mut model);
         let active = model.node("Relu", &[&conv], &[]);
         let codes = model.quantized_unsigned(&active, PICTURE, 0);

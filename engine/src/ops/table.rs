@@ -143,7 +143,7 @@ mod tests {
             },
         ];
         for spelling in spellings {
-            let mut model = Model::new();
+            let mut model = Model::default();
             let conv = conv(&mut model);
             let codes = model.quantized(&conv, 0.025, 3);
             let active = spelling(&mut model, &codes);

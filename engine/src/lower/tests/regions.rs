@@ -9,7 +9,7 @@ fn rest_ops(lowered: &Lowered) -> Vec<&str> {
 
 /// A model of one convolution whose weights are made by `weights`.
 fn with_weights(weights: fn(&mut Model) -> String, attributes: &[(&str, Attribute)]) -> ModelProto {
-    let mut model = Model::new();
+    let mut model = Model::default();
     let picture = model.picture();
     let weights = weights(&mut model);
     let conv = model.node("Conv", &[&picture, &weights], attributes);
@@ -50,7 +50,7 @@ fn dilated_and_grouped_convolutions_stay() {
 
 #[test]
 fn an_unknown_operation_at_the_end_stays() {
-    let mut model = Model::new();
+    let mut model = Model::default();
     let picture = model.picture();
     let conv = model.conv(&picture, [4, 3, 3, 3], 1, [1, 1, 1, 1]);
     let codes = model.quantized(&conv, STEP, 0);
@@ -64,7 +64,7 @@ fn an_unknown_operation_at_the_end_stays() {
 
 #[test]
 fn a_convolution_with_an_unknown_operation_behind_it_stays() {
-    let mut model = Model::new();
+    let mut model = Model::default();
     let picture = model.picture();
     let first = model.conv(&picture, [4, 3, 3, 3], 1, [1, 1, 1, 1]);
     let first = model.quantized(&first, PICTURE, 0);
@@ -101,7 +101,7 @@ fn a_convolution_with_an_unknown_operation_behind_it_stays() {
 
 #[test]
 fn a_region_that_would_only_quantize_stays() {
-    let mut model = Model::new();
+    let mut model = Model::default();
     let picture = model.picture();
     let active = model.node("Tanh", &[&picture], &[]);
     let codes = model.quantized(&active, PICTURE, 0);
@@ -113,7 +113,7 @@ fn a_region_that_would_only_quantize_stays() {
 
 #[test]
 fn an_unknown_beginning_stays() {
-    let mut model = Model::new();
+    let mut model = Model::default();
     let floats = model.node("Cast", &["image"], &[("to", Attribute::Integer(1))]);
     let perm = [("perm", Attribute::Integers(vec![0, 3, 1, 2]))];
     let planes = model.node("Transpose", &[&floats], &perm);
@@ -132,7 +132,7 @@ fn an_unknown_beginning_stays() {
 
 #[test]
 fn what_is_not_understood_is_left_alone() {
-    let mut model = Model::new();
+    let mut model = Model::default();
     let picture = model.picture();
     let conv = model.conv(&picture, [4, 3, 3, 3], 1, [1, 1, 1, 1]);
     let output = model.quantized(&conv, STEP, 0);
@@ -153,7 +153,7 @@ fn what_is_not_understood_is_left_alone() {
 
 /// What is said of the model that `build` makes out of a convolution of the picture with many channels.
 fn too_heavy(build: impl FnOnce(&mut Model, &str)) -> String {
-    let mut model = Model::new();
+    let mut model = Model::default();
     let picture = model.picture();
     let conv = model.conv(&picture, [20_000, 3, 1, 1], 1, [0; 4]);
     build(&mut model, &conv);

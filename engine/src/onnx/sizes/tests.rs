@@ -10,7 +10,7 @@ fn refused(build: impl FnOnce(&mut Model) -> String) -> String {
 }
 
 fn finished(build: impl FnOnce(&mut Model) -> String) -> ModelProto {
-    let mut model = Model::new();
+    let mut model = Model::default();
     let output = build(&mut model);
     model.finish(&[&output])
 }
