@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::TryFromFloatSecsError;
 
 use super::Origin;
+use crate::sink;
 use crate::system::bounded;
 use crate::track::WINDOW_FRAMES;
 
@@ -73,8 +74,8 @@ pub enum Error {
         source: TryFromFloatSecsError,
     },
     /// The program for events cannot be started.
-    #[error("{0}")]
-    OnEvent(String),
+    #[error(transparent)]
+    OnEvent(#[from] sink::Error),
     /// Nobody says where the gallery is.
     #[error("there is no folder for the gallery: HOME is not set; name a file with --gallery")]
     NoGalleryFolder,

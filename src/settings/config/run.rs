@@ -135,9 +135,7 @@ fn pace(args: &RunArgs, source: &dyn SourceSpec) -> Pace {
 fn hook(args: &ReactionArgs) -> Result<Option<HookSpec>> {
     let Some(line) = &args.on_event else { return Ok(None) };
     let time_limit = Duration::from_secs_f32(args.on_event_timeout);
-    HookSpec::parse(line, defaults::ON_EVENT_AT_ONCE, time_limit)
-        .map(Some)
-        .map_err(|error| Error::OnEvent(error.to_string()))
+    Ok(Some(HookSpec::parse(line, defaults::ON_EVENT_AT_ONCE, time_limit)?))
 }
 
 /// The source that the arguments describe; with `wait`, a camera or a program may come later.
