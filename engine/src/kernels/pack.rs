@@ -60,6 +60,10 @@ impl Packing {
 }
 
 /// Order of the weights of a depthwise convolution, in blocks of [`CHANNEL_BLOCK`] channels.
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "orders that the kernels of other processors read")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DepthwisePacking {
     /// `[block][row][column][channel]`, bytes.
