@@ -39,8 +39,8 @@ pub fn recognise(
             recogniser.add_quantized_constant(name, node);
             continue;
         }
-        let label = if node.name.is_empty() { name } else { &node.name };
-        let view = ops::recognise(&mut recogniser, (at, label), node);
+        let node_name = if node.name.is_empty() { name } else { &node.name };
+        let view = ops::recognise(&mut recogniser, (at, node_name), node);
         if let Some(view) = view.or_else(|| outside(sizes, node)) {
             recogniser.lowering.views.insert(name.clone(), view);
         }
