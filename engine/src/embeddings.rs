@@ -65,19 +65,19 @@ impl Embeddings {
         self.inverse_norms.len()
     }
 
-    /// Adds a row.
+    /// Adds a row. Elements that are missing are 0, and those beyond [`length`](Self::length) are left out.
     pub fn push(&mut self, embedding: &[f32]) {
         self.push_codes(&quantize(embedding, self.length));
     }
 
-    /// Adds a row of codes, as [`codes`](Self::codes) gives them.
+    /// Adds a row of [`length`](Self::length) codes, as [`codes`](Self::codes) gives them.
     pub fn push_codes(&mut self, codes: &[i8]) {
         self.codes.resize((self.rows() + 1) * self.stride());
         self.inverse_norms.push(0.0);
         self.set_codes(self.rows() - 1, codes);
     }
 
-    /// Replaces a row. Panics where there is no such row.
+    /// Replaces a row, as [`push`](Self::push) adds one. Panics where there is no such row.
     pub fn set(&mut self, row: usize, embedding: &[f32]) {
         self.set_codes(row, &quantize(embedding, self.length));
     }
@@ -91,12 +91,12 @@ impl Embeddings {
         self.inverse_norms[row] = inverse_norm(codes);
     }
 
-    /// The codes of a row, one a byte.
+    /// The codes of a row, each a signed byte. Panics where there is no such row.
     pub fn codes(&self, row: usize) -> &[u8] {
         &self.codes.bytes()[row * self.stride()..][..self.length]
     }
 
-    /// A row as a vector of length 1.
+    /// A row as a vector of length 1, or of zeros. Panics where there is no such row.
     pub fn embedding(&self, row: usize) -> Vec<f32> {
         let scale = self.inverse_norms[row];
         self.codes(row).iter().map(|&code| f32::from(code as i8) * scale).collect()
@@ -115,7 +115,7 @@ impl Embeddings {
     }
 
     /// The `count` rows with the largest cosines to `embedding`, the largest first; of equal ones, the one
-    /// that was added first. None where the embedding has no direction.
+    /// that was added first. Empty where the embedding has no direction.
     pub fn search(&self, settings: &Settings, embedding: &[f32], count: usize) -> Vec<Match> {
         let mut query = quantize(embedding, self.length);
         let inverse_norm = inverse_norm(&query);

@@ -15,7 +15,7 @@ use crate::ops::lowering::{Content, Lowering, View};
 use crate::ops::recogniser::Recogniser;
 
 /// Finds what can be lowered of `graph`, whose nodes are in order and whose values have `sizes`. The
-/// results of the `QuantizeLinear` nodes in `refused` are not, where that would start a new region.
+/// results of `QuantizeLinear` that `refused` names are not lowered.
 ///
 /// # Errors
 ///

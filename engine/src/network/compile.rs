@@ -12,7 +12,7 @@ use crate::limits::{ARENA_BYTES, product};
 use crate::ops::cost::Cost;
 use crate::ops::{self, Compiler, expect_floats, is_pointwise};
 
-/// What compiling gives.
+/// A graph whose nodes are compiled and whose values have places.
 pub struct CompiledGraph {
     pub places: Vec<Place>,
     pub steps: Vec<Step>,
@@ -102,7 +102,8 @@ fn joins_next(graph: &Graph, readers: &[usize], at: usize) -> bool {
         })
 }
 
-/// How many nodes read each tensor; outputs of the graph count as read twice.
+/// How many nodes read each tensor, whose order is checked on the way. Outputs of the graph count as read
+/// twice, so that no node is taken for the only one that needs them.
 fn count_readers(graph: &Graph) -> Result<Vec<usize>, LayerError> {
     let mut readers = vec![0; graph.tensors.len()];
     let mut made = vec![false; graph.tensors.len()];
