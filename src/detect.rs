@@ -56,7 +56,7 @@ const SIGN_WIDTH: f32 = 0.3;
 /// In a look from farther away, the picture's longer side has this part of the input's.
 const FARTHER: f32 = 0.5;
 
-/// The narrowest face, in pixels of the picture: there is nobody to recognise in less.
+/// The narrowest face, in pixels of the picture: nobody can be recognized in less.
 const NARROWEST_PX: f32 = 8.0;
 
 /// The widest face, in longer sides of the picture.

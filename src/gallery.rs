@@ -78,8 +78,8 @@ impl Gallery {
         by_name.or_else(|| self.people.iter().position(is_called))
     }
 
-    /// The people whose embeddings are most like this one by number, most alike first, `count` at most. None
-    /// where the embedding has no direction.
+    /// The people whose embeddings are most like this one by number, most alike first, `count` at most.
+    /// Empty where the embedding has no direction.
     pub fn search(&self, settings: &Settings, embedding: &[f32], count: usize) -> Vec<Match> {
         self.index.search(settings, embedding, count)
     }
@@ -93,7 +93,8 @@ impl Gallery {
     ///
     /// # Errors
     ///
-    /// When the name is no good or somebody has it, or the gallery is full.
+    /// [`Error::Name`] when nobody may have the name, [`Error::Known`] and [`Error::SameId`] when somebody
+    /// has it, [`Error::Full`] when the gallery is full.
     pub fn add(&mut self, person: Person, embedding: &[f32]) -> Result<()> {
         self.check_free(&person.name, None)?;
         if self.people.len() >= MOST_PEOPLE {
@@ -127,7 +128,8 @@ impl Gallery {
     ///
     /// # Errors
     ///
-    /// When the name is no good or somebody else has it.
+    /// [`Error::Name`] when nobody may have the name, [`Error::Known`] and [`Error::SameId`] when somebody
+    /// else has it.
     pub fn rename(&mut self, person: usize, name: &str) -> Result<()> {
         self.check_free(name, Some(person))?;
         self.people[person].name = name.into();

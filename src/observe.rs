@@ -1,4 +1,4 @@
-//! Everybody in one picture: detection, alignment and recognition of each face.
+//! Everybody in one picture: detection, alignment, quality and recognition of each face.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;

@@ -1,6 +1,6 @@
 //! What a file is, by its first bytes.
 
-/// So many bytes tell.
+/// Bytes from the start of a file that are enough to tell.
 pub const HEAD_BYTES: usize = 32;
 
 /// Kinds of pictures that are read.

@@ -145,8 +145,8 @@ impl Reader {
         guarded(|| self.decode_unguarded(source, kept, permit))
     }
 
-    /// How much memory a picture takes, its header says, which is read with the rest. When that memory
-    /// is not there, everything is given back and read anew when it is.
+    /// The header says how much memory a picture takes, and is read with the rest. When that memory is
+    /// not there, everything is given back, and read anew once it is.
     fn decode_unguarded<'a>(
         &'a self,
         mut source: impl BufRead + Seek,

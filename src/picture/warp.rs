@@ -179,8 +179,9 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// The bilinear sample between the centres of four pixels, times `1 << WEIGHT_BITS`; pixels
-    /// outside count as the colour given for them. `at` has [`POSITION_BITS`] of fraction, and 0 is a pixel's centre.
+    /// The bilinear sample between the centres of four pixels, times `1 << WEIGHT_BITS`; pixels outside
+    /// count as the colour given for them. `at` has [`POSITION_BITS`] of fraction, and 0 is a pixel's
+    /// centre.
     #[inline]
     fn sample(&self, at: [i64; 2]) -> Lanes {
         let [left, top] = at.map(|value| value >> POSITION_BITS);

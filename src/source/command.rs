@@ -314,6 +314,7 @@ fn pass_on_messages(
         let text = text.trim();
         if !text.is_empty() {
             let mut text = secrets.cut(text);
+            // Of a line that was cut, the end may be a part of a secret, which is not found.
             let unsure = if length > line.len() { MESSAGE_LIMIT_BYTES } else { 0 };
             let kept = text.len().saturating_sub(unsure).min(MESSAGE_LIMIT_BYTES);
             text.truncate(text.floor_char_boundary(kept));
