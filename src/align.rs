@@ -9,7 +9,7 @@ use image::RgbImage;
 use serde::Deserialize;
 
 use crate::models::{Model, Result};
-use crate::picture::warp::{Similarity, warp};
+use crate::picture::warp::{SimilarityTransform, warp};
 use crate::types::face::{CROP_SIZE_PX, Face, FaceCrop, Point};
 
 /// The middle of the eyes and the middle of the mouth in the ArcFace template.
@@ -92,7 +92,7 @@ impl Aligner {
     /// # Errors
     ///
     /// [`Error::Run`](crate::models::Error::Run) when the model fails.
-    pub fn to_crop(&self, rgb: &RgbImage, face: &Face) -> Result<Option<Similarity>> {
+    pub fn to_crop(&self, rgb: &RgbImage, face: &Face) -> Result<Option<SimilarityTransform>> {
         let (_, side) = self.model.input_size();
         let Some(to_square) = square_around(face, self.specification.widths, side) else {
             return Ok(None);
@@ -102,20 +102,24 @@ impl Aligner {
         let place: Vec<f32> = place.collect();
         let back = to_square.inverse();
         let points = [0, 2].map(|at| back.apply(Point { x: place[at], y: place[at + 1] }));
-        Ok(Similarity::fit(&points, &TEMPLATE))
+        Ok(SimilarityTransform::fit(&points, &TEMPLATE))
     }
 }
 
 /// The map to a square of `side` pixels with the face in its middle, upright, and `widths` times as
 /// wide as the face. `None` for a face of no extent.
-fn square_around(face: &Face, widths: f32, side: u32) -> Option<Similarity> {
+fn square_around(face: &Face, widths: f32, side: u32) -> Option<SimilarityTransform> {
     let landmarks = &face.landmarks;
     let points = [landmarks.right_eye, landmarks.left_eye, landmarks.mouth];
-    let turn = Similarity::fit(&points, &UPRIGHT)?.angle();
+    let turn = SimilarityTransform::fit(&points, &UPRIGHT)?.angle();
     let middle = Point { x: side as f32 / 2.0, y: side as f32 / 2.0 };
     let extent = face.bounds.width.max(face.bounds.height);
-    let to_square =
-        Similarity::about(face.bounds.centre(), middle, turn, side as f32 / (widths * extent));
+    let to_square = SimilarityTransform::about(
+        face.bounds.centre(),
+        middle,
+        turn,
+        side as f32 / (widths * extent),
+    );
     to_square.scale().is_normal().then_some(to_square)
 }
 
@@ -132,7 +136,7 @@ mod tests {
     }
 
     /// A face whose eyes and mouth are where `map` takes the upright ones.
-    fn face(map: &Similarity) -> Face {
+    fn face(map: &SimilarityTransform) -> Face {
         let [right_eye, left_eye, mouth] = UPRIGHT.map(|point| map.apply(point));
         let side = 80.0 * map.scale();
         let middle = map.apply(Point { x: 56.0, y: 72.0 });
@@ -153,7 +157,7 @@ mod tests {
     fn the_square_has_the_face_upright_in_its_middle() {
         let place = Point { x: 300.0, y: 200.0 };
         for (angle, scale) in [(0.0, 1.0), (0.5, 1.7), (-2.0, 0.2)] {
-            let face = face(&Similarity::about(UPRIGHT[0], place, angle, scale));
+            let face = face(&SimilarityTransform::about(UPRIGHT[0], place, angle, scale));
             let square = square_around(&face, 1.3, 64).expect("an extent");
             let middle = square.apply(face.bounds.centre());
             assert!((middle.x - 32.0).hypot(middle.y - 32.0) < 0.01, "{middle:?}");
@@ -165,7 +169,7 @@ mod tests {
     #[test]
     fn landmarks_in_one_place_give_a_black_crop() {
         let aligner = Aligner::new(models::aligner(&settings()).expect("built in"));
-        let nowhere = face(&Similarity::about(UPRIGHT[0], UPRIGHT[0], 0.0, 0.0));
+        let nowhere = face(&SimilarityTransform::about(UPRIGHT[0], UPRIGHT[0], 0.0, 0.0));
         let white = RgbImage::from_pixel(10, 10, image::Rgb([255; 3]));
         let crop = aligner.expect("usable").align(&white, &nowhere).expect("runs");
         assert!(crop.rgb().pixels().all(|pixel| pixel.0 == [0; 3]));

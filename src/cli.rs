@@ -11,7 +11,7 @@ use clap::{Arg, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use crate::defaults;
 use crate::detect::{Area, Wanted};
 use crate::picture::turn::Turn;
-use crate::quality::Limits;
+use crate::quality::QualityLimits;
 
 mod doctor;
 mod people;
@@ -158,8 +158,8 @@ impl DecisionArgs {
     }
 
     /// From where on a face shows enough to be recognized.
-    pub fn limits(&self) -> Limits {
-        if self.any_quality { Limits::NONE } else { Limits::DEFAULT }
+    pub fn limits(&self) -> QualityLimits {
+        if self.any_quality { QualityLimits::NONE } else { QualityLimits::DEFAULT }
     }
 }
 

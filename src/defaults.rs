@@ -1,4 +1,4 @@
-//! The home of every default.
+//! Every default of a setting that is no other room's.
 
 use std::time::Duration;
 

@@ -56,7 +56,7 @@ const SIGN_WIDTH: f32 = 0.3;
 /// In a look from farther away, the picture's longer side has this part of the input's.
 const FARTHER: f32 = 0.5;
 
-/// The narrowest face, in pixels of the picture: there is nobody to recognise in less.
+/// The narrowest face, in pixels of the picture: nobody can be recognized in less.
 const NARROWEST_PX: f32 = 8.0;
 
 /// The widest face, in longer sides of the picture.
@@ -104,16 +104,16 @@ pub struct Detector {
 }
 
 /// What one look at a part of the picture showed.
-struct View {
+struct PartAnswers {
     /// The faces, in pixels of the picture.
-    found: Vec<Found>,
+    found: Vec<FirstAnswer>,
     /// Boxes, in pixels of the picture, about which there may be a face too large to be seen.
     signs: Vec<BoundingBox>,
 }
 
 /// A face in the picture after the first look at it.
 #[derive(Clone, Copy)]
-struct Found {
+struct FirstAnswer {
     answer: Answer,
     /// Second looks that may make its points better.
     looks: usize,
@@ -175,7 +175,7 @@ impl Detector {
         let Some(whole) = PixelBox::whole(rgb) else { return Ok(Vec::new()) };
         let side = self.specification.input_px;
         let farther = (side as f32 * FARTHER) as u32;
-        let View { mut found, mut signs } = self.look(rgb, whole, side)?;
+        let PartAnswers { mut found, mut signs } = self.look(rgb, whole, side)?;
         signs.retain(|sign| !wanted.ignores(sign, whole));
         if self.search == Search::Thorough {
             found.extend(self.look(rgb, whole, farther)?.found);
@@ -186,7 +186,7 @@ impl Detector {
         }
         let mut faces = self.confirmed(rgb, whole, found, wanted)?;
         if self.search == Search::Whole && self.may_be_larger(&faces, &signs) {
-            let View { found, .. } = self.look(rgb, whole, farther)?;
+            let PartAnswers { found, .. } = self.look(rgb, whole, farther)?;
             faces.extend(self.confirmed(rgb, whole, found, wanted)?);
             faces = self.each_once(faces);
         }
@@ -201,7 +201,7 @@ impl Detector {
         &self,
         rgb: &RgbImage,
         whole: PixelBox,
-        mut found: Vec<Found>,
+        mut found: Vec<FirstAnswer>,
         wanted: &Wanted,
     ) -> Result<Vec<Answer>> {
         let iou_threshold = self.specification.iou_threshold;
@@ -233,7 +233,7 @@ impl Detector {
     }
 
     /// What is to be seen in a part of the picture, its longer side scaled to `length` input pixels.
-    fn look(&self, rgb: &RgbImage, part: PixelBox, length: u32) -> Result<View> {
+    fn look(&self, rgb: &RgbImage, part: PixelBox, length: u32) -> Result<PartAnswers> {
         let side = self.specification.input_px;
         let (square, placement) = letterbox(rgb, part, side, length);
         let (faces, signs) = self.answers(&square)?;
@@ -247,13 +247,13 @@ impl Detector {
             } else {
                 usize::from(width < *CLEAR.start() || !is_sure || !part.contains(&answer.bounds))
             };
-            Found { answer, looks }
+            FirstAnswer { answer, looks }
         };
-        Ok(View { found: faces.into_iter().map(found).collect(), signs })
+        Ok(PartAnswers { found: faces.into_iter().map(found).collect(), signs })
     }
 
     /// The face as second looks see it; `None` when the first of them finds none.
-    fn look_again(&self, rgb: &RgbImage, first: &Found) -> Result<Option<Answer>> {
+    fn look_again(&self, rgb: &RgbImage, first: &FirstAnswer) -> Result<Option<Answer>> {
         let side = self.specification.input_px;
         let mut known = Some(first.answer).filter(|_| first.looks == 0);
         let mut thought = first.answer;

@@ -48,7 +48,7 @@ impl Serialize for EventKind {
     }
 }
 
-/// A person of the gallery as a candidate.
+/// A candidate for a face, as it is told.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Guess {
     /// The person's name.
@@ -87,7 +87,7 @@ pub struct Event {
     pub film_time: Option<Duration>,
     /// What happened.
     pub event: EventKind,
-    /// Number of the stay that starts, changes or ends.
+    /// Number of the visit that starts, changes or ends.
     pub track: Option<u64>,
     /// The person's name.
     pub name: Option<String>,

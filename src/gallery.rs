@@ -3,7 +3,7 @@
 //! No pictures are kept. The file is the business of [`store`], changes of it under a running
 //! program of [`live`].
 
-use celebcam_engine::{Settings, Similarity};
+use celebcam_engine::{Embeddings, Settings};
 
 use crate::types::identity::Label;
 
@@ -35,7 +35,7 @@ pub struct Person {
 pub struct Gallery {
     model: String,
     people: Vec<Person>,
-    index: Similarity,
+    index: Embeddings,
 }
 
 impl Gallery {
@@ -45,7 +45,7 @@ impl Gallery {
         Self {
             model: model.to_owned(),
             people: Vec::with_capacity(people),
-            index: Similarity::new(embedding_length, people),
+            index: Embeddings::new(embedding_length, people),
         }
     }
 
@@ -78,8 +78,8 @@ impl Gallery {
         by_name.or_else(|| self.people.iter().position(is_called))
     }
 
-    /// The people whose embeddings are most like this one by number, most alike first, `count` at most. None
-    /// where the embedding has no direction.
+    /// The people whose embeddings are most like this one by number, most alike first, `count` at most.
+    /// Empty where the embedding has no direction.
     pub fn search(&self, settings: &Settings, embedding: &[f32], count: usize) -> Vec<Match> {
         self.index.search(settings, embedding, count)
     }
@@ -93,7 +93,8 @@ impl Gallery {
     ///
     /// # Errors
     ///
-    /// When the name is no good or somebody has it, or the gallery is full.
+    /// [`Error::Name`] when nobody may have the name, [`Error::Known`] and [`Error::SameId`] when somebody
+    /// has it, [`Error::Full`] when the gallery is full.
     pub fn add(&mut self, person: Person, embedding: &[f32]) -> Result<()> {
         self.check_free(&person.name, None)?;
         if self.people.len() >= MOST_PEOPLE {
@@ -127,7 +128,8 @@ impl Gallery {
     ///
     /// # Errors
     ///
-    /// When the name is no good or somebody else has it.
+    /// [`Error::Name`] when nobody may have the name, [`Error::Known`] and [`Error::SameId`] when somebody
+    /// else has it.
     pub fn rename(&mut self, person: usize, name: &str) -> Result<()> {
         self.check_free(name, Some(person))?;
         self.people[person].name = name.into();

@@ -1,4 +1,4 @@
-//! Everybody in one picture: detection, alignment and recognition of each face.
+//! Everybody in one picture: detection, alignment, quality and recognition of each face.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -9,7 +9,7 @@ use crate::align::Aligner;
 use crate::detect::{Detector, Wanted};
 use crate::gallery::live::SharedGallery;
 use crate::models::Result;
-use crate::quality::{self, Limits};
+use crate::quality::{self, QualityLimits};
 use crate::recognize::Recognizer;
 use crate::system::timing::Timing;
 use crate::types::identity::{Identity, Judge};
@@ -49,7 +49,7 @@ pub struct Observer {
     detector: Detector,
     aligner: Aligner,
     recognizer: Recognizer,
-    limits: Limits,
+    limits: QualityLimits,
     wanted: Wanted,
     times: Mutex<ObserveTimes>,
 }
@@ -60,7 +60,7 @@ impl Observer {
         detector: Detector,
         aligner: Aligner,
         recognizer: Recognizer,
-        limits: Limits,
+        limits: QualityLimits,
     ) -> Self {
         let (wanted, times) = Default::default();
         Self { detector, aligner, recognizer, limits, wanted, times }

@@ -1,6 +1,6 @@
 //! Pictures out of files and streams: one door behind which all decoders stand.
 //!
-//! What a picture is, its content says. A decoder that panics is caught, and what comes out is
+//! Of what kind a picture is, its content says. A decoder that panics is caught, and what comes out is
 //! complete, upright, and of a size that is known before it is decoded: a larger picture is made
 //! smaller on the way. So pixels, memory and time are bounded.
 
@@ -93,8 +93,9 @@ impl Decoded {
     }
 }
 
-/// Decodes a JPEG frame of a stream into `rgb`, of which the memory counts, turns it upright as its
-/// EXIF data says, and gives its size and how many pixels of the frame each pixel stands for, each way.
+/// Decodes a JPEG frame of a stream into `rgb`, whose memory is used again and is a part of what a frame may
+/// take, and turns it upright as its EXIF data says. Gives its size and how many pixels of the frame each
+/// pixel stands for, each way.
 ///
 /// # Errors
 ///
@@ -128,7 +129,7 @@ pub fn decode_frame(bytes: &[u8], rgb: &mut Vec<u8>) -> Result<((u32, u32), u32)
     })
 }
 
-/// A decoder that panics has met a picture that makes no sense to it.
+/// What `decode` gives; a decoder that panics has met a picture that makes no sense to it.
 fn guarded<T>(decode: impl FnOnce() -> Result<T, Unreadable>) -> Result<T, Unreadable> {
     catch_unwind(AssertUnwindSafe(decode))
         .unwrap_or_else(|_| Err(Unreadable::Broken("its decoder gave up")))

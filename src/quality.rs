@@ -7,7 +7,7 @@ use crate::types::observation::Quality;
 
 /// Limits of quality: a face beyond one of them is not recognized.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
+pub struct QualityLimits {
     /// Least distance between the eyes in pixels of the picture.
     pub eye_distance_px: f32,
     /// Largest turn of the head, see [`Quality::turn`].
@@ -18,7 +18,7 @@ pub struct Limits {
     pub brightness: f32,
 }
 
-impl Limits {
+impl QualityLimits {
     /// Everything is good enough.
     pub const NONE: Self =
         Self { eye_distance_px: 0.0, turn: f32::INFINITY, blur_px: f32::INFINITY, brightness: 0.0 };
@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn a_face_is_refused_for_what_it_lacks() {
-        let limits = Limits { eye_distance_px: 12.0, turn: 0.5, blur_px: 2.0, brightness: 30.0 };
+        let limits =
+            QualityLimits { eye_distance_px: 12.0, turn: 0.5, blur_px: 2.0, brightness: 30.0 };
         let good = measure(&squares(), Some(&face(0.0)));
         assert_eq!(limits.flaw(&good), None);
         assert_eq!(good.eye_distance_px, Some(40.0));
@@ -146,7 +147,7 @@ mod tests {
         assert_eq!(limits.flaw(&blurred), Some(Reason::Blurred));
         let dark = measure(&crop(|x, y| ((x + y) % 3) as u8), None);
         assert_eq!(limits.flaw(&dark), Some(Reason::TooDark));
-        assert_eq!(Limits::NONE.flaw(&dark), None);
+        assert_eq!(QualityLimits::NONE.flaw(&dark), None);
     }
 
     #[test]

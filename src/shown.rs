@@ -96,13 +96,13 @@ pub fn write_line(out: &mut impl Write, text: impl Display) -> io::Result<()> {
 pub fn json(text: &str) -> Cow<'_, str> {
     replaced(text, |shown, character| {
         for unit in character.encode_utf16(&mut [0; 2]) {
-            // A string takes every text.
+            // Writing to a string cannot fail.
             let _ = write!(shown, "\\u{unit:04x}");
         }
     })
 }
 
-/// `1 person`, `2 people`
+/// A number and what it counts: `1 person`, `2 people`.
 pub fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }

@@ -33,14 +33,14 @@ pub use files::PicturesRequest;
 pub use mjpeg::Splitter;
 pub use network::{Address, NetworkRequest};
 
-/// Which source to open, and how, and what is to be known of it where it does not go. Each kind of source
+/// Which source to open, and how, and what helps people whose source gives no pictures. Each kind of source
 /// implements it in a file of its own.
 pub trait SourceSpec: fmt::Debug {
     /// Opens the source; its pictures are turned by `turn`.
     ///
     /// # Errors
-    /// Without the camera asked for, for paths without pictures, for a program that does not start, for a
-    /// command line that cannot be split, and for a camera in the network without the program that reads it.
+    /// When the camera asked for is not there, paths hold no pictures, a program does not start, a command
+    /// line cannot be split, or the program is missing that reads a camera in the network.
     fn open(&self, turn: Turn) -> Result<Box<dyn FrameSource>>;
 
     /// Where its pictures come from, for people.
@@ -134,8 +134,8 @@ pub trait FrameSource {
     /// Name of the source for people, such as a device or a program.
     fn name(&self) -> &str;
 
-    /// Whether it is lost and tries again and again to come back. A driver that does not return from
-    /// a call is neither this nor gives frames.
+    /// Whether it is lost and tries again and again to come back. While a driver does not return from a
+    /// call it is not, and gives no frames either.
     fn is_looking(&self) -> bool;
 
     /// What it has done so far.

@@ -10,7 +10,7 @@ use crate::detect::{Detector, Search, Wanted};
 use crate::gallery::{self, live::GalleryFile};
 use crate::models;
 use crate::observe::Observer;
-use crate::quality::Limits;
+use crate::quality::QualityLimits;
 use crate::recognize::{Demand, Recognizer, UnknownRate};
 
 /// Why a stage cannot be loaded.
@@ -66,7 +66,7 @@ pub struct ObserverSpec {
     /// The recognizer.
     pub recognizer: RecognizerSpec,
     /// From where on a face shows enough to be recognized.
-    pub limits: Limits,
+    pub limits: QualityLimits,
     /// Faces that are looked at.
     pub wanted: Wanted,
 }
@@ -76,7 +76,7 @@ impl Default for ObserverSpec {
         Self {
             detector: None,
             recognizer: RecognizerSpec::default(),
-            limits: Limits::DEFAULT,
+            limits: QualityLimits::DEFAULT,
             wanted: Wanted::default(),
         }
     }

@@ -17,7 +17,7 @@ pub mod timing;
 /// Result with this room's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why the process cannot be what it should be among others.
+/// A command line, signals or a limit that the process cannot run with.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A command line holds no program, or a quote is left open.

@@ -5,7 +5,7 @@ mod common;
 use celebcam::align::Aligner;
 use celebcam::detect::{Detector, Search};
 use celebcam::models;
-use celebcam::picture::warp::{Similarity, warp};
+use celebcam::picture::warp::{SimilarityTransform, warp};
 use celebcam::types::face::Point;
 use common::{data, emulator, files};
 
@@ -32,7 +32,7 @@ fn a_face_comes_to_the_template_however_it_lies() {
         let crop = image::open(path).expect("a picture").to_rgb8();
         let step = index as f32 / crops.len() as f32;
         let place = Point { x: 200.0 + 80.0 * step, y: 250.0 - 40.0 * step };
-        let to_scene = Similarity::about(middle, place, step - 0.5, 0.8 + 1.2 * step);
+        let to_scene = SimilarityTransform::about(middle, place, step - 0.5, 0.8 + 1.2 * step);
         let scene = warp(&crop, &to_scene, SCENE_PX, 128);
         let faces = detector.detect(&scene).expect("it runs");
         let Some(face) = faces.first() else { continue };

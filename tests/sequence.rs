@@ -14,7 +14,7 @@ use celebcam::event::{Event, EventKind};
 use celebcam::models;
 use celebcam::observe::Observer;
 use celebcam::pipeline::{Pace, Pipeline, Plan, SystemClock};
-use celebcam::quality::Limits;
+use celebcam::quality::QualityLimits;
 use celebcam::recognize::Recognizer;
 use celebcam::sink::{self, EventSink};
 use celebcam::source::{Counters, FrameSource, Received, Result};
@@ -213,7 +213,7 @@ fn observer() -> Observer {
     let recognizer = Recognizer::new(recognizer, 3).expect("it is a recognizer");
     let aligner = models::aligner(&settings).expect("the aligner loads");
     let aligner = Aligner::new(aligner).expect("it is an aligner");
-    Observer::new(detector, aligner, recognizer, Limits::DEFAULT)
+    Observer::new(detector, aligner, recognizer, QualityLimits::DEFAULT)
 }
 
 fn events(script: &Script, cast: Vec<Actor>, observer: &Observer) -> Vec<Event> {

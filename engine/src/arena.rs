@@ -34,8 +34,8 @@ pub struct Place {
 }
 
 impl Place {
-    /// A place for `tensor`, not yet found. Channels of codes are padded to [`CHANNEL_BLOCK`]
-    /// unless `tight`.
+    /// A place of the size of `tensor`, at the start of the arena until [`plan`] finds another. Channels
+    /// of codes are padded to [`CHANNEL_BLOCK`] unless `tight`.
     ///
     /// # Errors
     ///

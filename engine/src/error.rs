@@ -60,7 +60,7 @@ pub enum ModelError {
     /// The bytes are no ONNX file, or only the first part of one.
     #[error("it is not an ONNX file, or it is cut off")]
     NotOnnx,
-    /// The file holds what no model that can be run does, and what to do about it.
+    /// The file holds something that is not supported; the text says what, and what to do about it.
     #[error("{0}")]
     Unsupported(&'static str),
     /// It exceeds one of the [limits](crate::limits).
@@ -107,7 +107,7 @@ pub enum ModelError {
     /// Two values have one name.
     #[error("two of its values are called {0}")]
     SameName(String),
-    /// No node gives an output.
+    /// An output of the graph is the result of no node.
     #[error("its output {0} is not computed")]
     MissingOutput(String),
     /// The sizes of an output are not known before a run.
@@ -188,7 +188,7 @@ pub enum LayerError {
     /// A value has no elements.
     #[error("it computes an empty value")]
     Empty,
-    /// A weight has no opposite, which the kernels count on.
+    /// A weight is -128, which has no opposite: the kernels count on symmetric weights.
     #[error("it has a weight of -128; weights must be symmetric")]
     Asymmetric,
     /// The window is higher than those of the kernels.
@@ -214,10 +214,10 @@ pub enum LayerError {
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// As many inputs and outputs have to be given as the model has.
+    /// Another number of inputs or outputs was given than the model has.
     #[error("the network has another number of inputs or outputs")]
     Count,
-    /// The picture has another size than the model takes.
+    /// An input is not what the model takes, such as a picture of another size.
     #[error("an input of the network has the wrong kind or length")]
     Input,
     /// tract failed, which runs what is not quantized.
@@ -235,7 +235,7 @@ pub enum TractError {
     /// It has no such operation.
     #[error("it has no operation {0}")]
     UnknownOperation(String),
-    /// It panicked, as it does on some graphs that nobody meant for it.
+    /// It panicked, as it does on some graphs that it was not made for.
     #[error("it holds what tract does not expect")]
     Panicked,
 }

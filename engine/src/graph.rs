@@ -58,16 +58,16 @@ pub struct Tensor {
 /// Position of a tensor in [`Graph::tensors`].
 pub type TensorId = usize;
 
-/// One step of the computation.
+/// One operation on tensors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// Name for logs and for the table of layers.
     pub name: String,
     /// What is done.
     pub op: Op,
-    /// What it is done to.
+    /// The tensors that it reads.
     pub inputs: Vec<TensorId>,
-    /// What comes out.
+    /// The tensor that it gives.
     pub output: TensorId,
 }
 
@@ -78,7 +78,7 @@ pub struct Graph {
     pub tensors: Vec<Tensor>,
     /// Values that the caller gives: pixels or floats.
     pub inputs: Vec<TensorId>,
-    /// The steps.
+    /// The operations, each behind those whose results it reads.
     pub nodes: Vec<Node>,
     /// Values that the caller gets: floats.
     pub outputs: Vec<TensorId>,
@@ -202,9 +202,9 @@ pub enum Op {
     Table(Box<[i8; 256]>),
     /// Floats, at each position: `weights` `[output][input]` times the channels, plus `bias`.
     Dense {
-        /// `[output][input]`
+        /// One for each output and input, `[output][input]`.
         weights: Vec<f32>,
-        /// One for each output.
+        /// Added to each output.
         bias: Vec<f32>,
     },
     /// Floats: x / (||x||_2 + epsilon) over all values.

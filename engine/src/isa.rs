@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// An instruction set, from the least to the most capable of its architecture.
+/// An instruction set. Those of one architecture are ordered from the least to the most capable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Isa {
     /// Plain Rust, on every processor: the reference.

@@ -6,8 +6,8 @@
 //! | dwconv | a row of a depthwise convolution, and the epilogue |
 //! | vadd | the sum of two tensors of codes |
 //! | lut | bytes through a table |
-//! | lines | bytes through a line for each of three channels |
-//! | dot | the inner products of rows of codes with one |
+//! | lines | the codes of pixels, by a straight line for each of three channels |
+//! | dot | the inner products of many rows of codes with one |
 //!
 //! Names follow XNNPACK: type, operation, tile, instruction set. Every kernel gives the same bytes
 //! as the scalar one, on all inputs.
@@ -46,7 +46,7 @@ pub const MOST_WINDOW_ROWS: usize = 7;
 /// The longest row of codes whose inner product is sure to fit 32 bits.
 pub const LONGEST_DOT: usize = 1 << 16;
 
-/// The kernels of one instruction set. There is no way to them but [`Kernels::of`].
+/// The kernels of one instruction set. [`Kernels::of`] gives them only where the processor has it.
 pub struct Kernels {
     isa: Isa,
     encoding: Encoding,
@@ -129,7 +129,7 @@ type DotFn = unsafe fn(codes: &[u8], query: &[i8], out: &mut [i32]);
 /// A part of a matrix product: some rows times some panels.
 #[cfg_attr(
     not(any(target_arch = "aarch64", target_arch = "x86_64")),
-    expect(dead_code, reason = "plain kernels take one row, which needs no strides")
+    expect(dead_code, reason = "the scalar kernel takes one row, which needs no strides")
 )]
 struct Tile<'a> {
     /// Length of the sum, a multiple of [`DEPTH_BLOCK`].

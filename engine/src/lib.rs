@@ -37,10 +37,11 @@
 //!
 //! # Searching
 //!
-//! [`Similarity`] keeps many embeddings as int8 codes and finds those most alike to one.
+//! [`Embeddings`] keeps many embeddings as int8 codes and finds those most alike to one.
 
 mod arena;
 mod buffer;
+mod embeddings;
 mod error;
 mod graph;
 mod isa;
@@ -56,16 +57,15 @@ mod random;
 #[cfg(test)]
 mod reference;
 mod settings;
-mod similarity;
 mod text;
 mod tract;
 
+pub use embeddings::{Embeddings, Match};
 pub use error::{Error, LayerError, Limit, ModelError, Result, RunError, TractError};
 pub use isa::Isa;
 pub use model::{Model, OnnxFile};
 pub use network::LayerTime;
 pub use settings::Settings;
-pub use similarity::{Match, Similarity};
 pub use text::{SENTENCE_LENGTH, shortened};
 
 /// Single kernels and made-up models, for the benches, the tests and the fuzzer of this repository. No part

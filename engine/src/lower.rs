@@ -23,7 +23,7 @@ mod walk;
 /// Type of the nodes that stand for regions, of [`DOMAIN`]; the attribute `index` says for which.
 const OP_TYPE: &str = "Int8Region";
 
-/// Operator sets that are understood.
+/// Versions of ONNX's operator set that are understood.
 const OPSETS: std::ops::RangeInclusive<i64> = 13..=21;
 
 /// A model in two parts.

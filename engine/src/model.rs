@@ -23,8 +23,8 @@ impl OnnxFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Model`] when it is no ONNX file, exceeds the [`limits`](crate::limits) or holds what no
-    /// model that can be run does.
+    /// [`Error::Model`] when it is no ONNX file, exceeds the [`limits`](crate::limits) or holds something
+    /// that is not supported.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         Ok(Self(onnx::parse(bytes)?))
     }
@@ -122,7 +122,7 @@ impl Model {
     }
 
     /// As [`run`](Self::run), and gives the time of each layer in place of the outputs; `None` where tract
-    /// runs the model.
+    /// runs a part of the model.
     ///
     /// # Errors
     ///

@@ -50,14 +50,14 @@ struct Workspace {
     scratches: Vec<Buffer>,
 }
 
-/// What one step did in one run.
+/// How long one layer took in one run, or two that are computed together.
 #[derive(Clone, Debug)]
 pub struct LayerTime {
-    /// Name of the layer.
+    /// Name of the layer; both with a plus between them where there are two.
     pub name: String,
-    /// Multiplications.
+    /// Multiplications of one run.
     pub macs: u64,
-    /// How long it took.
+    /// The time from its start to its end.
     pub time: Duration,
 }
 
@@ -105,7 +105,7 @@ impl Network {
         self.steps.iter().map(|step| step.macs).sum()
     }
 
-    /// What it takes.
+    /// The operations of a run and the memory that the network takes.
     pub fn cost(&self) -> Cost {
         self.cost
     }

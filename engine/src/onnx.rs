@@ -20,8 +20,8 @@ pub const DOMAIN: &str = "celebcam";
 ///
 /// # Errors
 ///
-/// [`ModelError`] when it is no ONNX file, exceeds the [limits](crate::limits) or holds what no
-/// model that can be run does.
+/// [`ModelError`] when it is no ONNX file, exceeds the [limits](crate::limits) or holds something that is
+/// not supported.
 pub fn parse(bytes: &[u8]) -> Result<ModelProto, ModelError> {
     if bytes.is_empty() {
         return Err(ModelError::Empty);

@@ -98,7 +98,7 @@ pub fn computes(op: &Op) -> bool {
 ///
 /// # Errors
 ///
-/// The limit that it does not keep.
+/// The limit that it exceeds.
 pub fn cost(node: &Node, places: &[Place], kernels: &Kernels) -> Result<Cost, Limit> {
     if let Op::Convolution(layer) | Op::Depthwise(layer) = &node.op {
         check_window(layer.window)?;

@@ -11,7 +11,7 @@ use crate::kernels::{Kernels, peak};
 
 /// How models are run.
 ///
-/// Settings exist only with kernels that this processor can run, so whatever holds some can compute.
+/// They never hold kernels that this processor cannot run.
 #[derive(Clone)]
 pub struct Settings {
     kernels: &'static Kernels,
@@ -25,7 +25,7 @@ impl Settings {
         Self { kernels: Kernels::best(), threads: threads.max(1), stop: Arc::default() }
     }
 
-    /// These kernels in place of the best: [`Isa::name`].
+    /// The kernels of the instruction set called `name`, see [`Isa::name`], in place of the best.
     ///
     /// # Errors
     ///
@@ -56,12 +56,12 @@ impl Settings {
         self.threads
     }
 
-    /// What ends the work on a picture early.
+    /// The flag that ends the work on a picture early.
     pub fn stop(&self) -> &Arc<AtomicBool> {
         &self.stop
     }
 
-    /// Name of the kernel that searches among [`Similarity`](crate::Similarity) rows.
+    /// Name of the kernel that searches among [`Embeddings`](crate::Embeddings).
     pub fn search_kernel(&self) -> &'static str {
         self.kernels.dot_name()
     }

@@ -1,11 +1,11 @@
-//! What a file says of itself can be long; in a message it is not.
+//! Cuts off texts of a file where a message repeats them, for they can be of any length.
 
 use std::borrow::Cow;
 
-/// Most characters of what others say of a model in a message.
+/// Most characters that a message repeats of what a file, or a library that reads it, says.
 pub const SENTENCE_LENGTH: usize = 200;
 
-/// The text, no longer than `most` characters and three dots: what a file says of itself can be long.
+/// The first `most` characters of the text, with three dots behind them where there are more.
 pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
     match text.char_indices().nth(most) {
         None => Cow::Borrowed(text),

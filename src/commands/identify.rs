@@ -23,7 +23,7 @@ use crate::exit::Exit;
 use crate::models;
 use crate::observe::{Observe, Observer};
 use crate::picture::{self, PictureFile, Reader};
-use crate::quality::{self, Limits};
+use crate::quality::{self, QualityLimits};
 use crate::recognize::Recognizer;
 use crate::settings::IdentifyConfig;
 use crate::stages::open_gallery;
@@ -111,7 +111,7 @@ enum Kind {
         undrawable: Undrawable,
     },
     /// In pictures that are aligned faces.
-    Crops { recognizer: Box<Recognizer>, limits: Limits },
+    Crops { recognizer: Box<Recognizer>, limits: QualityLimits },
 }
 
 impl Examiner {

@@ -8,13 +8,13 @@ use crate::types::face::{BoundingBox, Point};
 /// Ratios of the widths of two answers for one face.
 const ALIKE: Range<f32> = 0.5..2.0;
 
-/// Share of a face's area that lies in another's, above which it may be a part of it. Answers one
-/// before the other share less, or the one behind would not be seen as a face.
+/// Share of a face's area that lies in another's, above which it may be a part of it. Of two faces one
+/// before the other less is shared, or the one behind would not be seen as a face.
 const PART: f32 = 0.5;
 
 /// Merges faces that overlap: each surest one becomes the mean of all those left whose
 /// intersection over union with it is above `iou_threshold`, weighted by confidence, and keeps
-/// its own confidence (the blending of Bazarevsky et al. 2019, "BlazeAnswer"). Surest first.
+/// its own confidence (the blending of Bazarevsky et al. 2019, "BlazeFace"). Surest first.
 pub fn blend(mut faces: Vec<Answer>, iou_threshold: f32) -> Vec<Answer> {
     faces.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     let mut blended = Vec::new();

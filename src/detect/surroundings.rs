@@ -4,7 +4,7 @@ use image::RgbImage;
 
 use super::answer::Answer;
 use super::letterbox::GRAY;
-use crate::picture::warp::{Similarity, warp};
+use crate::picture::warp::{SimilarityTransform, warp};
 use crate::types::face::{BoundingBox, Point};
 
 /// Side of the surroundings, in widths of the face.
@@ -22,7 +22,7 @@ const TURNED: f32 = 0.3;
 
 /// A square around a face in a picture.
 pub struct Surroundings {
-    to_square: Similarity,
+    to_square: SimilarityTransform,
     side: u32,
 }
 
@@ -32,7 +32,8 @@ impl Surroundings {
         let extent = face.bounds.width.max(face.bounds.height);
         let middle = Point { x: side as f32 / 2.0, y: side as f32 / 2.0 };
         let scale = side as f32 / (WIDTHS * extent);
-        let to_square = Similarity::about(face.bounds.centre(), middle, -face.tilt(), scale);
+        let to_square =
+            SimilarityTransform::about(face.bounds.centre(), middle, -face.tilt(), scale);
         to_square.scale().is_normal().then_some(Self { to_square, side })
     }
 
@@ -66,7 +67,7 @@ pub fn is_settled(thought: &Answer, found: &Answer) -> bool {
 }
 
 /// A face out of a turned square; its box stays upright and keeps its size.
-fn turned_back(face: &Answer, back: &Similarity) -> Answer {
+fn turned_back(face: &Answer, back: &SimilarityTransform) -> Answer {
     let middle = back.apply(face.bounds.centre());
     let (width, height) = (face.bounds.width * back.scale(), face.bounds.height * back.scale());
     Answer {

@@ -5,10 +5,11 @@ use super::letterbox::PixelBox;
 /// Most tiles along one side.
 const MOST: u32 = 8;
 
-/// Square tiles of `side` pixels (or less where the picture is narrower) that cover a picture,
-/// neighbours overlapping by a third or more. A picture that would take more than eight along a
-/// side gets larger tiles. None when one tile would do.
+/// Square tiles of `side` pixels (or less where the picture is narrower) that cover a picture. Neighbours
+/// overlap by a third, or by a quarter where there are eight along a side. A picture that would take more
+/// than eight gets larger tiles. There are none when one tile would do.
 pub fn tiles(width: u32, height: u32, side: u32) -> Vec<PixelBox> {
+    // Eight tiles of a sixth of a side still overlap by more than a quarter.
     let least = width.max(height).div_ceil(6);
     let side = side.max(least);
     if width.max(height) <= side {

@@ -59,7 +59,7 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// The same of a picture each of whose pixels stands for so many, each way.
+    /// The same for a picture each of whose pixels stands for `by` of its source's, each way.
     #[must_use]
     pub fn reduced(&self, by: u32) -> Self {
         Self { ignored: self.ignored.clone(), narrowest_px: self.narrowest_px / by as f32 }

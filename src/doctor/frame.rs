@@ -8,7 +8,7 @@ use super::{Finding, Look, Status, System, holder, upright};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::picture::luma::luma;
-use crate::quality::Limits;
+use crate::quality::QualityLimits;
 use crate::shown::count;
 use crate::source::{Device, FrameSource, Received, SourceSpec, Time};
 use crate::system::process::quoted;
@@ -172,7 +172,7 @@ fn judge(sample: &Sample) -> Finding {
     }
     found += &format!(", brightness {brightness:.0} of 255");
     let mut parts = vec![Finding::ok(found)];
-    if brightness < Limits::DEFAULT.brightness {
+    if brightness < QualityLimits::DEFAULT.brightness {
         parts.push(Finding::warning(
             "it is black or nearly so",
             "Take the cap off the lens, or make light: in the dark no face is recognized.",

@@ -97,7 +97,7 @@ impl From<Damaged> for Defect {
     }
 }
 
-/// By what a gallery's file is known to be damaged.
+/// What shows that a gallery's file is damaged.
 #[derive(Debug, thiserror::Error)]
 pub enum Damaged {
     /// There is less in it than its header says.

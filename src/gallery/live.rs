@@ -67,7 +67,7 @@ impl Bell {
     }
 }
 
-/// Keeps a [`SharedGallery`] gallery like its [`GalleryFile`] until it is dropped.
+/// Keeps a [`SharedGallery`] like its file until it is dropped.
 #[derive(Debug)]
 pub struct Watch {
     bell: Bell,

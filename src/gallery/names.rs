@@ -11,8 +11,8 @@ use crate::shown::{is_invisible, shapes};
 /// Most characters of a name.
 const LONGEST: usize = 80;
 
-/// A name that somebody typed as it is kept: composed (NFC), and without characters that nobody
-/// sees. Those that shape a letter stay.
+/// A name that somebody typed, in the form in which it is kept: composed (NFC), and without characters
+/// that nobody sees. Those that shape a letter stay.
 pub fn clean(name: &str) -> String {
     let mut clean = String::with_capacity(name.len());
     for character in name.nfc() {

@@ -158,7 +158,7 @@ fn write(gallery: &Gallery, out: &mut dyn Write) -> io::Result<()> {
     inner.write_all(&sum.finalize())
 }
 
-/// Sums up what is written.
+/// Passes on what is written and works out its checksum.
 struct SummingWriter<'a> {
     inner: &'a mut dyn Write,
     sum: Sha256,
@@ -176,7 +176,7 @@ impl Write for SummingWriter<'_> {
     }
 }
 
-/// Sums up what is read.
+/// Reads, and works out the checksum of what is read.
 struct SummingReader<R> {
     file: R,
     sum: Sha256,
@@ -254,7 +254,7 @@ fn parse_people(
     let mut line = Vec::new();
     let mut known = HashSet::with_capacity(people);
     let mut ids = HashSet::with_capacity(people);
-    // Celebcam told more names apart once, so this is no damage.
+    // Versions that told more names apart wrote two spellings of one name, so this is no damage.
     let mut clash = None;
     for _ in 0..people {
         let Entry { name, pictures, added_unix_s } =

@@ -103,8 +103,8 @@ impl Model {
         Ok(self.inner.run_into(rgb.as_raw(), outputs)?)
     }
 
-    /// As [`run_into`](Self::run_into), and gives the time of each layer; `None` where tract runs
-    /// the model.
+    /// As [`run`](Self::run), and gives the time of each layer in place of the outputs; `None` where
+    /// tract runs a part of the model.
     ///
     /// # Errors
     ///
@@ -175,7 +175,7 @@ impl Model {
         })
     }
 
-    /// Checks that the model is of `kind`, "recognizer" or "detector".
+    /// Checks that the model is of `kind`: "recognizer", "detector" or "aligner".
     ///
     /// # Errors
     ///

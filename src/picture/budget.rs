@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// So many bytes for everybody together.
+/// Bytes of memory that all threads have together.
 #[derive(Debug)]
 pub struct Budget {
     total: u64,
@@ -38,7 +38,7 @@ impl Budget {
         Permit { budget: self, bytes: 0 }
     }
 
-    /// The bytes for everybody together.
+    /// The bytes that all threads have together.
     pub fn total(&self) -> u64 {
         self.total
     }
@@ -56,7 +56,7 @@ impl Budget {
 
 impl Permit<'_> {
     /// Makes it `bytes` and waits for them. Of those who keep something while they wait, there must be
-    /// one at a time.
+    /// one at a time: two could wait for each other for ever.
     pub fn wait_for(&mut self, bytes: u64) {
         let bytes = bytes.min(self.budget.total);
         let mut free = self.budget.lock();

@@ -126,7 +126,7 @@ fn address(file: Option<&str>) -> String {
 
 fn no_pictures(left_out: &LeftOut, unreadable: Option<&Error>) -> String {
     let mut text = "holds no pictures (JPEG, PNG, WebP, BMP)".to_owned();
-    // A string takes every text.
+    // Writing to a string cannot fail.
     if *left_out != LeftOut::default() {
         let _ = write!(text, ", but {left_out}");
     }

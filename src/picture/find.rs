@@ -10,7 +10,7 @@ use super::kind;
 use super::reader::unreadable;
 use super::{Error, Unreadable};
 
-/// What a file that ends so is meant to be a picture, whatever is in it.
+/// Extensions of files that are meant to be pictures, whatever is in them.
 const EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp"];
 
 /// A picture file, and the part of its path below the folder in which it was found.

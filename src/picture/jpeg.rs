@@ -33,7 +33,7 @@ const MOST_PIXELS: u64 = 256_000_000;
 /// Most scans of a picture. Ten are usual; each takes time even if there is nothing in it.
 const MOST_SCANS: u32 = 100;
 
-/// Pixels of a block that stand for its eight, each way, the largest first.
+/// Pixels that a block of eight by eight can give, each way; the largest first.
 const SIDES: [usize; 4] = [8, 4, 2, 1];
 
 /// What is wrong with a picture.
@@ -117,6 +117,8 @@ impl<'a> Plan<'a> {
         Ok(Self { side, ..self })
     }
 
+    /// Checks the size that the header says.
+    ///
     /// # Errors
     /// When there are more than `most` pixels.
     pub fn check_pixels(&self, most: u64) -> Result<(), Unreadable> {
@@ -197,7 +199,7 @@ impl<'a> Plan<'a> {
     /// `None` where zune-jpeg refuses it.
     fn decode_fast(&self, picture: &[u8], rgb: &mut Vec<u8>) -> Option<(u32, u32)> {
         // The decoder takes an end marker in the middle of a scan for the end of the picture and
-        // fills up with grey. Without the marker it notices that data is missing.
+        // fills up with gray. Without the marker it notices that data is missing.
         let with_end;
         let picture = if self.layout.scans > 1 {
             with_end = [picture, &[0xFF, markers::EOI]].concat();

@@ -1,11 +1,11 @@
 //! What a file is, by its first bytes.
 
-/// So many bytes tell.
+/// Bytes from the start of a file that are enough to tell.
 pub const HEAD_BYTES: usize = 32;
 
 /// Kinds of pictures that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum PictureKind {
     /// JPEG.
     Jpeg,
     /// PNG.
@@ -17,11 +17,11 @@ pub enum Kind {
 }
 
 /// The kind of picture that starts with `head`, if it is one that is read.
-pub fn of(head: &[u8]) -> Option<Kind> {
+pub fn of(head: &[u8]) -> Option<PictureKind> {
     match head {
-        [0xFF, 0xD8, 0xFF, ..] => Some(Kind::Jpeg),
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => Some(Kind::Png),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Kind::WebP),
+        [0xFF, 0xD8, 0xFF, ..] => Some(PictureKind::Jpeg),
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => Some(PictureKind::Png),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(PictureKind::WebP),
         // Behind the two letters and three numbers stands the size of one of the known headers.
         [b'B', b'M', rest @ ..]
             if matches!(
@@ -29,7 +29,7 @@ pub fn of(head: &[u8]) -> Option<Kind> {
                 Some([12 | 16 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0])
             ) =>
         {
-            Some(Kind::Bmp)
+            Some(PictureKind::Bmp)
         }
         _ => None,
     }
@@ -67,9 +67,9 @@ mod tests {
 
     #[test]
     fn kinds_are_told_by_content() {
-        assert_eq!(of(b"\xff\xd8\xff\xe0"), Some(Kind::Jpeg));
-        assert_eq!(of(b"RIFF\x10\0\0\0WEBPVP8 "), Some(Kind::WebP));
-        assert_eq!(of(b"BM\x10\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x01"), Some(Kind::Bmp));
+        assert_eq!(of(b"\xff\xd8\xff\xe0"), Some(PictureKind::Jpeg));
+        assert_eq!(of(b"RIFF\x10\0\0\0WEBPVP8 "), Some(PictureKind::WebP));
+        assert_eq!(of(b"BM\x10\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x01"), Some(PictureKind::Bmp));
         assert_eq!(of(b"BMW is a make of cars"), None);
         assert_eq!(of(b""), None);
         assert_eq!(foreign(b"\0\0\0\x18ftypheic\0\0\0\0"), Some("HEIC"));

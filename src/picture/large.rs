@@ -6,10 +6,10 @@
 
 use crate::system::heap;
 
-/// What is asked for at least.
+/// Bytes that are asked for at least, where memory is large.
 const GIVEN_BACK_BYTES: usize = 33 << 20;
 
-/// From here on memory counts.
+/// From so many bytes on memory is large.
 const LARGE_BYTES: usize = 1 << 20;
 
 /// The capacity to ask for where `count` items are needed.

@@ -9,7 +9,7 @@ use image::RgbImage;
 
 use super::budget::{Budget, Permit};
 use super::jpeg::markers::{Outcome, Walk};
-use super::kind::{self, HEAD_BYTES, Kind};
+use super::kind::{self, HEAD_BYTES, PictureKind};
 use super::{
     Decoded, Error, Limits, MOST_METADATA_BYTES, Unreadable, guarded, jpeg, large, png, too_large,
     whole,
@@ -59,7 +59,7 @@ struct Need {
 
 /// A picture that is to be read from a file, or from all of its bytes that are `kept` in memory.
 struct Input<'a, S> {
-    kind: Kind,
+    kind: PictureKind,
     source: S,
     length: u64,
     kept: &'a [u8],
@@ -145,8 +145,8 @@ impl Reader {
         guarded(|| self.decode_unguarded(source, kept, permit))
     }
 
-    /// How much memory a picture takes, its header says, which is read with the rest. When that memory
-    /// is not there, everything is given back and read anew when it is.
+    /// The header says how much memory a picture takes, and is read with the rest. When that memory is
+    /// not there, everything is given back, and read anew once it is.
     fn decode_unguarded<'a>(
         &'a self,
         mut source: impl BufRead + Seek,
@@ -156,14 +156,14 @@ impl Reader {
         let length = source.seek(io::SeekFrom::End(0)).map_err(Unreadable::System)?;
         source.rewind().map_err(Unreadable::System)?;
         let kind = kind(&mut source)?;
-        if kind != Kind::Jpeg && length > MAX_FILE_BYTES {
+        if kind != PictureKind::Jpeg && length > MAX_FILE_BYTES {
             return Err(Unreadable::TooLong(MAX_FILE_BYTES));
         }
         let kept_bytes = kept.len() as u64;
         let first = match kind {
-            Kind::Jpeg if kept.is_empty() => length.min(MAX_JPEG_BYTES),
-            Kind::Jpeg | Kind::Bmp => kept_bytes,
-            Kind::Png | Kind::WebP => kept_bytes + MOST_METADATA_BYTES,
+            PictureKind::Jpeg if kept.is_empty() => length.min(MAX_JPEG_BYTES),
+            PictureKind::Jpeg | PictureKind::Bmp => kept_bytes,
+            PictureKind::Png | PictureKind::WebP => kept_bytes + MOST_METADATA_BYTES,
         };
         let mut input = Input { kind, source, length, kept };
         let mut need = Need { bytes: first, is_own: false };
@@ -195,20 +195,20 @@ impl Reader {
             permit.resize(need.bytes)
         };
         match kind {
-            Kind::Jpeg if kept.is_empty() => {
+            PictureKind::Jpeg if kept.is_empty() => {
                 let bytes = read_jpeg(source, *length, &limits)?;
                 self.attempt_jpeg(&bytes, permit, need)
             }
-            Kind::Jpeg => self.attempt_jpeg(kept, permit, need),
-            Kind::Png => {
+            PictureKind::Jpeg => self.attempt_jpeg(kept, permit, need),
+            PictureKind::Png => {
                 let plan = png::Plan::new(source, &limits)?;
                 is_there(plan.need_bytes()).then(|| plan.decode()).transpose()
             }
-            Kind::WebP => {
+            PictureKind::WebP => {
                 let plan = whole::Plan::webp(source, *length, &limits)?;
                 is_there(plan.need_bytes()).then(|| plan.decode()).transpose()
             }
-            Kind::Bmp => {
+            PictureKind::Bmp => {
                 let plan = whole::Plan::bmp(source, &limits)?;
                 is_there(plan.need_bytes()).then(|| plan.decode()).transpose()
             }
@@ -241,7 +241,7 @@ impl Reader {
     }
 }
 
-fn kind(source: &mut impl Read) -> Result<Kind, Unreadable> {
+fn kind(source: &mut impl Read) -> Result<PictureKind, Unreadable> {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     source.take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(Unreadable::System)?;
     match (kind::of(&head), kind::foreign(&head)) {

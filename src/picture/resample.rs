@@ -3,7 +3,7 @@
 
 use image::RgbImage;
 
-/// Fraction bits of a weight. With 8 bits of a channel, a sum of products fits 32 bits twice.
+/// Fraction bits of a weight. With 8 bits of a channel, the sums of products of both passes fit 32 bits.
 const WEIGHT_BITS: u32 = 12;
 
 /// Fraction bits that are kept between the vertical and the horizontal pass.

@@ -6,14 +6,14 @@ use crate::types::face::Point;
 
 /// A rotation, a uniform scale and a shift: `x' = a x - b y + x0`, `y' = b x + a y + y0`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Similarity {
+pub struct SimilarityTransform {
     a: f32,
     b: f32,
     x0: f32,
     y0: f32,
 }
 
-impl Similarity {
+impl SimilarityTransform {
     /// The transform that turns by `angle` radians (from the x axis towards the y axis), scales
     /// by `scale` and takes `from` to `to`.
     pub fn about(from: Point, to: Point, angle: f32, scale: f32) -> Self {
@@ -79,7 +79,7 @@ fn centroid(points: &[Point]) -> Point {
 /// The square of `side` pixels that `to_square` maps the picture onto. Pixels are interpolated
 /// bilinearly; where the picture shrinks it is averaged first. Outside of the picture all channels
 /// have the value `outside`.
-pub fn warp(rgb: &RgbImage, to_square: &Similarity, side: u32, outside: u8) -> RgbImage {
+pub fn warp(rgb: &RgbImage, to_square: &SimilarityTransform, side: u32, outside: u8) -> RgbImage {
     let mut square = RgbImage::from_pixel(side, side, Rgb([outside; 3]));
     let back = to_square.inverse();
     if rgb.is_empty() || !(back.scale() * side as f32).is_finite() {
@@ -179,8 +179,9 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// The bilinear sample between the centres of four pixels, times `1 << WEIGHT_BITS`; pixels
-    /// outside count as the colour given for them. `at` has [`POSITION_BITS`] of fraction, and 0 is a pixel's centre.
+    /// The bilinear sample between the centres of four pixels, times `1 << WEIGHT_BITS`; pixels outside
+    /// count as the colour given for them. `at` has [`POSITION_BITS`] of fraction, and 0 is a pixel's
+    /// centre.
     #[inline]
     fn sample(&self, at: [i64; 2]) -> Lanes {
         let [left, top] = at.map(|value| value >> POSITION_BITS);
@@ -246,7 +247,7 @@ struct Covered {
 
 impl Covered {
     /// What of `rgb` the square of `side` pixels covers, with `margin` pixels around.
-    fn under(rgb: &RgbImage, back: &Similarity, side: u32, margin: u32) -> Self {
+    fn under(rgb: &RgbImage, back: &SimilarityTransform, side: u32, margin: u32) -> Self {
         let side = side as f32;
         let corners = [(0.0, 0.0), (side, 0.0), (0.0, side), (side, side)]
             .map(|(x, y)| back.apply(Point { x, y }));
@@ -301,9 +302,9 @@ impl Covered {
     }
 
     /// `back` with its target moved into the averaged region.
-    fn shrink(&self, back: &Similarity, factor: u32) -> Similarity {
+    fn shrink(&self, back: &SimilarityTransform, factor: u32) -> SimilarityTransform {
         let ratio = 1.0 / factor as f32;
-        Similarity {
+        SimilarityTransform {
             a: back.a * ratio,
             b: back.b * ratio,
             x0: (back.x0 - self.left as f32) * ratio,
@@ -330,8 +331,9 @@ mod tests {
         for step in 0..60 {
             let angle = step as f32 * 0.1 - 3.0;
             let scale = 0.05 * 1.12f32.powi(step);
-            let known = Similarity::about(point(5.0, 6.0), point(-70.0, 300.0), angle, scale);
-            let fit = Similarity::fit(&from, &from.map(|p| known.apply(p))).expect("fits");
+            let known =
+                SimilarityTransform::about(point(5.0, 6.0), point(-70.0, 300.0), angle, scale);
+            let fit = SimilarityTransform::fit(&from, &from.map(|p| known.apply(p))).expect("fits");
             assert!((fit.scale() / scale - 1.0).abs() < 1e-3, "scale at {step}");
             assert!((fit.angle() - angle).abs() < 1e-3, "angle at {step}");
             for p in from {
@@ -344,16 +346,16 @@ mod tests {
     #[test]
     fn fit_of_one_place_or_of_no_number_is_nothing() {
         let to = [point(0.0, 0.0), point(1.0, 0.0), point(0.0, 1.0)];
-        assert!(Similarity::fit(&[point(2.0, 2.0); 3], &to).is_none());
-        assert!(Similarity::fit(&[point(f32::NAN, 2.0); 3], &to).is_none());
+        assert!(SimilarityTransform::fit(&[point(2.0, 2.0); 3], &to).is_none());
+        assert!(SimilarityTransform::fit(&[point(f32::NAN, 2.0); 3], &to).is_none());
         let far = [point(f32::MAX, 0.0), point(f32::MIN, 1.0), point(0.0, f32::MAX)];
-        assert!(Similarity::fit(&far, &to).is_none());
+        assert!(SimilarityTransform::fit(&far, &to).is_none());
     }
 
     #[test]
     fn warp_without_change_copies() {
         let rgb = RgbImage::from_fn(20, 20, |x, y| image::Rgb([x as u8 * 9, y as u8 * 7, 40]));
-        let same = Similarity::about(point(0.0, 0.0), point(0.0, 0.0), 0.0, 1.0);
+        let same = SimilarityTransform::about(point(0.0, 0.0), point(0.0, 0.0), 0.0, 1.0);
         assert_eq!(warp(&rgb, &same, 20, 0), rgb);
     }
 
@@ -361,7 +363,8 @@ mod tests {
     fn warp_averages_what_it_shrinks() {
         let rgb = RgbImage::from_fn(1200, 1200, |x, y| image::Rgb([((x + y) % 2 * 255) as u8; 3]));
         for scale in [0.5, 0.3, 0.09] {
-            let shrink = Similarity::about(point(600.0, 600.0), point(16.0, 16.0), 0.3, scale);
+            let shrink =
+                SimilarityTransform::about(point(600.0, 600.0), point(16.0, 16.0), 0.3, scale);
             for pixel in warp(&rgb, &shrink, 32, 0).pixels() {
                 assert!((100..=155).contains(&pixel.0[0]), "{} at scale {scale}", pixel.0[0]);
             }
@@ -373,12 +376,13 @@ mod tests {
         let rgb = RgbImage::from_pixel(40, 40, image::Rgb([10; 3]));
         for scale in [0.1, 0.6, 1.0, 4.0] {
             // The picture's right edge comes to the middle of the square.
-            let half = Similarity::about(point(40.0, 20.0), point(16.0, 16.0), 0.0, scale);
+            let half = SimilarityTransform::about(point(40.0, 20.0), point(16.0, 16.0), 0.0, scale);
             let square = warp(&rgb, &half, 32, 128);
             assert_eq!(square.get_pixel(13, 16).0, [10; 3], "inside at scale {scale}");
             assert_eq!(square.get_pixel(20, 16).0, [128; 3], "outside at scale {scale}");
             for far in [-900.0, 900.0] {
-                let apart = Similarity::about(point(far, far), point(16.0, 16.0), 0.0, scale);
+                let apart =
+                    SimilarityTransform::about(point(far, far), point(16.0, 16.0), 0.0, scale);
                 assert!(warp(&rgb, &apart, 8, 128).pixels().all(|pixel| pixel.0 == [128; 3]));
             }
         }
@@ -390,7 +394,8 @@ mod tests {
             let rgb = RgbImage::from_pixel(width, height, image::Rgb([200; 3]));
             for scale in [1e-6, 0.01, 1.0, 90.0] {
                 for shift in [-1e9, -4.0, 0.0, 7.5, 1e9] {
-                    let map = Similarity::about(point(shift, 0.0), point(5.0, 5.0), 1.0, scale);
+                    let map =
+                        SimilarityTransform::about(point(shift, 0.0), point(5.0, 5.0), 1.0, scale);
                     assert_eq!(warp(&rgb, &map, 10, 0).dimensions(), (10, 10));
                 }
             }

@@ -24,7 +24,7 @@ pub struct OperatingPoint {
     pub false_accepts: f32,
     /// The confidence that gives it.
     pub threshold: f32,
-    /// Share of the gallery's pictures that are given their own name.
+    /// Share of known people's pictures that are given their own name.
     pub true_accepts: f32,
 }
 

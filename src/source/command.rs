@@ -50,8 +50,8 @@ pub struct CommandRequest {
 impl SourceSpec for CommandRequest {
     fn open(&self, turn: Turn) -> Result<Box<dyn FrameSource>> {
         let (recording, argv) = (self.recording, process::split(&self.line)?);
-        let (name, kind) = (program_name(&argv), Role::Program { recording });
-        let feed = CommandFeed { argv, name, kind, wait: self.wait && !recording };
+        let (name, role) = (program_name(&argv), Role::Program { recording });
+        let feed = CommandFeed { argv, name, role, wait: self.wait && !recording };
         Ok(turned(Box::new(LiveSource::open(feed)?), turn))
     }
 
@@ -114,7 +114,7 @@ pub fn open_network(
     name: String,
     wait: bool,
 ) -> Result<LiveSource<CommandFeed>> {
-    LiveSource::open(CommandFeed { argv, name, kind: Role::Network, wait })
+    LiveSource::open(CommandFeed { argv, name, role: Role::Network, wait })
 }
 
 fn keep(recording: bool) -> Keep {
@@ -125,7 +125,7 @@ fn keep(recording: bool) -> Keep {
 pub struct CommandFeed {
     argv: Vec<String>,
     name: String,
-    kind: Role,
+    role: Role,
     wait: bool,
 }
 
@@ -175,15 +175,15 @@ impl Feed for CommandFeed {
 
     fn failure(&self, failure: Failure) -> Error {
         let name = self.name.clone();
-        match self.kind {
+        match self.role {
             Role::Program { .. } => Error::Command { name, failure },
             Role::Network => Error::Network { name, failure },
         }
     }
 
     fn manner(&self) -> Manner {
-        let recording = self.kind == Role::Program { recording: true };
-        let opening = if self.kind == Role::Network { NETWORK_DEADLINE } else { FRAME_DEADLINE };
+        let recording = self.role == Role::Program { recording: true };
+        let opening = if self.role == Role::Network { NETWORK_DEADLINE } else { FRAME_DEADLINE };
         Manner {
             opening_deadline: (!recording).then_some(opening),
             frame_deadline: (!recording).then_some(FRAME_DEADLINE),
@@ -314,6 +314,7 @@ fn pass_on_messages(
         let text = text.trim();
         if !text.is_empty() {
             let mut text = secrets.cut(text);
+            // Of a line that was cut, the end may be a part of a secret, which is not found.
             let unsure = if length > line.len() { MESSAGE_LIMIT_BYTES } else { 0 };
             let kept = text.len().saturating_sub(unsure).min(MESSAGE_LIMIT_BYTES);
             text.truncate(text.floor_char_boundary(kept));

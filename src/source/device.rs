@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use super::{Error, Result};
 
-/// The way in for cameras that V4L2 cannot read.
+/// The command line for a camera that V4L2 cannot read.
 pub const CSI_ADVICE: &str = "celebcam run --command \"rpicam-vid -t 0 --codec mjpeg -o -\"";
 
 /// Which camera to use.
@@ -113,7 +113,8 @@ impl Devices {
     /// Finds the camera that `selector` names, at this moment.
     ///
     /// # Errors
-    /// With what there is instead and what to do.
+    /// [`Error::NoCamera`], [`Error::NoSuchCamera`], [`Error::NotACamera`] and [`Error::OtherDevice`], with
+    /// what there is instead and what to do.
     pub fn resolve(&self, selector: &Selector) -> Result<Device> {
         let devices = self.list();
         let cameras = || devices.iter().filter(|device| device.kind == DeviceKind::Camera);

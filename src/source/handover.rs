@@ -28,9 +28,10 @@ pub enum Taken<T> {
     Ended(Loss),
 }
 
-/// What both ends see of each other.
+/// What both ends share.
 #[derive(Debug)]
 struct Held<T> {
+    /// Counts the producers: what an earlier one gives is refused.
     generation: u64,
     item: Option<(u64, T)>,
     /// The consumer has asked for an item and has not got one yet.

@@ -83,8 +83,10 @@ pub struct LiveSource<F: Feed> {
     opened: bool,
     /// Time that was spent waiting since the last frame; work on frames is no stall.
     waited: Duration,
+    /// Whether any link has given a frame.
     worked: bool,
     lost: bool,
+    /// The first frame after a loss: that the source is back is said before.
     waiting: Option<Frame>,
     counters: Counters,
     /// Pictures that broke off within the stream, as far as they were told.

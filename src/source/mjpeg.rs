@@ -110,8 +110,8 @@ impl Splitter {
         self.work_bytes
     }
 
-    /// Looks for a picture from the second byte of the broken one on, if that is allowed, otherwise
-    /// from where it broke.
+    /// Looks for a picture from behind the start marker of the broken one on, if that is allowed,
+    /// otherwise from where it broke.
     fn give_up_picture(&mut self) {
         self.broken += 1;
         let walked = self.walk.take().map_or(0, |walk| walk.at());

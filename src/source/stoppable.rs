@@ -1,4 +1,4 @@
-//! Reading from a pipe that can be stopped from outside: who holds its other end may never close it.
+//! Reading from a pipe that can be stopped from outside, for whoever holds its other end may never close it.
 
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read};
@@ -14,6 +14,8 @@ pub struct Stopper {
 }
 
 impl Stopper {
+    /// Without readers yet.
+    ///
     /// # Errors
     /// What the system says.
     pub fn new() -> io::Result<Self> {

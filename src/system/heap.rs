@@ -48,6 +48,7 @@ fn share_one_heap() {
     /// `M_ARENA_MAX` of glibc's malloc.h.
     const HEAPS: c_int = -8;
 
+    // It takes numbers alone, and touches no memory of its caller.
     unsafe extern "C" {
         safe fn mallopt(parameter: c_int, value: c_int) -> c_int;
     }

@@ -76,7 +76,7 @@ pub fn quoted(word: impl AsRef<Path>) -> String {
 /// Checks that `program` can be started: as a path if it holds a slash, otherwise on `PATH`.
 ///
 /// # Errors
-/// When it cannot.
+/// [`NotStartable`], saying why it cannot.
 pub fn check_program(program: &str) -> Result<(), NotStartable> {
     let named = program.to_owned();
     if program.contains('/') {

@@ -13,7 +13,7 @@ impl StopFlag {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// The same flag for work that knows no more than it.
+    /// The flag by itself, for work such as the engine's that does not know this type.
     pub fn shared(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.0)
     }

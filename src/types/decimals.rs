@@ -1,6 +1,6 @@
 //! How numbers are written in JSON.
 
-/// Writes a number with four decimals, which is more than it is worth.
+/// Writes a number with four decimals: no similarity, confidence or quality is known better.
 pub(crate) fn four_decimals<S: serde::Serializer>(
     value: &f32,
     serializer: S,

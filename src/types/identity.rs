@@ -16,9 +16,9 @@ pub struct Label {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// Nobody in the gallery is alike enough.
+    /// Nobody who is known is alike enough.
     BelowThreshold,
-    /// Two people in the gallery are nearly equally alike.
+    /// Two people who are known are nearly equally alike.
     LowMargin,
     /// The face has too few pixels.
     TooSmall,
@@ -54,12 +54,12 @@ pub struct Features {
     pub embedding: Vec<f32>,
 }
 
-/// A person of the gallery and how well a face fits.
+/// A person who is known and how well a face fits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
     /// The person.
     pub label: Label,
-    /// How alike the face is, in the unit of the model's score: a cosine, or a softmax share.
+    /// How alike the face is, in the measure of the model: a cosine, or a softmax share.
     pub similarity: f32,
     /// Estimated probability that this is the person, 0 to 1.
     pub confidence: f32,

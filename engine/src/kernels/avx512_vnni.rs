@@ -279,12 +279,12 @@ struct Constants {
 }
 
 impl Constants {
-    /// The same, hidden from the compiler, which would keep them in registers and these in turn in
-    /// memory that is not aligned.
+    /// The constants, out of the compiler's sight: it would load them into registers once, run out of
+    /// registers, and keep some of them in memory that is not aligned.
     #[inline(always)]
     fn in_memory(&self) -> &Self {
         let mut pointer: *const Self = self;
-        // SAFETY: the pointer is as it was.
+        // SAFETY: the assembly holds no instruction, so the pointer is still that of `self`.
         unsafe {
             asm!("/* {} */", inout(reg) pointer, options(nostack, preserves_flags, readonly));
             &*pointer
@@ -309,7 +309,8 @@ fn interleave(blocks: [__m512i; 4]) -> Interleaved {
     ]
 }
 
-/// The blocks that four lanes stand for when `B` of them are different channels.
+/// Which of `B` blocks of channels a lane of 128 bits holds. Behind the last block come the same ones of
+/// the next position.
 #[inline]
 fn block_of<const B: usize>(lane: usize) -> usize {
     lane % B
@@ -352,7 +353,7 @@ unsafe fn quads<const B: usize, const S: usize>(
         }
     };
     let [a, b, c] = [row_of(0), row_of(1), row_of(2)];
-    // The fourth row weighs nothing.
+    // The weights of a fourth row are 0.
     let [ab, ab_high] = [_mm512_unpacklo_epi8(a, b), _mm512_unpackhi_epi8(a, b)];
     let [cd, cd_high] = [_mm512_unpacklo_epi8(c, c), _mm512_unpackhi_epi8(c, c)];
     [
@@ -612,7 +613,7 @@ unsafe fn x8_lut_avx512(input: &[u8], out: &mut [u8], table: &[u8; 256]) {
             _mm512_storeu_si512(out.as_mut_ptr().add(at).cast(), found);
         }
     }
-    // SAFETY: nothing to promise.
+    // SAFETY: the scalar kernel has no conditions.
     unsafe { scalar::x8_lut_scalar(&input[whole..], &mut out[whole..], table) };
 }
 

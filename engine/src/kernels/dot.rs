@@ -1,4 +1,4 @@
-//! The way of all inner products of rows with one: four rows at a time, then those that are left.
+//! How each instruction set goes through the rows: four at a time, then those that are left.
 
 /// Rows whose products are worked out together.
 pub(super) const ROWS: usize = 4;

@@ -1,7 +1,7 @@
 //! The codes of a picture's bytes. A model normalises each channel before it quantizes, so a code is
 //! `clamp(round(byte * slope + shift))`, and integer arithmetic gives the same without a table.
 
-/// Bytes after which the channels and a vector repeat together.
+/// Bytes that are whole pixels and whole vectors of 16 bytes.
 const PATTERN: usize = 48;
 const CHANNELS: usize = 3;
 const FRACTION_BITS: u32 = 16;
@@ -15,8 +15,8 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Lines that give for every byte what `tables` do, read by `value`; `None` where there are none.
-    /// `min` and `max` are the smallest and the largest value.
+    /// Lines that give for every byte what `tables` do, whose entries stand for the numbers that `value`
+    /// gives; `None` where there are none. `min` and `max` are the smallest and the largest number.
     pub fn fit(
         tables: &[[u8; 256]; CHANNELS],
         value: impl Fn(u8) -> i32,
@@ -33,8 +33,8 @@ impl Lines {
         Some(lines)
     }
 
-    /// The codes of `pixels`, which start with the first channel. It becomes vector code in a function
-    /// with an instruction set.
+    /// The codes of `pixels`, which start with the first channel. It is inlined, so that the compiler
+    /// vectorises it for the instruction set of the caller.
     #[inline(always)]
     pub fn apply(&self, pixels: &[u8], codes: &mut [u8]) {
         let (whole, rest) = pixels.as_chunks::<PATTERN>();
@@ -55,8 +55,8 @@ impl Lines {
     }
 }
 
-/// The factor and the offset of a line through all values, which are as they are where they are `min`
-/// or `max`.
+/// The factor and the offset with which each byte gets its value. Where that is `min` or `max`, the line
+/// may lie beyond it, because its result is clamped.
 fn fit_line(values: &[i32; 256], min: i32, max: i32) -> Option<[i32; 2]> {
     let inside = |&at: &usize| min < values[at] && values[at] < max;
     let (first, last) = (0..256).find(inside).zip((0..256).rfind(inside))?;

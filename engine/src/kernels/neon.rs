@@ -38,7 +38,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     },
     vadd: VaddKernel { name: "qs8_vadd_neon", run: qs8_vadd_neon },
     lut: LutKernel { name: "x8_lut_scalar", run: x8_lut_scalar },
-    // Every 64-bit ARM has these instructions, so the plain code has them too.
+    // NEON is part of the target, so the compiler vectorises the scalar kernel with it.
     lines: LinesKernel { name: "x8_lines_neon", run: x8_lines_scalar },
     dot: DotKernel { name: "qs8_dot_4x16c_neon", run: dot::qs8_dot_4x16c_neon },
 };
@@ -610,7 +610,7 @@ pub(super) unsafe fn read_position(
     if x >= row.width {
         return vdupq_n_s8(row.zero_point as i8);
     }
-    // SAFETY: x is a position of the row.
+    // SAFETY: x is a position of the row, and the window has `window_row`.
     unsafe {
         vld1q_s8(row.input.get_unchecked(window_row).add(x * row.stride_bytes + channel).cast())
     }

@@ -36,7 +36,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     },
     vadd: VaddKernel { name: "qs8_vadd_neon", run: qs8_vadd_neon },
     lut: LutKernel { name: "x8_lut_neon", run: x8_lut_neon },
-    // Every 64-bit ARM has these instructions, so the plain code has them too.
+    // NEON is part of the target, so the compiler vectorises the scalar kernel with it.
     lines: LinesKernel { name: "x8_lines_neon", run: x8_lines_scalar },
     dot: DotKernel { name: "qs8_dot_4x16c_neon_dotprod", run: dot::qs8_dot_4x16c_neon_dotprod },
 };

@@ -4,7 +4,7 @@ use super::requant::CHANNEL_BLOCK;
 use crate::buffer::Buffer;
 use crate::limits::product;
 
-/// Positions of the summed dimension are padded to this.
+/// The positions of the summed dimension are padded to a multiple of this.
 pub const DEPTH_BLOCK: usize = 16;
 
 /// Order of the weights of a matrix product: panels of `columns` output channels; in a panel,

@@ -41,7 +41,7 @@ fn quantizations(random: &mut Random) -> [Quantization; 2] {
     ]
 }
 
-/// The kernels that are compared with the plain ones.
+/// The kernels that are compared with the scalar ones.
 fn others() -> impl Iterator<Item = &'static Kernels> {
     tested().into_iter().filter(|&isa| isa != Isa::Scalar).filter_map(Kernels::of)
 }

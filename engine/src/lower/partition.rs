@@ -1,8 +1,9 @@
 //! Cuts what could be lowered into regions, and puts them in the place of what they stand for.
 //!
-//! A region must not need, through nodes that stay in ONNX, what it gives itself. So everything
-//! has a level: a node has that of its highest input, and so has a lowered node, but one more than
-//! an input that is not lowered. A region is all lowered nodes of one level.
+//! A region could not be run if it needed its own results by way of nodes that stay in ONNX. So every
+//! node has a level. That of a node that stays is the highest of its inputs. That of a lowered node is so
+//! as well, but an input that comes from a node that stays counts one more. A region is all lowered nodes
+//! of one level.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
@@ -128,7 +129,7 @@ impl<'a> Partition<'a> {
         self.lowered.iter().copied().filter(move |node| self.lowered_levels[node] == level)
     }
 
-    /// The values that are quantized in regions that compute nothing.
+    /// Names of the results of `QuantizeLinear` in regions that compute nothing.
     pub fn idle(&self) -> Vec<&str> {
         let nodes = |level| self.lowered_at(level).map(|node| &self.lowering.nodes[node]);
         let idle = self

@@ -1,5 +1,5 @@
-//! Small models, computed by tract as they are and lowered, which the tests of the operations use; what stays
-//! with tract; and the models that are built in.
+//! Small models for the tests of the operations, which compare what tract computes with what is computed once
+//! they are lowered; what stays with tract; and the models that are built in.
 
 use prost::Message;
 

@@ -15,7 +15,7 @@ use crate::ops::lowering::{Content, Lowering, View};
 use crate::ops::recogniser::Recogniser;
 
 /// Finds what can be lowered of `graph`, whose nodes are in order and whose values have `sizes`. The
-/// results of the `QuantizeLinear` nodes in `refused` are not, where that would start a new region.
+/// results of `QuantizeLinear` that `refused` names are not lowered.
 ///
 /// # Errors
 ///
@@ -39,8 +39,8 @@ pub fn recognise(
             recogniser.add_quantized_constant(name, node);
             continue;
         }
-        let label = if node.name.is_empty() { name } else { &node.name };
-        let view = ops::recognise(&mut recogniser, (at, label), node);
+        let node_name = if node.name.is_empty() { name } else { &node.name };
+        let view = ops::recognise(&mut recogniser, (at, node_name), node);
         if let Some(view) = view.or_else(|| outside(sizes, node)) {
             recogniser.lowering.views.insert(name.clone(), view);
         }

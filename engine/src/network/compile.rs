@@ -12,8 +12,8 @@ use crate::limits::{ARENA_BYTES, product};
 use crate::ops::cost::Cost;
 use crate::ops::{self, Compiler, expect_floats, is_pointwise};
 
-/// What compiling gives.
-pub struct Compiled {
+/// A graph whose nodes are compiled and whose values have places.
+pub struct CompiledGraph {
     pub places: Vec<Place>,
     pub steps: Vec<Step>,
     pub arena_bytes: usize,
@@ -26,7 +26,7 @@ pub fn compile(
     graph: &Graph,
     kernels: &'static Kernels,
     threads: usize,
-) -> Result<Compiled, ModelError> {
+) -> Result<CompiledGraph, ModelError> {
     let readers = count_readers(graph)?;
     let places = places(graph)?;
     let cost = cost(graph, &places, kernels)?;
@@ -57,7 +57,7 @@ pub fn compile(
     let scratches_bytes = product(&[scratch_bytes, threads]).ok_or(Limit::Values)?;
     let cost = Cost { arena_bytes: arena_bytes.saturating_add(scratches_bytes), ..cost };
     cost.check()?;
-    Ok(Compiled { places, steps, arena_bytes, scratch_bytes, cost })
+    Ok(CompiledGraph { places, steps, arena_bytes, scratch_bytes, cost })
 }
 
 /// What `graph` takes, whose nodes are in order, but for its arena.
@@ -102,7 +102,8 @@ fn joins_next(graph: &Graph, readers: &[usize], at: usize) -> bool {
         })
 }
 
-/// How many nodes read each tensor; outputs of the graph count as read twice.
+/// How many nodes read each tensor, whose order is checked on the way. Outputs of the graph count as read
+/// twice, so that no node is taken for the only one that needs them.
 fn count_readers(graph: &Graph) -> Result<Vec<usize>, LayerError> {
     let mut readers = vec![0; graph.tensors.len()];
     let mut made = vec![false; graph.tensors.len()];

@@ -1,4 +1,4 @@
-//! Networks on every instruction set against the interpreter of graphs.
+//! Networks on every instruction set against the oracles of their graphs.
 
 use super::*;
 use crate::graph::{Clamp, Convolution, Node, Op, Padding, Quantization, Shape, Tensor, Window};

@@ -142,7 +142,7 @@ impl Constant<'_> {
     }
 
     /// Its values, when it is int8.
-    pub fn bytes(&self) -> Option<Vec<i8>> {
+    pub fn codes(&self) -> Option<Vec<i8>> {
         if !self.is(DataType::Int8) {
             return None;
         }

@@ -93,8 +93,8 @@ impl Known<'_> {
         product(self.dims(index)?)
     }
 
-    /// The integers of the `index`th input, which has to be a constant of two for each dimension at
-    /// most.
+    /// The integers of the `index`th input, which has to be a constant. It may have two for each of the
+    /// most dimensions that a value can have.
     fn integers(&self, index: usize) -> Result<Vec<i64>, Reason> {
         let constant = input(self.node, index).and_then(|name| self.constants.get(name));
         constant.and_then(|constant| constant.integers(2 * RANK)).ok_or(UNFIXED)
@@ -282,7 +282,7 @@ fn is_free(name: &str) -> bool {
     name.len() <= NAME_BYTES && !is_ours
 }
 
-/// A name, no longer than one can read.
+/// The name, shortened for a message.
 fn shown(name: &str) -> String {
     shortened(name, NAME_LENGTH).into_owned()
 }

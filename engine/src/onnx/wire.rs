@@ -123,7 +123,8 @@ const TEXT_BYTES: usize = 4 * size_of::<String>();
 ///
 /// # Errors
 ///
-/// A sentence that says what is wrong.
+/// [`ModelError::NotOnnx`] when it is not well-formed, [`Limit::Parsed`] when it takes more, and
+/// [`ModelError::Unsupported`] when it holds something that is not supported.
 pub fn check(bytes: &[u8]) -> Result<(), ModelError> {
     Walk { left_bytes: PARSED_BYTES }.message(bytes, &MODEL)
 }

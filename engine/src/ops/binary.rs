@@ -8,7 +8,7 @@ use super::recogniser::Recogniser;
 use super::{add, dense, linear, multiply, normalise, table};
 use crate::onnx::proto::input;
 
-/// What the node is.
+/// What the node gives.
 pub fn recognise(recogniser: &mut Recogniser<'_>, at: At<'_>, node: &NodeProto) -> Option<View> {
     let operation: fn(f32, f32) -> f32 = match node.op_type.as_str() {
         "Add" => |left, right| left + right,

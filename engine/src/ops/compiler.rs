@@ -68,7 +68,8 @@ impl Compiler<'_> {
     }
 
     /// In how many bands an output is computed: each small enough for the cache, and as many as
-    /// there are threads, or a multiple.
+    /// there are threads, or a multiple. There are `depth` bytes of inputs for each position, and
+    /// `weights` bytes of weights.
     pub fn bands(&self, output: Shape, depth: usize, weights: usize) -> usize {
         let budget = if weights > HEAVY_WEIGHTS { HEAVY_BAND_BYTES } else { BAND_BYTES };
         let rows = (budget / output.width.saturating_mul(depth)).clamp(1, output.height);
@@ -136,7 +137,7 @@ pub fn expect_floats(tensors: &[Tensor]) -> Result<(), LayerError> {
     if floats { Ok(()) } else { Err(LayerError::Floats) }
 }
 
-/// Passes on whether sizes fit.
+/// [`LayerError::Shapes`] unless sizes fit.
 pub fn expect_shape(fits: bool) -> Result<(), LayerError> {
     if fits { Ok(()) } else { Err(LayerError::Shapes) }
 }

@@ -9,7 +9,7 @@ use crate::kernels::Kernels;
 use crate::kernels::requant::Encoding;
 use crate::pool::Pool;
 
-/// A compiled node.
+/// The computation of a compiled node.
 pub trait Work: Send + Sync {
     /// Computes the output from the inputs. Allocates nothing.
     fn run(&self, context: &Context<'_>);

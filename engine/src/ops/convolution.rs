@@ -41,7 +41,7 @@ enum Source {
     Depthwise(Box<Depthwise>),
 }
 
-/// What it takes.
+/// What the layer takes; `None` where a number of it exceeds a word.
 pub fn cost(convolution: &Convolution, node: &Counted<'_>) -> Option<Cost> {
     let depth = product(&[convolution.window.taps(), node.input.stride_bytes])?
         .checked_next_multiple_of(DEPTH_BLOCK)?;

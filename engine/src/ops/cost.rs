@@ -35,7 +35,7 @@ impl Cost {
     ///
     /// # Errors
     ///
-    /// The limit that it does not keep.
+    /// The first limit that it exceeds.
     pub fn check(self) -> Result<(), Limit> {
         if self.kept_bytes > WEIGHT_BYTES {
             return Err(Limit::Weights);
@@ -64,8 +64,8 @@ impl<'a> Counted<'a> {
         Some(Self { input, output: &places[node.output], kernels })
     }
 
-    /// So many operations for each position of the output, and bytes that are kept; `None` where they
-    /// exceed a word.
+    /// A cost of `kept_bytes`, and of the product of `operations` for each position of the output; `None`
+    /// where that exceeds a word.
     pub fn for_each_position(&self, operations: [usize; 2], kept_bytes: usize) -> Option<Cost> {
         let positions = self.output.tensor.shape.positions() as u64;
         let operations = positions.checked_mul(product(&operations)? as u64)?;

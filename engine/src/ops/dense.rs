@@ -46,7 +46,8 @@ pub fn conv(
     Some(View { dims: vec![1, outputs, shape.height, shape.width], planes: true, content })
 }
 
-/// The layer on the floats of `view`, with weights `[output][input]` and the name of a bias.
+/// The layer on the floats of `view`, with weights `[output][input]` and the name of a bias; its result has
+/// the size `shape`.
 pub fn lower(
     recogniser: &mut Recogniser<'_>,
     at: At<'_>,
@@ -85,7 +86,7 @@ pub fn with_bias(
     Some(recogniser.lowering.node(at, op, &inputs, result))
 }
 
-/// What it takes.
+/// What the layer takes; `None` where a number of it exceeds a word.
 pub fn cost(node: &Counted<'_>) -> Option<Cost> {
     let depth = node.input.tensor.shape.channels;
     let columns = node.output.tensor.shape.channels.checked_next_multiple_of(CHANNEL_BLOCK)?;

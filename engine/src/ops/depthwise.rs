@@ -24,7 +24,7 @@ pub struct Depthwise {
     padding: Buffer,
 }
 
-/// What it takes.
+/// What the layer takes; `None` where a number of it exceeds a word.
 pub fn cost(convolution: &Convolution, node: &Counted<'_>) -> Option<Cost> {
     let channels = node.output.tensor.shape.channels;
     let packed = node.kernels.dwconv_bytes(channels, convolution.window.size)?;

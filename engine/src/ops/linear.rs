@@ -178,7 +178,7 @@ fn symmetric(
     // Once as they are and once in the order of the kernels.
     recogniser.take(constant.codes.count()?.saturating_mul(2))?;
     recogniser.take_values::<f32>(channels)?;
-    let codes = constant.codes.bytes()?;
+    let codes = constant.codes.codes()?;
     let scales = match constant.scales[..] {
         [scale] => vec![scale; channels],
         _ if constant.axis == axis => constant.scales.clone(),

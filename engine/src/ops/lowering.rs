@@ -123,9 +123,9 @@ pub struct LoweredNode {
     pub name: String,
     /// What is done.
     pub op: Op,
-    /// To what.
+    /// The values that it is done to.
     pub inputs: Vec<ValueId>,
-    /// The result.
+    /// The value that it gives.
     pub output: ValueId,
     /// Position of the ONNX node at which it was found.
     pub at: usize,
@@ -207,7 +207,7 @@ impl Lowering {
         }
     }
 
-    /// The value that holds the floats of `view`, in the order that the channels are last.
+    /// The value that holds the floats of `view`, channels last; a new node computes it where none does.
     pub fn floats(&mut self, at: At<'_>, view: &View) -> Option<ValueId> {
         match view.content {
             Content::Floats(value) => Some(value),
@@ -224,7 +224,8 @@ impl Lowering {
         }
     }
 
-    /// The lowered value whose floats `view` is, if they can be given to others.
+    /// The lowered value whose floats the ONNX value `name` is, and how it has them; `None` where they
+    /// cannot be given to ONNX.
     pub fn exported(&self, name: &str) -> Option<(ValueId, &View)> {
         let view = self.views.get(name)?;
         match view.content {

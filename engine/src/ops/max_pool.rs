@@ -34,7 +34,7 @@ pub fn recognise(recogniser: &mut Recogniser<'_>, at: At<'_>, node: &NodeProto) 
     Some(recogniser.replaced(&view, pooled))
 }
 
-/// What it takes.
+/// What the layer takes; `None` where a number of it exceeds a word.
 pub fn cost(window: &Window, node: &Counted<'_>) -> Option<Cost> {
     node.for_each_position([window.taps(), node.output.stride_bytes], 0)
 }

@@ -8,7 +8,7 @@ use super::values::{Given, Values};
 use crate::error::LayerError;
 use crate::graph::Node;
 
-/// Which way.
+/// The order that values are brought into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum To {
     /// Channels last.

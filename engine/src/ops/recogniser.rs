@@ -40,7 +40,7 @@ pub struct Recogniser<'a> {
 }
 
 impl<'a> Recogniser<'a> {
-    /// Nothing found in `graph` yet. The results of the `QuantizeLinear` nodes in `refused` are not to be
+    /// Nothing found in `graph` yet. The results of `QuantizeLinear` that `refused` names are not to be
     /// lowered.
     pub fn new(graph: &'a GraphProto, refused: &'a HashSet<String>) -> Self {
         Self {
@@ -72,7 +72,7 @@ impl<'a> Recogniser<'a> {
         self.lowering.views.get(input(node, index)?)
     }
 
-    /// Takes so many bytes of what may be made; `None` where they are not left.
+    /// Takes `bytes` of those that lowering may use; `None` where they are not left.
     pub fn take(&self, bytes: usize) -> Option<()> {
         self.left_bytes.set(self.left_bytes.get().and_then(|left| left.checked_sub(bytes)));
         self.left_bytes.get().map(drop)

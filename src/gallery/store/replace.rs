@@ -128,7 +128,8 @@ fn remove_leftovers(path: &Path) {
 }
 
 /// Gives the new file the rights of the one that it replaces, and its owner, so that a service can go on
-/// reading what an administrator has changed.
+/// reading what an administrator has changed. Where the system does not allow that, the file stays as it
+/// was made.
 fn take_over_rights(path: &Path, new: &File) {
     if let Ok(old) = path.metadata() {
         let _ = new.set_permissions(old.permissions());

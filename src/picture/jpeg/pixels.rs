@@ -10,9 +10,9 @@ enum Colours {
     Gray,
     Rgb,
     YCbCr,
-    /// Inks, of which none gives 255.
+    /// Inks, stored the other way round: 255 is no ink.
     Cmyk,
-    /// Inks whose first three are told as brightness and colour.
+    /// Such inks, the first three as brightness and colour.
     Ycck,
 }
 
@@ -178,7 +178,7 @@ fn append_line(colours: Colours, lines: &[Vec<u8>], rgb: &mut Vec<u8>) {
             Colours::Rgb => [at(0, x), at(1, x), at(2, x)],
             Colours::YCbCr => ycbcr(at(0, x), at(1, x), at(2, x)),
             Colours::Cmyk => [0, 1, 2].map(|component| inked(at(component, x), at(3, x))),
-            // The three are told as the complement of the inks.
+            // The three give the complement of the inks.
             Colours::Ycck => {
                 ycbcr(at(0, x), at(1, x), at(2, x)).map(|value| inked(255 - value, at(3, x)))
             }

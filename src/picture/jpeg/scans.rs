@@ -13,7 +13,7 @@ use crate::picture::large;
 /// Most times that each block may be visited; a picture of ten scans visits it six times.
 const MOST_VISITS: u64 = 24;
 
-/// Column and row of each coefficient in the order of the file.
+/// Position of each coefficient in its block, row by row, in the order of the file.
 const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
     13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,

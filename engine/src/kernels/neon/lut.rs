@@ -29,6 +29,6 @@ pub(in super::super) unsafe fn x8_lut_neon(input: &[u8], out: &mut [u8], table: 
             vst1q_u8(out.as_mut_ptr().add(at), found);
         }
     }
-    // SAFETY: nothing to promise.
+    // SAFETY: the scalar kernel has no conditions.
     unsafe { x8_lut_scalar(&input[whole..], &mut out[whole..], table) };
 }

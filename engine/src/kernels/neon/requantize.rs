@@ -5,8 +5,9 @@ use std::arch::asm;
 
 use crate::kernels::requant::{Epilogue, ROUNDER};
 
-/// What the epilogue of a layer needs: no bit for results of at most 16 bits around an even zero
-/// point that may be any byte.
+/// The form of a layer's epilogue without any of the bits below: sums of at most 22 bits, results of at
+/// most 16 bits around an even zero point, bounded by nothing but the byte. Each bit is one thing more
+/// that the epilogue needs.
 pub(in super::super) const BARE: u8 = 0;
 /// Another scale below zero.
 pub(in super::super) const SLOPE: u8 = 1;
@@ -25,7 +26,7 @@ pub(in super::super) const LARGE_SLOPE: u8 = LARGE | SLOPE;
 pub(in super::super) const LARGE_SLOPE_ODD: u8 = LARGE | SLOPE | ODD;
 /// Wide results of sums of any size; any zero point.
 pub(in super::super) const LARGE_WIDE: u8 = LARGE | WIDE;
-/// Whatever there can be; two scales that may be equal.
+/// Whatever there can be. It has two scales, which may be equal.
 pub(in super::super) const ANY: u8 = LARGE | WIDE | SLOPE | BOUNDED;
 
 /// Runs the body with the constant `$form` equal to the form of the requantizer.
@@ -68,11 +69,11 @@ pub(in super::super) struct Requantizer<'a, const FLOATS: bool> {
     min: i8,
     max: i8,
     form: u8,
-    /// [`ROUNDER`], and the zero point if it is even.
+    /// [`ROUNDER`], plus the zero point if that is even.
     pub(in super::super) rounder: f32,
 }
 
-/// Where scales are.
+/// Where the scales of some channels are.
 #[derive(Clone, Copy)]
 pub(in super::super) struct ScalesAt {
     pub(in super::super) scale: *const f32,

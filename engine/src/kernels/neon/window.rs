@@ -29,8 +29,8 @@ pub(in super::super) trait SlidingWindow<const FLOATS: bool>: Copy {
     /// Stores the results of the window whose first two columns are given and whose third is at
     /// `place`, and gives the third.
     ///
-    /// `TURN` says which registers the columns should be in: the same three groups, from the first
-    /// on at 0, from the second on at 1, from the third on at 2, and from the third back at 3.
+    /// `TURN` says in which of three groups of registers the first, second and third column should be:
+    /// 0 1 2 for a turn of 0, 1 2 0 for 1, 2 0 1 for 2, and 2 1 0 for 3.
     ///
     /// # Safety
     ///

@@ -295,7 +295,7 @@ macro_rules! store {
 
 /// The third column of a window and its sums, with the columns in these registers; with an epilogue,
 /// stores the results. It is one piece of assembly because every register is in use: the compiler
-/// would move the weights about between two of them.
+/// would move the weights about between two pieces.
 macro_rules! window {
     ($quads:ident $epilogue:ident $columns:ident $place:ident $output:ident,
         $a0:tt $a1:tt $a2:tt $a3:tt, $b0:tt $b1:tt $b2:tt $b3:tt, $c0:tt $c1:tt $c2:tt $c3:tt
@@ -314,6 +314,7 @@ macro_rules! window {
                 $round!($a0 $a1 $a2 $a3),
                 store!(),
             )?
+            // Assembly has to name every operand, also those that this epilogue does not use.
             "/* {scale} {negative_scale} {subtracted:w} {rounder:w} {zero_point:w} {output} {output_offset} */",
             top = in(reg) $place.rows[0],
             middle = in(reg) $place.rows[1],
@@ -341,7 +342,7 @@ macro_rules! window {
     }};
 }
 
-/// [`Window::advance`] with the columns in these registers.
+/// [`SlidingWindow::advance`] with the columns in these registers.
 macro_rules! advance {
     ($form:ident, $($given:tt)+) => {
         match $form {

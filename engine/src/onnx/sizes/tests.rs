@@ -1,3 +1,5 @@
+//! Sizes as ONNX defines them, and the graphs that are refused.
+
 use tract_onnx::pb::ModelProto;
 
 use super::*;

@@ -27,16 +27,16 @@ pub struct Match {
 /// Embeddings of one length, each a row of int8 codes, and the search for those most alike to one.
 ///
 /// ```
-/// use celebcam_engine::{Settings, Similarity};
+/// use celebcam_engine::{Embeddings, Settings};
 ///
-/// let mut rows = Similarity::new(3, 2);
+/// let mut rows = Embeddings::new(3, 2);
 /// rows.push(&[1.0, 0.0, 0.0]);
 /// rows.push(&[0.0, 1.0, 1.0]);
 /// let found = rows.search(&Settings::new(1), &[0.1, 2.0, 1.9], 1);
 /// assert_eq!(found[0].row, 1);
 /// ```
 #[derive(Debug, Clone)]
-pub struct Similarity {
+pub struct Embeddings {
     length: usize,
     /// Rows of [`stride`](Self::stride) bytes: codes, and zeros up to a whole line.
     codes: Buffer,
@@ -44,7 +44,7 @@ pub struct Similarity {
     inverse_norms: Vec<f32>,
 }
 
-impl Similarity {
+impl Embeddings {
     /// No rows yet, with room for `rows` of embeddings of this length.
     pub fn new(length: usize, rows: usize) -> Self {
         let room = (rows + SPARE_ROWS) * length.next_multiple_of(CACHE_LINE_BYTES);
@@ -65,19 +65,19 @@ impl Similarity {
         self.inverse_norms.len()
     }
 
-    /// Adds a row.
+    /// Adds a row. Elements that are missing are 0, and those beyond [`length`](Self::length) are left out.
     pub fn push(&mut self, embedding: &[f32]) {
         self.push_codes(&quantize(embedding, self.length));
     }
 
-    /// Adds a row of codes, as [`codes`](Self::codes) gives them.
+    /// Adds a row of [`length`](Self::length) codes, as [`codes`](Self::codes) gives them.
     pub fn push_codes(&mut self, codes: &[i8]) {
         self.codes.resize((self.rows() + 1) * self.stride());
         self.inverse_norms.push(0.0);
         self.set_codes(self.rows() - 1, codes);
     }
 
-    /// Replaces a row. Panics where there is no such row.
+    /// Replaces a row, as [`push`](Self::push) adds one. Panics where there is no such row.
     pub fn set(&mut self, row: usize, embedding: &[f32]) {
         self.set_codes(row, &quantize(embedding, self.length));
     }
@@ -91,12 +91,12 @@ impl Similarity {
         self.inverse_norms[row] = inverse_norm(codes);
     }
 
-    /// The codes of a row, one a byte.
+    /// The codes of a row, each a signed byte. Panics where there is no such row.
     pub fn codes(&self, row: usize) -> &[u8] {
         &self.codes.bytes()[row * self.stride()..][..self.length]
     }
 
-    /// A row as a vector of length 1.
+    /// A row as a vector of length 1, or of zeros. Panics where there is no such row.
     pub fn embedding(&self, row: usize) -> Vec<f32> {
         let scale = self.inverse_norms[row];
         self.codes(row).iter().map(|&code| f32::from(code as i8) * scale).collect()
@@ -115,7 +115,7 @@ impl Similarity {
     }
 
     /// The `count` rows with the largest cosines to `embedding`, the largest first; of equal ones, the one
-    /// that was added first. None where the embedding has no direction.
+    /// that was added first. Empty where the embedding has no direction.
     pub fn search(&self, settings: &Settings, embedding: &[f32], count: usize) -> Vec<Match> {
         let mut query = quantize(embedding, self.length);
         let inverse_norm = inverse_norm(&query);
@@ -190,10 +190,10 @@ mod tests {
         dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
     }
 
-    fn index(rows: usize, length: usize) -> (Similarity, Vec<Vec<f32>>) {
+    fn index(rows: usize, length: usize) -> (Embeddings, Vec<Vec<f32>>) {
         let embeddings: Vec<_> =
             (0..rows).map(|row| Random(row as u64 + 7).floats(length)).collect();
-        let mut index = Similarity::new(length, rows);
+        let mut index = Embeddings::new(length, rows);
         embeddings.iter().for_each(|embedding| index.push(embedding));
         (index, embeddings)
     }
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn of_equal_rows_the_first_wins() {
-        let mut index = Similarity::new(4, 0);
+        let mut index = Embeddings::new(4, 0);
         for _ in 0..5 {
             index.push(&[0.5, -1.0, 0.0, 2.0]);
         }
