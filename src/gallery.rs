@@ -3,7 +3,7 @@
 //! No pictures are kept. The file is the business of [`store`], changes of it under a running
 //! program of [`live`].
 
-use celebcam_engine::{Embeddings, Settings};
+use celebcam_engine::{Settings, Similarity};
 
 use crate::types::identity::Label;
 
@@ -35,7 +35,7 @@ pub struct Person {
 pub struct Gallery {
     model: String,
     people: Vec<Person>,
-    index: Embeddings,
+    index: Similarity,
 }
 
 impl Gallery {
@@ -45,7 +45,7 @@ impl Gallery {
         Self {
             model: model.to_owned(),
             people: Vec::with_capacity(people),
-            index: Embeddings::new(embedding_length, people),
+            index: Similarity::new(embedding_length, people),
         }
     }
 

@@ -37,11 +37,10 @@
 //!
 //! # Searching
 //!
-//! [`Embeddings`] keeps many embeddings as int8 codes and finds those most alike to one.
+//! [`Similarity`] keeps many embeddings as int8 codes and finds those most alike to one.
 
 mod arena;
 mod buffer;
-mod embeddings;
 mod error;
 mod graph;
 mod isa;
@@ -57,15 +56,16 @@ mod random;
 #[cfg(test)]
 mod reference;
 mod settings;
+mod similarity;
 mod text;
 mod tract;
 
-pub use embeddings::{Embeddings, Match};
 pub use error::{Error, LayerError, Limit, ModelError, Result, RunError, TractError};
 pub use isa::Isa;
 pub use model::{Model, OnnxFile};
 pub use network::LayerTime;
 pub use settings::Settings;
+pub use similarity::{Match, Similarity};
 pub use text::{SENTENCE_LENGTH, shortened};
 
 /// Single kernels and made-up models, for the benches, the tests and the fuzzer of this repository. No part

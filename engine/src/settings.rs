@@ -61,7 +61,7 @@ impl Settings {
         &self.stop
     }
 
-    /// Name of the kernel that searches among [`Embeddings`](crate::Embeddings).
+    /// Name of the kernel that searches a [`Similarity`](crate::Similarity).
     pub fn search_kernel(&self) -> &'static str {
         self.kernels.dot_name()
     }

@@ -27,16 +27,16 @@ pub struct Match {
 /// Embeddings of one length, each a row of int8 codes, and the search for those most alike to one.
 ///
 /// ```
-/// use celebcam_engine::{Embeddings, Settings};
+/// use celebcam_engine::{Similarity, Settings};
 ///
-/// let mut rows = Embeddings::new(3, 2);
+/// let mut rows = Similarity::new(3, 2);
 /// rows.push(&[1.0, 0.0, 0.0]);
 /// rows.push(&[0.0, 1.0, 1.0]);
 /// let found = rows.search(&Settings::new(1), &[0.1, 2.0, 1.9], 1);
 /// assert_eq!(found[0].row, 1);
 /// ```
 #[derive(Debug, Clone)]
-pub struct Embeddings {
+pub struct Similarity {
     length: usize,
     /// Rows of [`stride`](Self::stride) bytes: codes, and zeros up to a whole line.
     codes: Buffer,
@@ -44,7 +44,7 @@ pub struct Embeddings {
     inverse_norms: Vec<f32>,
 }
 
-impl Embeddings {
+impl Similarity {
     /// No rows yet, with room for `rows` of embeddings of this length.
     pub fn new(length: usize, rows: usize) -> Self {
         let room = (rows + SPARE_ROWS) * length.next_multiple_of(CACHE_LINE_BYTES);
@@ -190,10 +190,10 @@ mod tests {
         dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
     }
 
-    fn index(rows: usize, length: usize) -> (Embeddings, Vec<Vec<f32>>) {
+    fn index(rows: usize, length: usize) -> (Similarity, Vec<Vec<f32>>) {
         let embeddings: Vec<_> =
             (0..rows).map(|row| Random(row as u64 + 7).floats(length)).collect();
-        let mut index = Embeddings::new(length, rows);
+        let mut index = Similarity::new(length, rows);
         embeddings.iter().for_each(|embedding| index.push(embedding));
         (index, embeddings)
     }
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn of_equal_rows_the_first_wins() {
-        let mut index = Embeddings::new(4, 0);
+        let mut index = Similarity::new(4, 0);
         for _ in 0..5 {
             index.push(&[0.5, -1.0, 0.0, 2.0]);
         }
