@@ -1,4 +1,4 @@
-//! The home of every default.
+//! Defaults of settings, and the times, rates and likenesses that may have to be tuned.
 
 use std::time::Duration;
 
