@@ -42,7 +42,7 @@ impl Undrawable {
     }
 }
 
-/// What is drawn of a text: letters of the font, those with other marks without them.
+/// What is drawn of a text: letters of the font, without the marks that the font lacks.
 fn letters(text: &str) -> Vec<char> {
     let is_drawn =
         |letter: char| get_raster(letter, FontWeight::Bold, RasterHeight::Size16).is_some();

@@ -19,7 +19,7 @@ mod run;
 mod values;
 
 pub use doctor::DoctorArgs;
-pub use people::{EnrollArgs, PeopleArgs, PeopleChange};
+pub use people::{EnrollArgs, PeopleArgs, PeopleCommand};
 pub use run::{ConfigArgs, NEEDS, PlaybackArgs, ReactionArgs, RunArgs, SourceArgs, SourceKindArgs};
 use values::{path, rotation, share};
 
@@ -94,7 +94,8 @@ pub enum Command {
     Bench(BenchArgs),
 }
 
-/// Takes the variables from flags, by their ids, that are settings elsewhere and none of a subcommand.
+/// Takes the variables from the flags with these ids: settings of other subcommands, they are none of this
+/// one.
 fn not_settings(ids: &'static [&'static str]) -> impl Fn(Arg) -> Arg {
     |arg| match ids.contains(&arg.get_id().as_str()) {
         true => arg.env(Resettable::Reset),
@@ -157,7 +158,7 @@ impl DecisionArgs {
         self.top_k.map_or(defaults::TOP_K, usize::from)
     }
 
-    /// From where on a face shows enough to be recognized.
+    /// Quality from which on a face is recognized.
     pub fn limits(&self) -> QualityLimits {
         if self.any_quality { QualityLimits::NONE } else { QualityLimits::DEFAULT }
     }

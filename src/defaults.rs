@@ -1,4 +1,4 @@
-//! Every default of a setting that is no other room's.
+//! Defaults of settings, and the times, rates and likenesses that may have to be tuned.
 
 use std::time::Duration;
 

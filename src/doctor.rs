@@ -37,8 +37,8 @@ use system::System;
 #[cfg(test)]
 use system::tests;
 
-/// What is looked at, and how.
-type Check = (&'static str, fn(&Look<'_>) -> Finding);
+/// A check: its name, and what makes it.
+type Check = (&'static str, fn(&Checkup<'_>) -> Finding);
 
 /// The checks, in the order of their lines. The models are measured on a picture of the source, which is
 /// taken before it is told of.
@@ -46,10 +46,10 @@ const CHECKS: [Check; 12] = [
     ("settings", settings::check),
     ("models", models::check),
     ("gallery", gallery::check),
-    ("processor", |look| look.processor().1.clone()),
+    ("processor", |checkup| checkup.processor().1.clone()),
     ("inference", inference::check),
-    ("cameras", |look| look.camera().0.clone()),
-    ("permission", |look| look.permission().clone()),
+    ("cameras", |checkup| checkup.camera().0.clone()),
+    ("permission", |checkup| checkup.permission().clone()),
     ("frame", frame::check),
     ("space", space::check),
     ("memory", memory::check),
@@ -67,10 +67,10 @@ pub fn execute(config: DoctorConfig) -> anyhow::Result<Exit> {
     let (hangup, status) = (Hangup::Stop, StatusRequest::default());
     let stop = service::stop_on_signal(hangup, status, Exit::FORCED.code())?;
     let mut report = Report::new(config.format);
-    let look = Look::new(&config, System::default(), stop);
+    let checkup = Checkup::new(&config, System::default(), stop);
     for (name, check) in CHECKS {
-        let finding = check(&look);
-        if look.stop.is_set() {
+        let finding = check(&checkup);
+        if checkup.stop.is_set() {
             return Ok(Exit::Done);
         }
         report.add(name, finding)?;
@@ -79,7 +79,7 @@ pub fn execute(config: DoctorConfig) -> anyhow::Result<Exit> {
 }
 
 /// What the checks look at, and what more than one of them needs, which is looked at once.
-struct Look<'a> {
+struct Checkup<'a> {
     config: &'a DoctorConfig,
     system: System,
     stop: StopFlag,
@@ -90,7 +90,7 @@ struct Look<'a> {
     frame: OnceCell<(Finding, Option<Frame>)>,
 }
 
-impl<'a> Look<'a> {
+impl<'a> Checkup<'a> {
     fn new(config: &'a DoctorConfig, system: System, stop: StopFlag) -> Self {
         Self {
             config,

@@ -23,8 +23,7 @@ pub struct Shot {
     pub turn: Option<f32>,
 }
 
-/// Share of other people's pictures that are at least so alike as the pictures of one person have to
-/// be.
+/// Share of other people's pictures that are at least as alike as pictures of one person have to be.
 const OTHERS_AS_ALIKE: f64 = 0.02;
 
 /// Why a picture does not help to add a person.

@@ -11,7 +11,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// An error of the library. [`exit`](crate::exit) says how the process ends for each.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The process cannot be what it should be among others.
+    /// A command line cannot be split, signals cannot be caught, or there is too little address space.
     #[error(transparent)]
     System(#[from] system::Error),
     /// A picture or folder is missing or cannot be read.
@@ -37,7 +37,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// What was asked for would spoil the gallery.
+    /// What was asked for cannot or must not be done to the gallery.
     #[error("{0}")]
     Refused(String),
     /// A source that is there gave no picture.

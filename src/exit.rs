@@ -26,7 +26,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The process was ended before it could stop by itself.
+    /// How the process ends when it is ended before it could stop by itself.
     pub const FORCED: Self = Self::Failure;
 
     /// The number that the system is told.
@@ -148,8 +148,8 @@ fn of_gallery(error: &gallery::Error) -> Exit {
     }
 }
 
-/// How the process ends for `error` where it is the library's or one of its rooms', as what `?` made part
-/// of another error is.
+/// How the process ends for `error`, where that is an error of the library or of one of its rooms: the latter
+/// are met by themselves among the sources of other errors.
 fn of_ours(error: &(dyn StdError + 'static)) -> Option<Exit> {
     None.or_else(|| error.downcast_ref().map(Exit::of))
         .or_else(|| error.downcast_ref().map(of_system))
@@ -164,8 +164,8 @@ fn of_ours(error: &(dyn StdError + 'static)) -> Option<Exit> {
         .or_else(|| error.downcast_ref().map(of_sink))
 }
 
-/// What went wrong, with its causes. An error of the library tells its own in its message; of other
-/// errors, a cause that was told already is not told again.
+/// What went wrong, with its causes, each told once. The message of an error of the library holds them
+/// already.
 pub fn with_causes(error: &(dyn StdError + 'static)) -> String {
     let mut told = String::new();
     for error in std::iter::successors(Some(error), |&error| error.source()) {

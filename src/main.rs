@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use celebcam::cli::{Cli, Command};
 use celebcam::error::Error;
 use celebcam::exit::{Exit, with_causes};
-use celebcam::settings::{self, Config, Failure, Said};
+use celebcam::settings::{self, Config, ParseFailure, Said};
 use celebcam::system::{heap, journal};
 use celebcam::{commands, doctor, shown};
 
@@ -18,14 +18,14 @@ fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
     let (cli, said) = match settings::parse(&args, &|name| std::env::var_os(name)) {
         Ok(parsed) => parsed,
-        Err(Failure::Usage(error)) => error.exit(),
-        Err(Failure::Settings(error)) => {
+        Err(ParseFailure::Usage(error)) => error.exit(),
+        Err(ParseFailure::Settings(error)) => {
             say(&error);
             return Exit::of(&error.into()).into();
         }
     };
     let is_doctor = matches!(cli.command, Command::Doctor(_));
-    // What the doctor sees is in its lines.
+    // The doctor's lines tell what a log would.
     start_logging(cli.verbose, cli.quiet || (is_doctor && cli.verbose == 0));
     let unknown_variables = settings::unknown_variables(std::env::vars_os().map(|(name, _)| name));
     warn_of_settings(&unknown_variables, &said, is_doctor);
@@ -72,9 +72,9 @@ fn run(cli: Cli, said: Said, unknown_variables: Vec<String>) -> anyhow::Result<E
     }
 }
 
-/// Logs go to standard error: our own words, more with `-v`, or as `RUST_LOG` says. What a
-/// dependency warns of is no matter of the user's, and comes with `-v`. The journal of systemd gets
-/// priorities in place of times.
+/// Logs go to standard error: celebcam's own messages, more with `-v`, or as `RUST_LOG` says. What a
+/// dependency warns of is no matter of the user's, and comes with `-v` only. In the journal of systemd a
+/// line has a priority in place of a time.
 fn start_logging(verbose: u8, quiet: bool) {
     let level = match (quiet, verbose) {
         (true, _) => "error",
@@ -109,8 +109,8 @@ fn warn_of_settings(unknown_variables: &[String], said: &Said, is_doctor: bool) 
     }
 }
 
-/// Whether the reader of our output has gone, as `celebcam identify ... | head -1` does. A run knows its
-/// reader; a broken pipe that it fails for is another's.
+/// Whether the reader of standard output has gone, as in `celebcam identify ... | head -1`. A run that loses
+/// its reader ends well by itself, so a broken pipe in an error of it is another one.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let is_of_run = matches!(error.downcast_ref(), Some(Error::Pipeline(_)));
     !is_of_run

@@ -13,21 +13,21 @@ use crate::source::{self, FrameSource, Received};
 use crate::system::service::StatusRequest;
 use crate::system::stop::StopFlag;
 use crate::system::supervisor::Supervisor;
-use crate::track::{Change, Rules};
+use crate::track::{Change, VisitRules};
 use crate::types::frame::Frame;
 use cadence::Rates;
+use changes::Moment;
 use film::FilmTime;
-use look::{Live, Look, Time};
-use presence::Moment;
+use look::{LiveSchedule, Look, Schedule};
 use status::Tally;
 
 pub mod cadence;
+mod changes;
 mod clock;
 mod film;
 mod follow;
 mod look;
 mod motion;
-mod presence;
 mod status;
 
 pub use clock::{Clock, SystemClock};
@@ -51,7 +51,7 @@ pub enum Pace {
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// When somebody has come and gone.
-    pub rules: Rules,
+    pub rules: VisitRules,
     /// Which frames to look at, and whose time counts.
     pub pace: Pace,
     /// Name of the recognition model in events.
@@ -105,10 +105,10 @@ impl<'a> Pipeline<'a> {
         plan: Plan,
     ) -> Self {
         let started = clock.now();
-        let time = match plan.pace {
-            Pace::Live(rates) => Time::Live(Live::new(rates)),
-            Pace::Pictures(rate) => Time::Film(FilmTime::new(rate, started, None)),
-            Pace::Film(rate) => Time::Film(FilmTime::new(rate, started, Some(clock.wall()))),
+        let schedule = match plan.pace {
+            Pace::Live(rates) => Schedule::Live(LiveSchedule::new(rates)),
+            Pace::Pictures(rate) => Schedule::Film(FilmTime::new(rate, started, None)),
+            Pace::Film(rate) => Schedule::Film(FilmTime::new(rate, started, Some(clock.wall()))),
         };
         Self {
             source,
@@ -116,7 +116,7 @@ impl<'a> Pipeline<'a> {
             clock,
             supervisor: Supervisor::nobody(),
             asked: StatusRequest::default(),
-            look: Look::new(observer, clock, plan.rules, time),
+            look: Look::new(observer, clock, plan.rules, schedule),
             model: plan.model,
             started,
             tally: Tally::default(),
@@ -136,7 +136,7 @@ impl<'a> Pipeline<'a> {
     }
 
     /// Works on frames until the source ends, `stop` is set, or nobody reads standard output any
-    /// more. Everybody who is there then is reported as gone.
+    /// more. Everybody who is there then is reported as gone. Gives the times of the stages.
     ///
     /// # Errors
     /// Those of the source, of looking at a frame, and of a sink.
@@ -208,7 +208,7 @@ impl<'a> Pipeline<'a> {
     fn report(&mut self, changes: Vec<Change>, frame: Option<&Frame>) -> Result<Audience> {
         let mut audience = Audience::Listens;
         for change in changes {
-            let frame = frame.filter(|_| presence::is_seen(&change));
+            let frame = frame.filter(|_| changes::is_seen(&change));
             let latency = frame.map(|frame| self.age(frame.captured_at));
             let event = self.moment().event_of(change, latency, &self.model);
             audience = audience.and(heard(self.sink.emit(&event, frame))?);

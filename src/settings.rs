@@ -20,17 +20,17 @@ mod variables;
 use crate::cli::Cli;
 use crate::shown;
 pub use config::{
-    CameraShots, Config, DoctorConfig, EnrollConfig, IdentifyConfig, PeopleChange, PeopleConfig,
-    PhotoShots, RunConfig, Setup, Shots, Snapshots,
+    Config, DoctorConfig, EnrollCamera, EnrollConfig, EnrollFrom, EnrollPhotos, IdentifyConfig,
+    PeopleChange, PeopleConfig, RunConfig, Setup, Snapshots,
 };
 pub use error::{Error, FileFault, Result, WrongValue};
 use file::SettingsFile;
-pub use said::{Kind, Origin, Setting};
+pub use said::{Origin, Setting, ValueKind};
 pub use variables::unknown_variables;
 
 /// Why there is no command to run.
 #[derive(Debug)]
-pub enum Failure {
+pub enum ParseFailure {
     /// The command line is wrong, or asks for help.
     Usage(clap::Error),
     /// A setting from elsewhere is wrong.
@@ -67,11 +67,11 @@ fn with_args(command: Command, change: fn(Arg) -> Arg) -> Command {
 /// Reads the command line with the environment and the settings file behind it.
 ///
 /// # Errors
-/// The [`Failure`] to show.
+/// The [`ParseFailure`] to show.
 pub fn parse(
     args: &[OsString],
     environment: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<(Cli, Said), Failure> {
+) -> Result<(Cli, Said), ParseFailure> {
     let mut matches = without_variables().try_get_matches_from(args).map_err(|error| {
         // Help and usage are shown with the environment variables, and without what hides in arguments.
         let args = args.iter().map(|arg| shown::line(arg.display()));
@@ -85,8 +85,8 @@ pub fn parse(
     let mut said = Said::default();
     if let Some(definition) = definition {
         let named = leaf.get_one::<PathBuf>("config").map(PathBuf::as_path);
-        let file = settings_file(named, environment).map_err(Failure::Settings)?;
-        said = said_by(definition, leaf, environment, file).map_err(Failure::Settings)?;
+        let file = settings_file(named, environment).map_err(ParseFailure::Settings)?;
+        said = said_by(definition, leaf, environment, file).map_err(ParseFailure::Settings)?;
         if said.settings.iter().any(|setting| !setting.values.is_empty()) {
             // clap takes values from elsewhere as defaults of its definitions alone, and what was said
             // on the command line decides which of them count: so it is read once more.
@@ -99,12 +99,12 @@ pub fn parse(
 }
 
 /// A wrong command line, without the secrets of an address that is wrong.
-fn usage(mut error: clap::Error) -> Failure {
+fn usage(mut error: clap::Error) -> ParseFailure {
     if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) {
         let shown = ContextValue::String(values::shown(value));
         error.insert(ContextKind::InvalidValue, shown);
     }
-    Failure::Usage(error)
+    ParseFailure::Usage(error)
 }
 
 /// Names of the subcommands that were given, and the matches of the last.

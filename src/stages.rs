@@ -1,4 +1,4 @@
-//! Loads the stages that look at a picture: which models, which people, and from when on a name.
+//! Loads the stages that work on one picture: their models, their limits, and the gallery.
 
 use std::path::{Path, PathBuf};
 
@@ -65,7 +65,7 @@ pub struct ObserverSpec {
     pub detector: Option<PathBuf>,
     /// The recognizer.
     pub recognizer: RecognizerSpec,
-    /// From where on a face shows enough to be recognized.
+    /// Quality from which on a face is recognized.
     pub limits: QualityLimits,
     /// Faces that are looked at.
     pub wanted: Wanted,

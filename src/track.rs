@@ -28,7 +28,7 @@ const VELOCITY_SHARE: f32 = 0.6;
 
 /// When somebody counts as come and gone.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules {
+pub struct VisitRules {
     /// Frames out of the last [`WINDOW_FRAMES`] in which a person must be recognized.
     pub confirm_frames: u32,
     /// How long a person must not be seen to be gone.
@@ -123,7 +123,7 @@ impl Track {
         self.last_seen = now;
     }
 
-    fn look(&mut self, observation: Observation, judge: &dyn Judge, confirm: u32) {
+    fn take(&mut self, observation: Observation, judge: &dyn Judge, confirm: u32) {
         let Observation { quality, features, identity, .. } = observation;
         self.frames += 1;
         match features {
@@ -179,7 +179,7 @@ impl Track {
 /// Follows faces and says who comes and goes.
 #[derive(Debug)]
 pub struct Tracker {
-    rules: Rules,
+    rules: VisitRules,
     tracks: Vec<Track>,
     last_frame: Option<Instant>,
     visits: Visits,
@@ -187,7 +187,7 @@ pub struct Tracker {
 
 impl Tracker {
     /// Nobody is there.
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(rules: VisitRules) -> Self {
         let visits = Visits::new(rules.absence);
         Self { rules, tracks: Vec::new(), last_frame: None, visits }
     }
@@ -304,7 +304,7 @@ impl Tracker {
                 self.tracks.len() - 1
             });
             self.tracks[index].move_to(now, bounds);
-            self.tracks[index].look(observation, judge, confirm);
+            self.tracks[index].take(observation, judge, confirm);
         }
     }
 

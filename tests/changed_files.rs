@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use celebcam::error::Error;
 use celebcam::exit::Exit;
 use celebcam::gallery::{self, store};
-use celebcam::settings::{self, Failure};
+use celebcam::settings::{self, ParseFailure};
 use common::{Random, celebcam, emulator, number};
 use sha2::{Digest, Sha256};
 
@@ -220,11 +220,11 @@ fn changed_settings_are_read_or_refused() {
             let file = move |name: &str| (name == "CELEBCAM_CONFIG").then(|| path.clone());
             match settings::parse(&args, &file) {
                 Ok(_) => {}
-                Err(Failure::Settings(error)) => {
+                Err(ParseFailure::Settings(error)) => {
                     let reason = error.to_string();
                     return Err((Exit::of(&error.into()).code(), reason));
                 }
-                Err(Failure::Usage(error)) => return Err((2, error.to_string())),
+                Err(ParseFailure::Usage(error)) => return Err((2, error.to_string())),
             }
         }
         Ok(())

@@ -19,7 +19,7 @@ use celebcam::recognize::Recognizer;
 use celebcam::sink::{self, EventSink};
 use celebcam::source::{Counters, FrameSource, Received, Result};
 use celebcam::system::stop::StopFlag;
-use celebcam::track::Rules;
+use celebcam::track::VisitRules;
 use celebcam::types::frame::Frame;
 use common::{data, emulator, files};
 use image::{RgbImage, imageops};
@@ -222,7 +222,7 @@ fn events(script: &Script, cast: Vec<Actor>, observer: &Observer) -> Vec<Event> 
     let mut sink = Kept::default();
     let absence = Duration::from_secs_f32(defaults::ABSENCE_S);
     let confirm_frames = defaults::CONFIRM_FRAMES;
-    let rules = Rules { confirm_frames, absence, with_strangers: false };
+    let rules = VisitRules { confirm_frames, absence, with_strangers: false };
     let plan = Plan { rules, pace: Pace::Film(FRAME_RATE), model: String::new() };
     Pipeline::new(&mut source, observer, &mut sink, &SystemClock, plan)
         .run(&StopFlag::default())

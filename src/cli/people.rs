@@ -78,7 +78,7 @@ pub struct EnrollArgs {
 pub struct PeopleArgs {
     /// What to do; lists the people if not given.
     #[command(subcommand)]
-    pub change: Option<PeopleChange>,
+    pub command: Option<PeopleCommand>,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
@@ -95,7 +95,7 @@ pub struct PeopleArgs {
 
 /// Changes of the people that were added.
 #[derive(Debug, Subcommand)]
-pub enum PeopleChange {
+pub enum PeopleCommand {
     /// Give a person another name
     Rename {
         /// Name or id

@@ -43,17 +43,17 @@ pub fn execute(args: &BenchArgs) -> anyhow::Result<Exit> {
         None => models::built_in(&settings)?,
     };
     for (index, model) in models.iter().enumerate() {
-        let report = Report::measure(args, model, &settings)?;
+        let measurement = Measurement::measure(args, model, &settings)?;
         match args.format {
             Format::Json => {
-                let json = report.to_json(args.samples).to_string();
+                let json = measurement.to_json(args.samples).to_string();
                 writeln!(out, "{}", shown::json(&json))?;
             }
             Format::Text => {
                 if index > 0 {
                     writeln!(out)?;
                 }
-                report.print(&mut out)?;
+                measurement.print(&mut out)?;
             }
         }
     }
@@ -101,7 +101,8 @@ impl Samples {
     }
 }
 
-struct Report<'a> {
+/// What was measured of a model.
+struct Measurement<'a> {
     model: &'a Model,
     settings: &'a Settings,
     samples: Samples,
@@ -110,7 +111,7 @@ struct Report<'a> {
     layers: Vec<LayerTime>,
 }
 
-impl<'a> Report<'a> {
+impl<'a> Measurement<'a> {
     fn measure(args: &BenchArgs, model: &'a Model, settings: &'a Settings) -> Result<Self> {
         let (height, width) = model.input_size();
         let image = picture::made_up(width, height);

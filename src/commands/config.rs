@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::exit::Exit;
-use crate::settings::{Kind, Origin, Setting};
+use crate::settings::{Origin, Setting, ValueKind};
 use crate::shown::{masked, write_line};
 
 /// Column behind which the origins stand.
@@ -47,12 +47,12 @@ fn holds_secret(setting: &Setting) -> bool {
 fn value(setting: &Setting) -> String {
     let quoted = |value: &String| toml::Value::from(masked(value)).to_string();
     match setting.kind {
-        Kind::Number if setting.values.concat().parse::<f64>().is_err() => {
+        ValueKind::Number if setting.values.concat().parse::<f64>().is_err() => {
             quoted(&setting.values.concat())
         }
-        Kind::Flag | Kind::Number => setting.values.concat(),
-        Kind::Text => quoted(&setting.values.concat()),
-        Kind::List => {
+        ValueKind::Flag | ValueKind::Number => setting.values.concat(),
+        ValueKind::Text => quoted(&setting.values.concat()),
+        ValueKind::List => {
             format!("[{}]", setting.values.iter().map(quoted).collect::<Vec<_>>().join(", "))
         }
     }
@@ -67,7 +67,7 @@ mod tests {
         let setting = |value: &str| Setting {
             key: "camera".to_owned(),
             help: String::new(),
-            kind: Kind::Text,
+            kind: ValueKind::Text,
             values: vec![value.to_owned()],
             origin: Origin::Flag,
         };

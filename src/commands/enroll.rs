@@ -14,7 +14,7 @@ use crate::gallery::{Gallery, Person, names};
 use crate::models;
 use crate::observe::Observer;
 use crate::recognize::Recognizer;
-use crate::settings::{EnrollConfig, Shots};
+use crate::settings::{EnrollConfig, EnrollFrom};
 use crate::shown::count;
 use crate::system::service::{self, Hangup, StatusRequest};
 use crate::types::embedding::unit_cosine;
@@ -41,14 +41,14 @@ pub fn execute(config: &EnrollConfig) -> anyhow::Result<Exit> {
     }
     let name = &super::people::cleaned(&config.name)?;
     let path = config.gallery.as_path();
-    let (search, one, many) = match config.shots {
-        Shots::Photos(_) => (Search::Thorough, "photo", "photos"),
-        Shots::Camera(_) => (Search::Whole, "frame", "frames"),
+    let (search, one, many) = match config.from {
+        EnrollFrom::Photos(_) => (Search::Thorough, "photo", "photos"),
+        EnrollFrom::Camera(_) => (Search::Whole, "frame", "frames"),
     };
     let observer = config.observer.load(search, &models::settings(1)?)?;
     let recognizer = observer.recognizer();
     let key = recognizer.model_key()?;
-    // Said before the work; asked again when the gallery is changed.
+    // Checked before the work, and again when the gallery is changed.
     let gallery = store::load(path, &key)?;
     let known = addressee(name, config.add, recognizer, &gallery)?;
     let known = known.map(|person| gallery.embedding(person));
@@ -88,12 +88,12 @@ fn collect(
     observer: &Observer,
     known: Option<&[f32]>,
 ) -> Result<Option<Vec<Taken>>> {
-    match &config.shots {
-        Shots::Photos(shots) => photos::faces(config, shots, observer, known).map(Some),
-        Shots::Camera(shots) => {
+    match &config.from {
+        EnrollFrom::Photos(from) => photos::faces(config, from, observer, known).map(Some),
+        EnrollFrom::Camera(from) => {
             let (hangup, status) = (Hangup::Stop, StatusRequest::default());
             let stop = service::stop_on_signal(hangup, status, Exit::FORCED.code())?;
-            camera::faces(shots, observer, &stop)
+            camera::faces(from, observer, &stop)
         }
     }
 }
@@ -158,7 +158,7 @@ fn record(
         |path| Ok(store::load(path, key)?),
         |gallery| {
             let addressee = addressee(name, config.add, recognizer, gallery)?;
-            let alike = known::by_likeness(recognizer, gallery, features(taken));
+            let alike = known::by_similarity(recognizer, gallery, features(taken));
             if !config.force {
                 check_face(recognizer, gallery, addressee, &face, &alike)?;
             }

@@ -96,12 +96,13 @@ fn worker_count(config: &IdentifyConfig, files: usize) -> usize {
 
 /// Finds the people in one picture.
 struct Examiner {
-    kind: Kind,
+    method: Method,
     reader: Reader,
 }
 
-enum Kind {
-    /// In photos.
+/// What a picture is taken for.
+enum Method {
+    /// A photo, in which faces are found.
     Photos {
         observer: Box<Observer>,
         copies: Option<Outputs>,
@@ -110,33 +111,33 @@ enum Kind {
         ignored: Vec<Area>,
         undrawable: Undrawable,
     },
-    /// In pictures that are aligned faces.
+    /// An aligned face.
     Crops { recognizer: Box<Recognizer>, limits: QualityLimits },
 }
 
 impl Examiner {
     fn load(config: &IdentifyConfig, copies: Option<Outputs>) -> Result<Self> {
-        let kind = Kind::load(config, copies, &models::settings(1)?)?;
+        let method = Method::load(config, copies, &models::settings(1)?)?;
         let limits = picture::Limits { turn: config.turn, ..picture::Limits::PHOTO };
-        Ok(Self { kind, reader: Reader::new(limits) })
+        Ok(Self { method, reader: Reader::new(limits) })
     }
 
     fn recognizer(&self) -> &Recognizer {
-        match &self.kind {
-            Kind::Photos { observer, .. } => observer.recognizer(),
-            Kind::Crops { recognizer, .. } => recognizer,
+        match &self.method {
+            Method::Photos { observer, .. } => observer.recognizer(),
+            Method::Crops { recognizer, .. } => recognizer,
         }
     }
 
     fn examine(&self, file: &PictureFile) -> Result<Vec<Finding>> {
         let mut picture = inputs::read(&self.reader, file)?;
-        let findings = self.kind.examine(file, &mut picture.rgb, picture.reduction)?;
+        let findings = self.method.examine(file, &mut picture.rgb, picture.reduction)?;
         let in_file = |finding: Finding| finding.scaled(picture.reduction as f32);
         Ok(findings.into_iter().map(in_file).collect())
     }
 }
 
-impl Kind {
+impl Method {
     fn load(config: &IdentifyConfig, copies: Option<Outputs>, settings: &Settings) -> Result<Self> {
         let (observer, gallery) = (&config.observer, config.gallery.as_deref());
         if config.crops {

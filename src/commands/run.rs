@@ -58,7 +58,7 @@ pub fn execute(config: RunConfig) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Commands come first: at the end it is they who may need time.
+/// Starts what takes the events. Commands come first: at the end it is they who may need time.
 fn sinks(config: &RunConfig) -> Result<Fanout> {
     let mut sinks: Vec<Box<dyn EventSink>> = Vec::new();
     if let Some(spec) = &config.hook {

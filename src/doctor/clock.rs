@@ -2,12 +2,12 @@
 
 use jiff::tz::TimeZone;
 
-use super::{Finding, Look};
+use super::{Checkup, Finding};
 
 /// First second of 2025; celebcam is younger.
 const EARLIEST_UNIX_S: i64 = 1_735_689_600;
 
-pub fn check(_look: &Look<'_>) -> Finding {
+pub fn check(_checkup: &Checkup<'_>) -> Finding {
     judge(jiff::Timestamp::now(), &TimeZone::system())
 }
 

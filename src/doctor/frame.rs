@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-use super::{Finding, Look, Status, System, holder, upright};
+use super::{Checkup, Finding, Status, System, holder, upright};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::picture::luma::luma;
@@ -39,21 +39,23 @@ const TIMES: Times = Times {
     measure_slow: Duration::from_secs(3),
 };
 
-pub fn check(look: &Look<'_>) -> Finding {
-    let upright = match (&look.models().detector, look.picture()) {
-        (Ok(detector), Some(picture)) => upright::look(detector, &picture.rgb, look.setup().turn),
+pub fn check(checkup: &Checkup<'_>) -> Finding {
+    let upright = match (&checkup.models().detector, checkup.picture()) {
+        (Ok(detector), Some(picture)) => {
+            upright::look(detector, &picture.rgb, checkup.setup().turn)
+        }
         _ => None,
     };
-    Finding::joined([Some(look.frame().0.clone()), upright].into_iter().flatten().collect())
+    Finding::joined([Some(checkup.frame().0.clone()), upright].into_iter().flatten().collect())
 }
 
 /// What comes from the source, and the last picture.
-pub fn look(look: &Look<'_>) -> (Finding, Option<Frame>) {
-    let (source, device) = (look.setup().source.as_ref(), look.device());
+pub fn look(checkup: &Checkup<'_>) -> (Finding, Option<Frame>) {
+    let (source, device) = (checkup.setup().source.as_ref(), checkup.device());
     if source.selector().is_some() && device.is_none() {
         return (Finding::skipped("there is no camera to look at"), None);
     }
-    if look.permission().status() >= Status::Warning {
+    if checkup.permission().status() >= Status::Warning {
         return (Finding::skipped("not looked at, see permission"), None);
     }
     let times = match source.time() {
@@ -63,12 +65,12 @@ pub fn look(look: &Look<'_>) -> (Finding, Option<Frame>) {
         }
     };
     let opened = Instant::now();
-    let opening = source.open(look.setup().turn).map_err(Error::from);
-    match opening.and_then(|mut source| take(source.as_mut(), opened, &times, &look.stop)) {
+    let opening = source.open(checkup.setup().turn).map_err(Error::from);
+    match opening.and_then(|mut source| take(source.as_mut(), opened, &times, &checkup.stop)) {
         Ok(Some(sample)) => (judge(&sample), Some(sample.frame)),
         Ok(None) => (Finding::skipped("the look was broken off"), None),
         Err(error) => {
-            let advice = advice(source, device, &look.system);
+            let advice = advice(source, device, &checkup.system);
             (Finding::failure(error.to_string(), advice, Exit::of(&error)), None)
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
-use super::{Finding, Look, space};
+use super::{Checkup, Finding, space};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::gallery::store;
@@ -14,8 +14,8 @@ use crate::shown::count;
 use crate::stages::open_gallery;
 use crate::system::process::quoted;
 
-pub fn check(look: &Look<'_>) -> Finding {
-    judge(look.setup().gallery.as_deref(), look.models().recognizer.as_ref().ok())
+pub fn check(checkup: &Checkup<'_>) -> Finding {
+    judge(checkup.setup().gallery.as_deref(), checkup.models().recognizer.as_ref().ok())
 }
 
 fn judge(path: Option<&Path>, recognizer: Option<&Recognizer>) -> Finding {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Finding, Look, Models};
+use super::{Checkup, Finding, Models};
 use crate::align::Aligner;
 use crate::defaults;
 use crate::detect::{Detector, Wanted};
@@ -23,15 +23,15 @@ const TIME: Duration = Duration::from_millis(500);
 const PICTURE_PX: (u32, u32) = (640, 480);
 
 /// What the models take for a picture of the source, or for a made-up one.
-pub fn check(look: &Look<'_>) -> Finding {
-    let Models { detector, aligner, recognizer, .. } = look.models();
-    let (picture, wanted) = (look.picture(), &look.setup().observer.wanted);
+pub fn check(checkup: &Checkup<'_>) -> Finding {
+    let Models { detector, aligner, recognizer, .. } = checkup.models();
+    let (picture, wanted) = (checkup.picture(), &checkup.setup().observer.wanted);
     let (Ok(detector), Ok(aligner), Ok(recognizer)) = (detector, aligner, recognizer) else {
         return Finding::skipped("there are no models to run");
     };
     match measure(detector, aligner, recognizer, picture, wanted) {
         Ok(measured) => {
-            let speed = speed(&measured, look.processor().0.threads());
+            let speed = speed(&measured, checkup.processor().0.threads());
             Finding::joined([speed].into_iter().chain(unwanted(&measured)).collect())
         }
         Err(error) => Finding::failure(

@@ -1,11 +1,11 @@
 //! The memory that is left, against what this process has taken for the same models and pictures.
 
 use super::system::amount;
-use super::{Finding, Look, System};
+use super::{Checkup, Finding, System};
 use crate::system::process;
 
-pub fn check(look: &Look<'_>) -> Finding {
-    memory(&look.system)
+pub fn check(checkup: &Checkup<'_>) -> Finding {
+    memory(&checkup.system)
 }
 
 fn memory(system: &System) -> Finding {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use celebcam_engine::Settings;
 
-use super::{Finding, Look};
+use super::{Checkup, Finding};
 use crate::align::Aligner;
 use crate::detect::{Detector, Search};
 use crate::exit::Exit;
@@ -13,8 +13,8 @@ use crate::recognize::Recognizer;
 use crate::shown::count;
 use crate::stages::{Error, ObserverSpec, Result, load_aligner, load_detector};
 
-pub fn check(look: &Look<'_>) -> Finding {
-    look.models().finding(&look.setup().observer)
+pub fn check(checkup: &Checkup<'_>) -> Finding {
+    checkup.models().finding(&checkup.setup().observer)
 }
 
 /// The networks, or why there is none.

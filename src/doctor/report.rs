@@ -26,7 +26,7 @@ pub struct Report {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct CheckLine<'a> {
     schema: u32,
     check: &'a str,
     status: Status,
@@ -35,7 +35,7 @@ struct Line<'a> {
     exit_code: Option<u8>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> CheckLine<'a> {
     fn of(check: &'a str, found: &'a str) -> Self {
         let status = Status::Ok;
         Self { schema: SCHEMA, check, status, found, advice: None, exit_code: None }
@@ -78,7 +78,10 @@ impl Report {
             }
             Format::Json => {
                 let (found, exit_code) = (found.as_str(), Some(exit.code()));
-                write_json(&mut out, &Line { status, exit_code, ..Line::of("summary", found) })?;
+                write_json(
+                    &mut out,
+                    &CheckLine { status, exit_code, ..CheckLine::of("summary", found) },
+                )?;
             }
         }
         out.flush()?;
@@ -141,16 +144,16 @@ fn write_text(out: &mut impl Write, check: &str, finding: &Finding) -> io::Resul
     }
 }
 
-fn line<'a>(check: &'a str, finding: &'a Finding) -> Line<'a> {
-    Line {
+fn line<'a>(check: &'a str, finding: &'a Finding) -> CheckLine<'a> {
+    CheckLine {
         status: finding.status(),
         advice: finding.advice(),
         exit_code: finding.exit().map(Exit::code),
-        ..Line::of(check, finding.found())
+        ..CheckLine::of(check, finding.found())
     }
 }
 
-fn write_json(out: &mut impl Write, line: &Line<'_>) -> io::Result<()> {
+fn write_json(out: &mut impl Write, line: &CheckLine<'_>) -> io::Result<()> {
     writeln!(out, "{}", shown::json(&serde_json::to_string(line)?))
 }
 

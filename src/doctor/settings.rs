@@ -1,14 +1,14 @@
 //! Who has said how many of the settings, and whether a run takes them.
 
-use super::{Finding, Look};
+use super::{Checkup, Finding};
 use crate::exit::Exit;
 use crate::settings::{Origin, Said};
 use crate::shown::count;
 
-pub fn check(look: &Look<'_>) -> Finding {
-    let said = who_said(&look.config.said);
-    let unknown = &look.config.unknown_variables;
-    match &look.config.checked {
+pub fn check(checkup: &Checkup<'_>) -> Finding {
+    let said = who_said(&checkup.config.said);
+    let unknown = &checkup.config.unknown_variables;
+    match &checkup.config.checked {
         Ok(()) if unknown.is_empty() => Finding::ok(said),
         Ok(()) => Finding::warning(
             format!("{said}; {}", unknown.join("; ")),
@@ -53,14 +53,14 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::settings::{Kind, Setting};
+    use crate::settings::{Setting, ValueKind};
 
     #[test]
     fn settings_are_counted_by_who_said_them() {
         let setting = |origin| Setting {
             key: "fps".to_owned(),
             help: String::new(),
-            kind: Kind::Number,
+            kind: ValueKind::Number,
             values: Vec::new(),
             origin,
         };

@@ -7,7 +7,7 @@ use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 use rustix::io::Errno;
 
 use super::system::amount;
-use super::{Finding, Look};
+use super::{Checkup, Finding};
 use crate::exit::Exit;
 use crate::settings::Snapshots;
 use crate::sink;
@@ -16,8 +16,8 @@ use crate::system::process::quoted;
 /// Free bytes below which a gallery may not find the room to be written anew.
 const GALLERY_NEEDS_BYTES: u64 = 50_000_000;
 
-pub fn check(look: &Look<'_>) -> Finding {
-    judge(look.setup().gallery.as_deref(), look.setup().snapshots.as_ref())
+pub fn check(checkup: &Checkup<'_>) -> Finding {
+    judge(checkup.setup().gallery.as_deref(), checkup.setup().snapshots.as_ref())
 }
 
 /// The room in the folders of the gallery and of snapshots.

@@ -1,10 +1,10 @@
-//! Where the system says how it is, and looks at it that may not return.
+//! Files in which the system says how it is, and calls of it that may not return.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// Where the system says how it is.
+/// The files below a root in which the system says how it is: `/proc`, `/sys` and `/etc`.
 #[derive(Debug, Clone)]
 pub struct System {
     root: PathBuf,
@@ -17,7 +17,7 @@ impl Default for System {
 }
 
 impl System {
-    /// A path of it.
+    /// A path, given without the root.
     pub fn path(&self, below_root: &str) -> PathBuf {
         self.root.join(below_root)
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::system::read_trimmed;
-use super::{Finding, Look, System};
+use super::{Checkup, Finding, System};
 
 /// Degrees Celsius from which on boards slow down.
 const HOT: f64 = 80.0;
@@ -12,8 +12,8 @@ const HOT: f64 = 80.0;
 /// Degrees that a sensor may honestly say.
 const PLAUSIBLE: std::ops::RangeInclusive<f64> = -40.0..=150.0;
 
-pub fn check(look: &Look<'_>) -> Finding {
-    temperature(&look.system)
+pub fn check(checkup: &Checkup<'_>) -> Finding {
+    temperature(&checkup.system)
 }
 
 fn temperature(system: &System) -> Finding {

@@ -27,8 +27,8 @@ pub struct Fit {
 }
 
 impl Fit {
-    /// Of some pictures, beside the mean embedding of those that are `known`. `None` where there is
-    /// nothing to compare with.
+    /// Of these pictures, compared with one another, or with the mean embedding `known` of pictures that were
+    /// added before. `None` where there is nothing to compare with.
     pub fn new(shots: &[Shot], known: Option<&[f32]>) -> Option<Self> {
         let embedding = |at: usize| &shots[at].features.embedding[..];
         let to_others = |at: usize| match known {

@@ -118,7 +118,7 @@ impl Guide {
         }
     }
 
-    /// What most of the frames lacked that were not taken.
+    /// What most of the frames lacked that were not taken; `None` where all were.
     pub fn commonest_hold(&self) -> Option<&'static str> {
         self.holds.iter().max_by_key(|(_, count)| **count).map(|(advice, _)| *advice)
     }

@@ -1,14 +1,14 @@
-//! Who of those already known a person looks like, by the rule after which faces are named.
+//! Whom of those already known a person looks like, by the rule by which faces are named.
 
 use super::mean_and_length;
 use crate::gallery::Gallery;
 use crate::recognize::Recognizer;
 use crate::types::identity::{Candidate, Features};
 
-/// The people known already, most alike first, with their similarity to a picture of the person on
-/// average. A threshold is one for single pictures: means of pictures are more alike than those, also
-/// of different people.
-pub fn by_likeness<'a>(
+/// The people known already, most alike first, with their mean similarity to the pictures of the person. Not
+/// with that to the mean of the pictures: thresholds are for single pictures, and means are more alike than
+/// those, also means of different people.
+pub fn by_similarity<'a>(
     recognizer: &Recognizer,
     gallery: &Gallery,
     faces: impl IntoIterator<Item = &'a Features>,

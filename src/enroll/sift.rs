@@ -115,13 +115,17 @@ impl Photos<'_> {
         copies
     }
 
-    /// In each photo the face most like that which `model` gives for the photo, if it is alike
+    /// In each photo the face most like the embedding that `wanted` gives for the photo, if it is alike
     /// enough and none of `taken`.
-    fn best_faces(&self, taken: &[Place], model: impl Fn(usize) -> Option<Vec<f32>>) -> Vec<Place> {
+    fn best_faces(
+        &self,
+        taken: &[Place],
+        wanted: impl Fn(usize) -> Option<Vec<f32>>,
+    ) -> Vec<Place> {
         let best = |&photo: &usize| {
-            let model = model(photo)?;
+            let wanted = wanted(photo)?;
             let free = self.places(photo).filter(|place| !taken.contains(place));
-            let likeness = free.map(|place| (place, unit_cosine(&model, self.embedding(place))));
+            let likeness = free.map(|place| (place, unit_cosine(&wanted, self.embedding(place))));
             let (place, cosine) = likeness.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
             (cosine >= self.same).then_some(place)
         };
@@ -153,7 +157,7 @@ impl Photos<'_> {
                     _ => Some(self.mean_but(&person, photo)),
                 }
             });
-            // Faces that are alike in pairs only stay together.
+            // Faces that are alike in pairs only are unlike the means of the others: they stay as they are.
             if found.len() < 2 {
                 break;
             }
@@ -188,16 +192,17 @@ impl Photos<'_> {
         mean(others).embedding
     }
 
-    /// Whether no other face of the photo fits as well, but for another picture of the same person.
-    fn is_clear(&self, place: Place, model: &[f32]) -> bool {
+    /// Whether no other face of the photo fits the embedding `wanted` as well, but for another picture of the
+    /// same person.
+    fn is_clear(&self, place: Place, wanted: &[f32]) -> bool {
         let best = self.embedding(place);
         let rivals = self.places(place.0).filter(|&other| other != place);
         let mut rivals = rivals.map(|other| self.embedding(other));
-        let fit = unit_cosine(model, best);
+        let fit = unit_cosine(wanted, best);
         self.faces[place.0].len() == 1
-            || (!model.is_empty()
+            || (!wanted.is_empty()
                 && rivals.all(|rival| {
-                    let fits = unit_cosine(model, rival);
+                    let fits = unit_cosine(wanted, rival);
                     fits < self.same
                         || fit - fits >= CLEAR_LEAD
                         || unit_cosine(best, rival) >= self.same
@@ -219,7 +224,7 @@ mod tests {
         shot([1.0, turn, 0.0])
     }
 
-    /// Somebody else, the same for each `turn` but for as much.
+    /// Somebody else, turned as little.
     fn other(turn: f32) -> Shot {
         shot([-0.1, turn, 1.0])
     }

@@ -11,22 +11,22 @@ use super::status::Tally;
 use crate::defaults;
 use crate::models::Result;
 use crate::observe::{Observe, ObserveTimes};
-use crate::track::{Change, Rules, Tracker};
+use crate::track::{Change, Tracker, VisitRules};
 use crate::types::frame::Frame;
 use crate::types::scene::Scene;
 
 /// Which frames are looked at, and whose time counts.
 #[derive(Debug)]
-pub(super) enum Time {
+pub(super) enum Schedule {
     /// Those of a live source that somebody would miss, each at the time when it was taken.
-    Live(Live),
+    Live(LiveSchedule),
     /// Every one of a film, each at its own time.
     Film(FilmTime),
 }
 
-/// What is needed to leave out work.
+/// What is needed to leave out work of a live source.
 #[derive(Debug)]
-pub(super) struct Live {
+pub(super) struct LiveSchedule {
     cadence: Cadence,
     motion: Motion,
     /// The present frame and the one before, from which to which faces are followed.
@@ -34,7 +34,7 @@ pub(super) struct Live {
     before: Option<Small>,
 }
 
-impl Live {
+impl LiveSchedule {
     /// At these rates.
     pub fn new(rates: Rates) -> Self {
         let (cadence, motion) = (Cadence::new(rates), Motion::default());
@@ -64,13 +64,18 @@ pub(super) struct Look<'a> {
     observer: &'a dyn Observe,
     clock: &'a dyn Clock,
     tracker: Tracker,
-    time: Time,
+    schedule: Schedule,
 }
 
 impl<'a> Look<'a> {
     /// Nobody is there.
-    pub fn new(observer: &'a dyn Observe, clock: &'a dyn Clock, rules: Rules, time: Time) -> Self {
-        Self { observer, clock, tracker: Tracker::new(rules), time }
+    pub fn new(
+        observer: &'a dyn Observe,
+        clock: &'a dyn Clock,
+        rules: VisitRules,
+        schedule: Schedule,
+    ) -> Self {
+        Self { observer, clock, tracker: Tracker::new(rules), schedule }
     }
 
     /// How long the stages of looking took so far.
@@ -80,17 +85,17 @@ impl<'a> Look<'a> {
 
     /// The time of the film; `None` of a live source.
     pub fn film(&self) -> Option<&FilmTime> {
-        match &self.time {
-            Time::Film(film) => Some(film),
-            Time::Live(_) => None,
+        match &self.schedule {
+            Schedule::Film(film) => Some(film),
+            Schedule::Live(_) => None,
         }
     }
 
     /// Time until the next frame is to be taken.
     pub fn wait(&self) -> Duration {
-        match &self.time {
-            Time::Live(live) => live.cadence.wait(self.clock.now()),
-            Time::Film(_) => Duration::ZERO,
+        match &self.schedule {
+            Schedule::Live(live) => live.cadence.wait(self.clock.now()),
+            Schedule::Film(_) => Duration::ZERO,
         }
     }
 
@@ -99,7 +104,9 @@ impl<'a> Look<'a> {
     /// # Errors
     /// Those of the observer.
     pub fn frame(&mut self, frame: &Frame, tally: &mut Tally) -> Result<Option<Vec<Change>>> {
-        let Time::Live(live) = &mut self.time else { return self.look(frame, tally).map(Some) };
+        let Schedule::Live(live) = &mut self.schedule else {
+            return self.look(frame, tally).map(Some);
+        };
         let started = self.clock.now();
         if started.saturating_duration_since(frame.captured_at) > defaults::LARGEST_FRAME_AGE {
             return Ok(None);
@@ -113,7 +120,7 @@ impl<'a> Look<'a> {
                 self.tracker.pass(frame.captured_at)
             }
         };
-        if let (Some(work), Time::Live(live)) = (work, &mut self.time) {
+        if let (Some(work), Schedule::Live(live)) = (work, &mut self.schedule) {
             live.cadence.took(work, self.clock.now().saturating_duration_since(started));
         }
         Ok(Some(changes))
@@ -123,9 +130,9 @@ impl<'a> Look<'a> {
         let started = self.clock.now();
         let observations = self.observer.observe(&frame.rgb, frame.reduction)?;
         tally.looked(self.clock.now().saturating_duration_since(started), &observations);
-        let now = match &mut self.time {
-            Time::Live(_) => frame.captured_at,
-            Time::Film(film) => film.show(frame.sequence),
+        let now = match &mut self.schedule {
+            Schedule::Live(_) => frame.captured_at,
+            Schedule::Film(film) => film.show(frame.sequence),
         };
         let judge = self.observer.judge();
         Ok(self.tracker.frame(now, frame.sequence, frame.reduction, observations, judge))
@@ -133,9 +140,9 @@ impl<'a> Look<'a> {
 
     fn follow(&mut self, frame: &Frame, tally: &mut Tally) -> Vec<Change> {
         let started = self.clock.now();
-        let smalls = match &self.time {
-            Time::Live(live) => live.before.as_ref().zip(live.present.as_ref()),
-            Time::Film(_) => None,
+        let smalls = match &self.schedule {
+            Schedule::Live(live) => live.before.as_ref().zip(live.present.as_ref()),
+            Schedule::Film(_) => None,
         };
         let find = |bounds: &_| smalls.and_then(|(before, now)| before.find_in(now, bounds));
         let changes = self.tracker.follow(frame.captured_at, find);
@@ -150,15 +157,15 @@ impl<'a> Look<'a> {
 
     /// Lets time pass without a frame. Between the frames of a film none does.
     pub fn pass(&mut self) -> Vec<Change> {
-        match self.time {
-            Time::Live(_) => self.tracker.pass(self.clock.now()),
-            Time::Film(_) => Vec::new(),
+        match self.schedule {
+            Schedule::Live(_) => self.tracker.pass(self.clock.now()),
+            Schedule::Film(_) => Vec::new(),
         }
     }
 
     /// What a source shows when it is back is looked at, even if it is what it showed before.
     pub fn forget_room(&mut self) {
-        if let Time::Live(live) = &mut self.time {
+        if let Schedule::Live(live) = &mut self.schedule {
             live.motion = Motion::default();
             live.present = None;
         }

@@ -199,7 +199,7 @@ fn frames(clock: &MadeUp, widths: &[u32]) -> Vec<source::Result<Received>> {
 
 fn plan(model: &str) -> Plan {
     let absence = Duration::from_secs(2);
-    let rules = Rules { confirm_frames: 2, absence, with_strangers: false };
+    let rules = VisitRules { confirm_frames: 2, absence, with_strangers: false };
     Plan { rules, pace: Pace::Pictures(25.0), model: model.into() }
 }
 
@@ -307,7 +307,7 @@ fn between_the_frames_of_a_film_no_time_passes() {
     let clock = MadeUp::new();
     let mut script = frames(&clock, &[1, 1]);
     script.push(Ok(Received::Nothing));
-    let rules = Rules { confirm_frames: 1, absence: Duration::ZERO, with_strangers: false };
+    let rules = VisitRules { confirm_frames: 1, absence: Duration::ZERO, with_strangers: false };
     let plan = Plan { rules, pace: Pace::Film(10.0), ..plan("print") };
     let (result, events) = run_as(plan, &ByWidth, &clock, script, 9);
     assert!(result.is_ok());
@@ -371,7 +371,7 @@ fn strangers_give_no_events() {
 #[test]
 fn strangers_come_and_go_without_a_name_where_that_is_wanted() {
     let (clock, plan) = (MadeUp::new(), plan("print"));
-    let plan = Plan { rules: Rules { with_strangers: true, ..plan.rules }, ..plan };
+    let plan = Plan { rules: VisitRules { with_strangers: true, ..plan.rules }, ..plan };
     let (result, events) = run_as(plan, &ByWidth, &clock, frames(&clock, &[2; 9]), 9);
     assert!(result.is_ok());
     assert_eq!(kinds(&events), [EventKind::Start, EventKind::End]);
@@ -486,7 +486,8 @@ fn a_sink_that_wants_scenes_gets_each_frame_after_its_events() {
     let mut source = ScriptSource::new(frames(&clock, &[3, 1, 1, 3]));
     let mut sink = Notes::default();
     let plan = plan("print");
-    let plan = Plan { rules: Rules { absence: Duration::from_millis(1), ..plan.rules }, ..plan };
+    let plan =
+        Plan { rules: VisitRules { absence: Duration::from_millis(1), ..plan.rules }, ..plan };
     Pipeline::new(&mut source, &ByWidth, &mut sink, &clock, plan)
         .run(&StopFlag::default())
         .unwrap();

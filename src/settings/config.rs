@@ -62,7 +62,7 @@ pub struct IdentifyConfig {
     pub annotate: Option<PathBuf>,
     /// How photos are turned.
     pub turn: Turn,
-    /// Who looks at them.
+    /// The observer to load.
     pub observer: ObserverSpec,
     /// Candidates to print in text.
     pub candidates: usize,
@@ -82,8 +82,8 @@ pub struct EnrollConfig {
     /// Faces that others have are added too.
     pub force: bool,
     /// Where the pictures come from.
-    pub shots: Shots,
-    /// Who looks at them.
+    pub from: EnrollFrom,
+    /// The observer to load.
     pub observer: ObserverSpec,
     /// The gallery's file.
     pub gallery: PathBuf,
@@ -91,16 +91,16 @@ pub struct EnrollConfig {
 
 /// Where the pictures of a new person come from.
 #[derive(Debug)]
-pub enum Shots {
+pub enum EnrollFrom {
     /// From photos.
-    Photos(PhotoShots),
+    Photos(EnrollPhotos),
     /// From a camera or another source.
-    Camera(CameraShots),
+    Camera(EnrollCamera),
 }
 
 /// Photos of a new person.
 #[derive(Debug)]
-pub struct PhotoShots {
+pub struct EnrollPhotos {
     /// Photos and folders of them.
     pub inputs: Vec<PathBuf>,
     /// Of several faces the largest is the person's.
@@ -111,7 +111,7 @@ pub struct PhotoShots {
 
 /// Frames of a new person.
 #[derive(Debug)]
-pub struct CameraShots {
+pub struct EnrollCamera {
     /// The source.
     pub source: Box<dyn SourceSpec>,
     /// How its pictures are turned.
@@ -127,7 +127,7 @@ pub struct CameraShots {
 pub struct PeopleConfig {
     /// What to do.
     pub change: PeopleChange,
-    /// Who has people of its own, and says from when on a face is named.
+    /// The recognizer to load, which has people of its own and a threshold.
     pub recognizer: RecognizerSpec,
     /// The gallery's file.
     pub gallery: PathBuf,
@@ -149,7 +149,7 @@ pub enum PeopleChange {
     Remove(Vec<String>),
 }
 
-/// What `doctor` goes by: what it can find out of a run that may not go.
+/// What `doctor` goes by: the settings of a run, whether that takes them or not.
 #[derive(Debug)]
 pub struct DoctorConfig {
     /// How to print.
@@ -228,8 +228,8 @@ fn identify(args: cli::IdentifyArgs, gallery: Option<PathBuf>) -> IdentifyConfig
 fn enroll(args: cli::EnrollArgs, gallery: PathBuf) -> Result<EnrollConfig> {
     let detector = args.models.detector.clone();
     let recognizer = recognizer(args.models, &args.rule, defaults::ENROLL_CANDIDATES);
-    let shots = if args.from_camera {
-        Shots::Camera(CameraShots {
+    let from = if args.from_camera {
+        EnrollFrom::Camera(EnrollCamera {
             source: run::source(&args.source, false),
             turn: args.source.turn.turn(),
             frames: usize::from(args.frames),
@@ -237,13 +237,13 @@ fn enroll(args: cli::EnrollArgs, gallery: PathBuf) -> Result<EnrollConfig> {
         })
     } else {
         let (largest, skip) = (args.largest, args.skip);
-        Shots::Photos(PhotoShots { inputs: args.inputs, largest, skip })
+        EnrollFrom::Photos(EnrollPhotos { inputs: args.inputs, largest, skip })
     };
     Ok(EnrollConfig {
         name: args.name,
         add: args.add,
         force: args.force,
-        shots,
+        from,
         observer: ObserverSpec { detector, recognizer, ..ObserverSpec::default() },
         gallery,
     })
@@ -253,12 +253,12 @@ fn people(
     args: cli::PeopleArgs,
     gallery: impl Fn(GalleryArgs) -> Option<PathBuf>,
 ) -> Result<PeopleConfig> {
-    let (change, rule, models, place) = match args.change {
+    let (change, rule, models, place) = match args.command {
         None => (PeopleChange::List(args.format), args.rule, args.models, args.gallery),
-        Some(cli::PeopleChange::Rename { old, new, models, gallery }) => {
+        Some(cli::PeopleCommand::Rename { old, new, models, gallery }) => {
             (PeopleChange::Rename { old, new }, RuleArgs::default(), models, gallery)
         }
-        Some(cli::PeopleChange::Remove { names, models, gallery }) => {
+        Some(cli::PeopleCommand::Remove { names, models, gallery }) => {
             (PeopleChange::Remove(names), RuleArgs::default(), models, gallery)
         }
     };

@@ -26,7 +26,7 @@ pub enum Origin {
 
 /// How a value is written in the settings file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     /// `true` or `false`.
     Flag,
     /// A number.
@@ -45,7 +45,7 @@ pub struct Setting {
     /// What it is for, a sentence.
     pub help: String,
     /// How it is written.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// Its values; none where it is not set.
     pub values: Vec<String>,
     /// Who set it.
@@ -200,7 +200,7 @@ pub fn take_effective(settings: &mut [Setting], matches: &ArgMatches) {
 /// The values of a setting among the final matches.
 fn effective(matches: &ArgMatches, setting: &Setting) -> Vec<String> {
     let id = setting.key.replace('-', "_");
-    if setting.kind == Kind::Flag {
+    if setting.kind == ValueKind::Flag {
         return vec![matches.get_flag(&id).to_string()];
     }
     let raw = matches.get_raw(&id).into_iter().flatten();

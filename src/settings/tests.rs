@@ -24,7 +24,7 @@ impl User {
         Self { variables, folder }
     }
 
-    fn parse(&self, line: &str) -> Result<(Cli, Said), Failure> {
+    fn parse(&self, line: &str) -> Result<(Cli, Said), ParseFailure> {
         let args: Vec<OsString> =
             format!("celebcam {line}").split_whitespace().map(OsString::from).collect();
         parse(&args, &|name| self.variables.get(name).map(OsString::from))
@@ -51,7 +51,7 @@ impl User {
 
     fn refusal(&self, line: &str) -> String {
         match self.parse(line) {
-            Err(Failure::Settings(error)) => error.to_string(),
+            Err(ParseFailure::Settings(error)) => error.to_string(),
             other => panic!("{other:?}"),
         }
     }
@@ -169,7 +169,7 @@ fn other_commands_take_what_they_share() {
 #[test]
 fn help_names_the_variables() {
     let user = User::new("", &[]);
-    let Err(Failure::Usage(help)) = user.parse("run --help") else { panic!("help") };
+    let Err(ParseFailure::Usage(help)) = user.parse("run --help") else { panic!("help") };
     assert!(help.to_string().contains("CELEBCAM_MAX_FALSE_ACCEPTS"));
     command().debug_assert();
 }
@@ -196,7 +196,7 @@ fn a_path_in_the_users_folder_that_no_shell_has_read_is_refused() {
     }
     let user = User::new("snapshot = \"./~/faces\"", &[]);
     assert_eq!(user.run("").reactions.snapshot, Some("./~/faces".into()));
-    assert!(matches!(user.parse("run --snapshot=~/faces"), Err(Failure::Usage(_))));
+    assert!(matches!(user.parse("run --snapshot=~/faces"), Err(ParseFailure::Usage(_))));
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_wrong_argument_is_shown_without_secrets_and_control_characters() {
     for line in
         ["run --fps \u{1b}[2J --command rtsp://a:S3cret@h/1", "run --threads rtsp://a:S3cret@h/1"]
     {
-        let Err(Failure::Usage(error)) = user.parse(line) else { panic!("{line}") };
+        let Err(ParseFailure::Usage(error)) = user.parse(line) else { panic!("{line}") };
         let said = error.render().to_string();
         assert!(!said.contains('\u{1b}') && !said.contains("S3cret"), "{said}");
     }
@@ -223,7 +223,7 @@ fn areas_are_a_list_in_the_file_and_several_flags_or_one_variable() {
     assert_eq!((args.faces.ignore.len(), args.faces.min_face), (2, Some(40)));
     assert_eq!((args.source.turn.rotate, args.source.turn.flip), (180, true));
     assert_eq!(user.run("--ignore 0,0,1,1 --rotate 0").faces.ignore.len(), 1);
-    assert_eq!(user.setting("config", "ignore").kind, Kind::List);
+    assert_eq!(user.setting("config", "ignore").kind, ValueKind::List);
     let variable = [("CELEBCAM_IGNORE", "0,0,0.5,0.5;0,0,1,0.1")];
     assert_eq!(User::new("", &variable).run("").faces.ignore.len(), 2);
     assert_eq!(User::new("", &[]).run("--ignore 0,0,1,1 --ignore 0,0,.1,.1").faces.ignore.len(), 2);
@@ -251,7 +251,8 @@ fn a_wrong_address_is_told_without_its_password() {
     let user = User::new("camera = \"ftp://ann:1234@cam\"", &[]);
     let error = user.refusal("run");
     assert!(error.contains("ftp://***@cam") && !error.contains("1234"), "{error}");
-    let Err(Failure::Usage(usage)) = User::new("", &[]).parse("run --camera ftp://ann:1234@cam")
+    let Err(ParseFailure::Usage(usage)) =
+        User::new("", &[]).parse("run --camera ftp://ann:1234@cam")
     else {
         panic!("usage")
     };

@@ -5,7 +5,7 @@ use std::any::TypeId;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command};
 
-use super::Kind;
+use super::ValueKind;
 use super::error::WrongValue;
 use crate::shown::line;
 
@@ -27,13 +27,13 @@ pub fn check(run: &Command, key: &str, name: &str, values: &[String]) -> Result<
         let values: Vec<String> = values.iter().map(|value| shown(value)).collect();
         values.join(", ")
     });
-    if kind == Kind::Flag {
+    if kind == ValueKind::Flag {
         return match values {
             [value] if value == "true" || value == "false" => Ok(()),
             _ => Err(WrongValue::NotAFlag { name, value: value() }),
         };
     }
-    if kind != Kind::List && values.len() != 1 {
+    if kind != ValueKind::List && values.len() != 1 {
         return Err(WrongValue::NotOne { name, values: values.len() });
     }
     let words = values.iter().map(|value| format!("--{key}={value}"));
@@ -59,19 +59,19 @@ fn reason(error: &clap::Error) -> Option<String> {
 }
 
 /// How the setting of a flag is written.
-pub fn kind(arg: &Arg) -> Kind {
+pub fn kind(arg: &Arg) -> ValueKind {
     let numbers =
         [TypeId::of::<f32>(), TypeId::of::<u16>(), TypeId::of::<u32>(), TypeId::of::<u64>()];
     let holds = arg.get_value_parser().type_id();
     if !arg.get_action().takes_values() {
-        Kind::Flag
+        ValueKind::Flag
     } else if matches!(arg.get_action(), ArgAction::Append)
         || arg.get_num_args().is_some_and(|range| range.max_values() > 1)
     {
-        Kind::List
+        ValueKind::List
     } else if numbers.iter().any(|number| holds == *number) {
-        Kind::Number
+        ValueKind::Number
     } else {
-        Kind::Text
+        ValueKind::Text
     }
 }

@@ -20,13 +20,13 @@ use running::Running;
 /// Name of the sink in errors.
 const NAME: &str = "--on-event";
 
-/// Events that may wait for a command within the longest time for which they do.
+/// Events that may wait for a command at the same time, each for [`defaults::EVENT_MAX_AGE`] at most.
 const ROOM: usize = 64;
 
 /// How often running commands are looked at.
 const POLL: Duration = Duration::from_millis(10);
 
-/// Which command to run, and how much of it.
+/// Which command to run, how many of it at a time, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookSpec {
     argv: Vec<String>,
@@ -103,7 +103,7 @@ impl EventSink for HookSink {
     }
 
     fn finish(&mut self, until: Instant) -> Result<()> {
-        // Commands have until then to end by themselves.
+        // `until` then commands may end by themselves; afterwards they are asked to, and then killed.
         let killed = until + 2 * defaults::ON_EVENT_LAST_GRACE;
         if let Finished::Not = self.worker.finish_by(until, killed) {
             log::warn!("--on-event: a command does not end even when it is killed");

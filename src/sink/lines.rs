@@ -13,7 +13,7 @@ use crate::event::{Event, EventKind};
 use crate::system::throttle::Throttle;
 use crate::types::frame::Frame;
 
-/// Events that may wait for a reader within the longest time for which they do.
+/// Events that may wait for a reader at the same time, each for [`defaults::EVENT_MAX_AGE`] at most.
 const ROOM: usize = 256;
 
 /// Name of the sink in errors.

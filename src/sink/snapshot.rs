@@ -17,12 +17,12 @@ use crate::picture;
 use crate::system::throttle::Throttle;
 use crate::types::face::BoundingBox;
 use crate::types::frame::Frame;
-use folder::{Folder, file_name};
+use folder::{SnapshotFolder, file_name};
 
 /// Pictures that may wait to be written; more would take memory that boards do not have.
 const ROOM: usize = 2;
 
-/// A picture that waits says its own time and may wait for the disk.
+/// Longest time for which a picture waits for the disk; its name tells when it was taken.
 const MAX_WAIT: Duration = Duration::from_secs(600);
 
 /// Stands for the identifier of a stranger in the name of a file.
@@ -74,11 +74,11 @@ impl SnapshotSink {
     /// `limit_bytes` at most, those of earlier runs included.
     ///
     /// # Errors
-    /// [`Error::Folder`] where the path is no folder, or not to be written to. One on a disk that is full or read-only
-    /// is tried again with each picture.
+    /// [`Error::Folder`] where the path is no folder, or not to be written to. One on a disk that is full or
+    /// read-only is tried again with each picture.
     pub fn start(path: &Path, limit_bytes: u64) -> Result<Self> {
         let failed = |source| Error::Folder { path: path.to_owned(), source };
-        let folder = Folder::open(path, limit_bytes).map_err(failed)?;
+        let folder = SnapshotFolder::open(path, limit_bytes).map_err(failed)?;
         let worker = Worker::start("snapshots", Queue::new(ROOM, MAX_WAIT), move |queue| {
             Writer::new(folder).work(queue)
         })
@@ -117,14 +117,14 @@ impl EventSink for SnapshotSink {
 
 /// The thread's side.
 struct Writer {
-    folder: Folder,
+    folder: SnapshotFolder,
     dropped: Throttle,
     failing: bool,
     undrawable: Undrawable,
 }
 
 impl Writer {
-    fn new(folder: Folder) -> Self {
+    fn new(folder: SnapshotFolder) -> Self {
         let (dropped, undrawable) = (Throttle::default(), Undrawable::default());
         Self { folder, dropped, failing: false, undrawable }
     }

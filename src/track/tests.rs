@@ -85,8 +85,8 @@ const ANN: Option<[f32; 2]> = Some([1.0, 0.0]);
 const BOB: Option<[f32; 2]> = Some([0.0, 1.0]);
 const STRANGER: Option<[f32; 2]> = Some([0.1, 0.1]);
 
-const RULES: Rules =
-    Rules { confirm_frames: 2, absence: Duration::from_secs(2), with_strangers: false };
+const RULES: VisitRules =
+    VisitRules { confirm_frames: 2, absence: Duration::from_secs(2), with_strangers: false };
 
 /// Frames 100 ms apart.
 struct Film {
@@ -101,7 +101,7 @@ impl Film {
         Self::with(RULES)
     }
 
-    fn with(rules: Rules) -> Self {
+    fn with(rules: VisitRules) -> Self {
         Self { tracker: Tracker::new(rules), now: Instant::now(), frame: 0, changes: Vec::new() }
     }
 
@@ -262,7 +262,7 @@ fn strangers_change_nothing() {
 
 #[test]
 fn without_patience_the_first_frame_without_a_person_is_the_end() {
-    let mut film = Film::with(Rules { confirm_frames: 1, absence: Duration::ZERO, ..RULES });
+    let mut film = Film::with(VisitRules { confirm_frames: 1, absence: Duration::ZERO, ..RULES });
     for faces in [vec![face(0.0, ANN)], vec![face(0.0, ANN)], vec![]] {
         film.show(faces);
     }
@@ -271,7 +271,7 @@ fn without_patience_the_first_frame_without_a_person_is_the_end() {
 
 /// A film in which strangers come and go too.
 fn with_strangers() -> Film {
-    Film::with(Rules { with_strangers: true, ..RULES })
+    Film::with(VisitRules { with_strangers: true, ..RULES })
 }
 
 #[test]

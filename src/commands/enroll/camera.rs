@@ -8,7 +8,7 @@ use crate::enroll::guide::{Guide, Hold};
 use crate::enroll::same_person_cosine;
 use crate::error::{Error, Result};
 use crate::observe::{Observe, Observer};
-use crate::settings::CameraShots;
+use crate::settings::EnrollCamera;
 use crate::source::Received;
 use crate::system::stop::StopFlag;
 
@@ -17,17 +17,17 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The face in good frames; `None` when `stop` was set.
 pub fn faces(
-    shots: &CameraShots,
+    from: &EnrollCamera,
     observer: &Observer,
     stop: &StopFlag,
 ) -> Result<Option<Vec<Taken>>> {
-    let CameraShots { source, turn, frames, timeout } = shots;
+    let EnrollCamera { source, turn, frames, timeout } = from;
     let (frames, mut source) = (*frames, source.open(*turn)?);
     let same = same_person_cosine(observer.recognizer());
     let mut guide = Guide::new(frames, same, Instant::now());
     let until = Instant::now() + *timeout;
-    let mut said = Said::default();
-    said.say_prompt(guide.prompt(Instant::now()));
+    let mut speaker = Speaker::default();
+    speaker.say_prompt(guide.prompt(Instant::now()));
     while !guide.is_done() {
         if stop.is_set() {
             return Ok(None);
@@ -40,15 +40,15 @@ pub fn faces(
                 let observations = observer.observe(&frame.rgb, frame.reduction)?;
                 let now = Instant::now();
                 match guide.offer(now, observations) {
-                    Ok(()) => said.count(guide.taken().len(), frames),
-                    Err(Hold::Pose) => said.say(guide.prompt(now)),
-                    Err(hold) => said.say(hold.advice()),
+                    Ok(()) => speaker.count(guide.taken().len(), frames),
+                    Err(Hold::Pose) => speaker.say(guide.prompt(now)),
+                    Err(hold) => speaker.say(hold.advice()),
                 }
                 if !guide.is_done() {
-                    said.say_prompt(guide.prompt(now));
+                    speaker.say_prompt(guide.prompt(now));
                 }
             }
-            Received::Lost(reason) => said.say(&format!("camera lost: {reason}")),
+            Received::Lost(reason) => speaker.say(&format!("camera lost: {reason}")),
             Received::Nothing | Received::Restored => {}
             Received::End => {
                 let name = source.name().to_owned();
@@ -71,12 +71,12 @@ fn too_few(guide: &Guide, frames: usize, when: &str) -> Error {
 
 /// What was said last, so that nothing is said again and again.
 #[derive(Default)]
-struct Said {
+struct Speaker {
     words: String,
     prompt: String,
 }
 
-impl Said {
+impl Speaker {
     fn say(&mut self, words: &str) {
         if self.words != words {
             say(words);

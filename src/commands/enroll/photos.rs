@@ -7,7 +7,7 @@ use crate::enroll::{Flaw, Shot, faces as usable_faces, same_person_cosine, width
 use crate::error::{Error, Result};
 use crate::observe::{Observe, Observer};
 use crate::picture::{self, Limits, PictureFile, Reader};
-use crate::settings::{EnrollConfig, PhotoShots};
+use crate::settings::{EnrollConfig, EnrollPhotos};
 use crate::shown::count;
 
 /// Fewest photos from which somebody is recognized well; fewer are taken with a warning.
@@ -21,17 +21,17 @@ const NAMED_OF_EACH: usize = 3;
 /// left out and named; when they are most of the photos, nobody is added unless that is asked for.
 pub fn faces(
     config: &EnrollConfig,
-    shots: &PhotoShots,
+    from: &EnrollPhotos,
     observer: &Observer,
     known: Option<&[f32]>,
 ) -> Result<Vec<Taken>> {
-    let found = picture::find(&shots.inputs)?;
+    let found = picture::find(&from.inputs)?;
     found.left_out.tell();
     let files = found.files;
     let mut rejects = Rejects::default();
     found.unreadable.into_iter().for_each(|error| rejects.add_folder(&error));
-    let mut photos = look_at(shots, &files, observer, &mut rejects)?;
-    if shots.largest {
+    let mut photos = look_at(from, &files, observer, &mut rejects)?;
+    if from.largest {
         photos.iter_mut().for_each(|photo| photo.faces.truncate(1));
     }
     let faces: Vec<Vec<Shot>> = photos.iter_mut().map(|p| std::mem::take(&mut p.faces)).collect();
@@ -60,7 +60,7 @@ pub fn faces(
         let widths_px = photos[photo].widths_px.clone();
         rejects.add(photos[photo].file, Reject::Flaw(Flaw::SeveralFaces(widths_px)));
     }
-    rejects.judge(shots, taken.len())?;
+    rejects.judge(from, taken.len())?;
     if taken.len() < ENOUGH && !config.add {
         log::warn!("{} is little to go by; 5 are better", count(taken.len(), "photo", "photos"));
     }
@@ -82,7 +82,7 @@ struct Photo<'a> {
 
 /// Finds the faces of each photo.
 fn look_at<'a>(
-    shots: &PhotoShots,
+    from: &EnrollPhotos,
     files: &'a [PictureFile],
     observer: &Observer,
     rejects: &mut Rejects,
@@ -93,7 +93,7 @@ fn look_at<'a>(
     for file in files {
         match reader.read(&file.path) {
             Err(error) => {
-                let is_named = shots.inputs.contains(&file.path);
+                let is_named = from.inputs.contains(&file.path);
                 bar.suspend(|| rejects.add(file, Reject::Unreadable { error, is_named }));
             }
             Ok(picture) => {
@@ -183,14 +183,14 @@ impl Rejects {
     }
 
     /// Refuses to add somebody from the `taken` photos when too many others had to be left out.
-    fn judge(self, shots: &PhotoShots, taken: usize) -> Result<()> {
+    fn judge(self, from: &EnrollPhotos, taken: usize) -> Result<()> {
         let largest = if self.several_faces { ", --largest takes the largest face" } else { "" };
         if taken == 0 {
             return Err(Error::Refused(format!(
                 "none of the photos can be used; nobody was added{largest}"
             )));
         }
-        if shots.skip || self.count == 0 {
+        if from.skip || self.count == 0 {
             return Ok(());
         }
         if let Some(picture::Error { path, reason }) = self.unreadable {

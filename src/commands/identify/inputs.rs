@@ -12,7 +12,7 @@ use crate::picture::{self, Found, Picture, PictureFile, Reader};
 /// Stands for standard input in the place of a name.
 const STDIN: &str = "-";
 
-/// What it is called.
+/// Its name in messages.
 const STDIN_NAME: &str = "standard input";
 
 /// The name of its annotated copy.

@@ -89,7 +89,7 @@ impl Printer {
         findings: &[Finding],
     ) -> io::Result<()> {
         for (index, finding) in findings.iter().enumerate() {
-            let line = Line::new(path, index, findings.len(), finding, &self.model);
+            let line = FaceLine::new(path, index, findings.len(), finding, &self.model);
             writeln!(out, "{}", shown::json(&serde_json::to_string(&line)?))?;
         }
         Ok(())
@@ -133,7 +133,7 @@ fn percent(share: f32) -> String {
 
 /// One line of JSON.
 #[derive(Serialize)]
-struct Line<'a> {
+struct FaceLine<'a> {
     schema: u32,
     file: String,
     face: usize,
@@ -154,7 +154,7 @@ struct Line<'a> {
     model: &'a str,
 }
 
-impl<'a> Line<'a> {
+impl<'a> FaceLine<'a> {
     fn new(path: &Path, index: usize, faces: usize, finding: &'a Finding, model: &'a str) -> Self {
         let identity = &finding.identity;
         let label = identity.name.as_ref().ok();

@@ -1,4 +1,4 @@
-//! What `run` goes by, and the doctor who looks for it.
+//! What `run` goes by, and what of it the doctor looks at.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::source::{
     SourceSpec, StdinRequest, Time,
 };
 use crate::stages::ObserverSpec;
-use crate::track::{Rules, WINDOW_FRAMES};
+use crate::track::{VisitRules, WINDOW_FRAMES};
 
 /// What `run` goes by.
 #[derive(Debug)]
@@ -26,21 +26,21 @@ pub struct RunConfig {
     /// What it works with.
     pub setup: Setup,
     /// When somebody has come and gone.
-    pub rules: Rules,
+    pub rules: VisitRules,
     /// Which frames to look at, and whose time counts.
     pub pace: Pace,
     /// The program for events.
     pub hook: Option<HookSpec>,
 }
 
-/// What a run works with, there or not.
+/// What a run works with, whether it is there or not.
 #[derive(Debug)]
 pub struct Setup {
     /// The source.
     pub source: Box<dyn SourceSpec>,
     /// How its pictures are turned.
     pub turn: Turn,
-    /// Who looks at them.
+    /// The observer to load.
     pub observer: ObserverSpec,
     /// Processor cores for one picture.
     pub threads: usize,
@@ -83,7 +83,7 @@ impl Setup {
 }
 
 /// Checks what the command line's own rules do not cover.
-pub(super) fn check(args: &RunArgs) -> Result<(Rules, Option<HookSpec>)> {
+pub(super) fn check(args: &RunArgs) -> Result<(VisitRules, Option<HookSpec>)> {
     let is_live = source(&args.source, false).time() == Time::Live;
     if args.source.playback.recording && is_live {
         return Err(Error::NoFilm);
@@ -115,12 +115,12 @@ fn resolved(path: &Path) -> PathBuf {
     }
 }
 
-fn rules(args: &RunArgs) -> Result<Rules> {
+fn rules(args: &RunArgs) -> Result<VisitRules> {
     if !(1..=WINDOW_FRAMES).contains(&args.confirm) {
         return Err(Error::Confirm);
     }
     let absence = seconds("absence", args.absence)?;
-    Ok(Rules { confirm_frames: args.confirm, absence, with_strangers: args.unknown })
+    Ok(VisitRules { confirm_frames: args.confirm, absence, with_strangers: args.unknown })
 }
 
 fn pace(args: &RunArgs, source: &dyn SourceSpec) -> Pace {

@@ -58,12 +58,12 @@ fn is_snapshot(name: &str) -> bool {
 /// A folder in which snapshots take a bounded number of bytes at any moment. Other files in it
 /// neither count nor are touched.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(super) struct SnapshotFolder {
     path: PathBuf,
     limit_bytes: u64,
 }
 
-impl Folder {
+impl SnapshotFolder {
     /// Makes the folder if it is missing, removes what a run that was cut off left unfinished, and makes
     /// the snapshots in it fit. A disk that is full or cannot be written to now may be well later, and is
     /// no error.
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn the_oldest_make_room_and_the_limit_holds_at_every_moment() {
         let folder = tempfile::tempdir().unwrap();
-        let snapshots = Folder::open(folder.path(), 1000).unwrap();
+        let snapshots = SnapshotFolder::open(folder.path(), 1000).unwrap();
         for second in 0..10 {
             snapshots.write(&name(second), &[0; 300]).unwrap();
             let taken: u64 = list(folder.path()).unwrap().iter().map(|it| it.bytes).sum();
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn room_is_made_before_the_picture_is_written() {
         let folder = tempfile::tempdir().unwrap();
-        let snapshots = Folder::open(folder.path(), 1000).unwrap();
+        let snapshots = SnapshotFolder::open(folder.path(), 1000).unwrap();
         snapshots.write(&name(1), &[0; 900]).unwrap();
         fs::create_dir(folder.path().join(name(2))).unwrap();
         assert!(snapshots.write(&name(2), &[0; 900]).is_err());
@@ -287,7 +287,7 @@ mod tests {
         let at = |hour| file_name(&format!("1970-01-01T0{hour}:00:00.000Z"), 1, "ann");
         // Each by a run of its own.
         for hour in 0..3 {
-            let snapshots = Folder::open(folder.path(), 1000).unwrap();
+            let snapshots = SnapshotFolder::open(folder.path(), 1000).unwrap();
             snapshots.write(&at(hour), &[0; 300]).unwrap();
             assert!(names(folder.path()).contains(&at(hour)));
         }
@@ -307,7 +307,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, victim) = (folder.path().join("new/faces"), folder.path().join("victim"));
         fs::write(&victim, "precious").unwrap();
-        let snapshots = Folder::open(&path, 1000).unwrap();
+        let snapshots = SnapshotFolder::open(&path, 1000).unwrap();
         for planted in [name(1), name(1) + UNFINISHED] {
             symlink(&victim, path.join(planted)).unwrap();
         }
@@ -326,7 +326,7 @@ mod tests {
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
         for path in [&file, &file.join("below")] {
-            assert!(is_for_good(&Folder::open(path, 1000).unwrap_err()), "{path:?}");
+            assert!(is_for_good(&SnapshotFolder::open(path, 1000).unwrap_err()), "{path:?}");
         }
     }
 
@@ -341,7 +341,7 @@ mod tests {
             fs::write(folder.path().join(name(second)), [0; 400]).unwrap();
         }
         fs::write(folder.path().join(name(5) + UNFINISHED), [0; 400]).unwrap();
-        let snapshots = Folder::open(folder.path(), 1000).unwrap();
+        let snapshots = SnapshotFolder::open(folder.path(), 1000).unwrap();
         let left = [&name(3), &name(4), other[0], other[2], other[1]];
         assert_eq!(names(folder.path()), left);
         snapshots.write(&name(6), &[0; 400]).unwrap();
@@ -351,7 +351,7 @@ mod tests {
     #[test]
     fn a_picture_over_the_limit_is_not_written_and_costs_no_other() {
         let folder = tempfile::tempdir().unwrap();
-        let snapshots = Folder::open(folder.path(), 1000).unwrap();
+        let snapshots = SnapshotFolder::open(folder.path(), 1000).unwrap();
         snapshots.write(&name(1), &[0; 900]).unwrap();
         let error = snapshots.write(&name(2), &[0; 1001]).unwrap_err();
         assert!(error.to_string().contains("--snapshot-limit"), "{error}");

@@ -53,7 +53,7 @@ finish() {
 # A line of the table of faults: what, milliseconds to the restored camera, milliseconds to the name.
 record() { printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>/host/faults.tsv; }
 
-# The camera -----------------------------------------------------------------------------------------
+# The camera.
 
 prepare_camera() {
   modprobe dummy_hcd
@@ -106,7 +106,7 @@ unplug() {
 
 tell_camera() { echo "$*" >"$control"; }
 
-# celebcam ---------------------------------------------------------------------------------------------
+# celebcam.
 
 # A run whose events and messages are kept. An emulated board takes seconds for a frame, so both its
 # processors work on it, and the first frame in which somebody is recognized is a start.

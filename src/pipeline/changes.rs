@@ -1,4 +1,4 @@
-//! What is told of who comes and goes: a change of the tracker as an event.
+//! Changes of the tracker as events.
 
 use std::time::{Duration, SystemTime};
 
