@@ -37,13 +37,15 @@ def cargo(*arguments: str) -> str:
 
 
 def linked(target: str) -> list[dict]:
-    """The packages that end up in the binary: no macros, and nothing for builds and tests only."""
+    """The libraries of others that end up in the binary: no macros, nothing for builds and tests only."""
     shape = ["--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"]
     tree = cargo("tree", "--target", target, *shape)
     names = {tuple(line.split()[:2]) for line in tree.splitlines()[1:]}
     packages = json.loads(cargo("metadata", "--format-version", "1"))["packages"]
     found = [
-        package for package in packages if (package["name"], f"v{package['version']}") in names
+        package
+        for package in packages
+        if package["source"] and (package["name"], f"v{package['version']}") in names
     ]
     return sorted(found, key=lambda package: (package["name"], package["version"]))
 
