@@ -4,11 +4,22 @@
 //! It takes uint8 [1, height, width, 3], so scaling to its own range of numbers is in its graph.
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use celebcam_engine::{Model, Settings};
 use image::imageops::FilterType;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match classify() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("classify: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn classify() -> Result<(), Box<dyn Error>> {
     let [model, picture] = &std::env::args().skip(1).collect::<Vec<_>>()[..] else {
         return Err("usage: classify MODEL.onnx PICTURE".into());
     };
