@@ -110,7 +110,11 @@ impl<'a> Checkup<'a> {
 
     /// How models are run, and what was found of the processor.
     fn processor(&self) -> &(Settings, Finding) {
-        self.processor.get_or_init(|| processor::check(self.setup().threads, &self.system))
+        self.processor.get_or_init(|| {
+            let (engine, finding) = processor::check(self.setup().threads, &self.system);
+            // A signal ends the work on a picture too.
+            (engine.with_stop(self.stop.shared()), finding)
+        })
     }
 
     fn models(&self) -> &Models {
