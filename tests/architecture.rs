@@ -38,7 +38,7 @@ fn texts(folder: &str) -> Vec<(String, String)> {
 
 /// The code of a source at work: without comments and unit tests.
 fn code(name: &str, text: &str) -> String {
-    if name.ends_with("tests.rs") {
+    if name.ends_with("tests.rs") || name.contains("/tests/") {
         return String::new();
     }
     let lines = text.lines().take_while(|line| !line.ends_with("mod tests {"));

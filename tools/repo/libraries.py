@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +40,7 @@ def main() -> None:
     rules = tomllib.loads((ROOT / "deny.toml").read_text())
     own, packages = metadata()
     faults = wrong_licences(packages, set(rules["licenses"]["allow"]))
-    faults += foreign(packages, rules["sources"]["allow-registry"])
+    faults += foreign(packages)
     faults += banned(packages, rules["bans"]["deny"])
     faults += repeated(packages, [entry["crate"] for entry in rules["bans"]["skip"]])
     faults += too_new(packages, own)
@@ -66,13 +66,16 @@ def metadata() -> tuple[list[dict], list[dict]]:
     return own, [package for package in packages if package["source"] is not None]
 
 
-def foreign(packages: list[dict], registries: list[str]) -> list[str]:
-    """A sentence for each package that comes from another place than the allowed ones."""
-    allowed = {f"registry+{registry}" for registry in registries}
+def foreign(packages: list[dict]) -> list[str]:
+    """A sentence for each package that comes from elsewhere than the registry of the others."""
+    sources = (package["source"] for package in packages)
+    usual, _ = Counter(source for source in sources if source.startswith("registry+")).most_common(
+        1
+    )[0]
     return [
         f"{package['name']} {package['version']}: it comes from {package['source']}"
         for package in packages
-        if package["source"] not in allowed
+        if package["source"] != usual
     ]
 
 

@@ -86,7 +86,7 @@ def test_advisories_count_unless_patched_withdrawn_or_accepted(tmp_path):
 
 
 RULES = tomllib.loads((REPOSITORY / "deny.toml").read_text())
-REGISTRY = f"registry+{RULES['sources']['allow-registry'][0]}"
+REGISTRY = "registry+https://registry.example.org/index"
 KNOWN = RULES["bans"]["skip"][0]["crate"].split("@")[0]
 
 
@@ -135,6 +135,7 @@ def test_libraries_that_follow_the_rules_pass(tmp_path):
         ([library(KNOWN, "98.0.0")], f"{KNOWN}: there are several versions of it, 98.0.0 and 99.0.0"),
         ([library("tokio")], "tokio 1.0.0: it is banned, for threads and channels do"),
         ([library("a", source="git+https://example.org/a")], "a 1.0.0: it comes from git+https"),
+        ([library("a", source="registry+https://example.com/x")], "a 1.0.0: it comes from registry+https"),
         ([library("a", rust_version="1.91.1")], "a 1.0.0: it needs Rust 1.91.1, and Cargo.toml promises 1.91"),
         ([library("a", rust_version="1.100")], "a 1.0.0: it needs Rust 1.100, and Cargo.toml promises 1.91"),
     ],
